@@ -1,0 +1,1 @@
+"""Lockgate's proxy: the policy's meaning, one request's life, and the data path."""

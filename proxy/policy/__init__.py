@@ -1,0 +1,1 @@
+"""What a policy means: spec types, loading, labels, patterns, decide, digest. Pure."""
