@@ -85,10 +85,14 @@ KINDS: Final = _table(
 class RejectedError(Exception):
     """A caller's request is refused before any upstream is asked.
 
-    `detail` is appended to the kind's sentence; `param` names the field or header.
+    `detail` is appended to the kind's sentence; `param` names the field or header; `allow` is the
+    method that 405 names.
     """
 
-    def __init__(self, code: str, detail: str = "", param: str | None = None) -> None:
+    def __init__(
+        self, code: str, detail: str = "", param: str | None = None, allow: bytes | None = None
+    ) -> None:
+        self.allow = allow
         self.kind = KINDS[code]
         self.detail = detail
         self.param = param

@@ -1,0 +1,1 @@
+"""Lockgate's Pulumi components and the plan-time verbs over them."""

@@ -1,0 +1,1 @@
+"""The whole of Lockgate on one machine: no cluster, no key, no network."""

@@ -1,0 +1,46 @@
+"""The bytes an exchange says to its caller: heads, whole errors, chunks."""
+
+from http import HTTPStatus
+from typing import Final
+
+from proxy.exchange.errors import Kind, error_body
+
+_REASON: Final = {status.value: status.phrase for status in HTTPStatus}
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+def chunk(data: bytes) -> bytes:
+    """Return `data` as one chunk of a chunked body (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def status_line(status: int) -> bytes:
+    """Return ``HTTP/1.1 200 OK`` with its line end."""
+    return b"HTTP/1.1 %d %b\r\n" % (status, _REASON.get(status, "Unknown").encode())
+
+
+def whole(status: int, headers: bytes, body: bytes, *, close: bool) -> bytes:
+    """Return a whole JSON answer. `headers` are rendered lines, each with its line end."""
+    return b"%bcontent-type: application/json\r\n%bcontent-length: %d\r\n%b\r\n%b" % (
+        status_line(status),
+        headers,
+        len(body),
+        b"connection: close\r\n" if close else b"",
+        body,
+    )
+
+
+def whole_error(  # noqa: PLR0913 - an error has this many words
+    kind: Kind,
+    request_id: str,
+    *,
+    headers: bytes = b"",
+    detail: str = "",
+    param: str | None = None,
+    close: bool,
+) -> bytes:
+    """Return the whole answer for `kind`, with the request id in a header and in the body."""
+    body = error_body(kind, request_id, detail=detail, param=param)
+    lines = b"x-request-id: %b\r\n%b" % (request_id.encode(), headers)
+    return whole(kind.status, lines, body, close=close)

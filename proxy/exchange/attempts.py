@@ -1,0 +1,138 @@
+"""Which backend is tried next: the candidates of one decision, walked under the retry law.
+
+The candidates come from the decision and from nowhere else. At most one repeat per backend;
+going on to the next candidate is always allowed, unless the rule says connect-only.
+"""
+
+from attrs import define, field
+
+from proxy.exchange.admitted import Admitted
+from proxy.exchange.attempt import Attempt
+from proxy.exchange.ports import Ports, Settlement, Skipped
+from proxy.exchange.retry import (
+    COUNTED,
+    Again,
+    Circumstances,
+    Failure,
+    Next,
+    Verdict,
+    next_step,
+)
+from proxy.policy.backends import Backend
+
+
+@define
+class Final:
+    """What the caller is told when no attempt is left; `cause` is the last failure's own code."""
+
+    code: str
+    retry_after_s: float | None = None
+    cause: str | None = None
+
+
+@define
+class Attempts:
+    """The attempts of one exchange. `log` holds them in order, `skipped` what was not tried."""
+
+    request: Admitted
+    ports: Ports
+    started_s: float
+    log: list[Attempt] = field(factory=list)
+    skipped: list[Skipped] = field(factory=list)
+    _position: int = 0
+    _repeated: bool = False
+    _last: Failure | None = None
+    _longer_than: int | None = None
+
+    @property
+    def current(self) -> Attempt:
+        """The attempt under way."""
+        return self.log[-1]
+
+    def next(self) -> Backend | None:
+        """Begin an attempt on the next candidate that may be tried; None when there is none."""
+        candidates = self.request.route.candidates
+        while self._position < len(candidates):
+            backend = candidates[self._position]
+            self._position += 1
+            if self._fits(backend) and self._begin(backend):
+                self._repeated = False
+                return backend
+        return None
+
+    def again(self) -> Backend | None:
+        """Begin the one repeat on the same backend; None when it may not be tried any more."""
+        self._repeated = True
+        backend = self.current.backend
+        return backend if self._begin(backend) else None
+
+    def fail(self, failure: Failure, *, own_deadline: bool = False) -> Verdict:
+        """End the current attempt as failed; return what the retry law says."""
+        self._last = failure
+        counted = failure.code in COUNTED or (
+            failure.code == "first_token_timeout" and own_deadline
+        )
+        self.end(failure.code, "failed" if counted else "released", failure.status)
+        if failure.code == "upstream_context":
+            self._longer_than = self._larger(self.current.backend.context_length)
+        return self._verdict(failure)
+
+    def end(self, outcome: str, how: Settlement, status: int | None = None) -> None:
+        """End the current attempt and give its permit back. Does nothing when it has ended."""
+        if not self.log or self.current.outcome:
+            return
+        attempt = self.current
+        attempt.outcome = outcome
+        attempt.ended_s = self.ports.now()
+        if status is not None:
+            attempt.status = status
+        self.ports.settle(attempt.backend, attempt.permit, how)
+
+    def final(self) -> Final:
+        """Return what all the failures together come to."""
+        last = self._last
+        open_for = [s.retry_after_s for s in self.skipped if s.reason == "breaker_open"]
+        retry_after = last.retry_after_s if last else (min(open_for) if open_for else None)
+        if last is not None and last.code == "upstream_context":
+            return Final("upstream_context")
+        if self.request.route.reading.fail_closed:
+            return Final("no_allowed_upstream", retry_after, last.code if last else None)
+        if last is not None:
+            return Final(last.code, retry_after)
+        if open_for:
+            return Final("upstreams_unavailable", retry_after)
+        missing = any(s.reason == "credentials_missing" for s in self.skipped)
+        return Final("credentials_missing" if missing else "no_allowed_upstream")
+
+    def _begin(self, backend: Backend) -> bool:
+        permit = self.ports.admit(backend, self.request)
+        if isinstance(permit, Skipped):
+            self.skipped.append(permit)
+            return False
+        self.log.append(Attempt(backend, permit, self.ports.now()))
+        return True
+
+    def _fits(self, backend: Backend) -> bool:
+        declared = backend.context_length
+        return self._longer_than is None or declared is None or declared > self._longer_than
+
+    def _larger(self, declared: int | None) -> int:
+        return max(declared or 0, self._longer_than or 0)
+
+    def _verdict(self, failure: Failure) -> Verdict:
+        ports, attempt = self.ports, self.current
+        rule = self.request.route.reading.rule
+        total = ports.deadlines(self.request, attempt.backend).total_s
+        at = Circumstances(
+            repeated=self._repeated,
+            bytes_written=attempt.bytes_written,
+            connect_only=rule is not None and rule.retry == "connect-only",
+            retry_after_max_s=ports.retry_after_max_s,
+            remaining_s=None if total is None else self.started_s + total - ports.now(),
+            jitter=ports.jitter(),
+        )
+        verdict = next_step(failure, at)
+        if isinstance(verdict, Again) and not ports.may_repeat():
+            return Next()
+        return verdict
+

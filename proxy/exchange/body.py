@@ -1,0 +1,191 @@
+"""Reads the few fields of a request body that routing needs, and makes the two splices.
+
+The bytes inspected are the bytes sent: nothing is re-marshalled. So each key that is read must stand
+once and in its plain spelling, else a parser further up could read another value than this one did.
+
+The top level is walked with the standard library's C scanner, which gives the place of every key
+and value. A `str` index is a byte index while the body is ASCII; otherwise it is translated.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import frozen
+
+from proxy.exchange.errors import RejectedError
+
+ROUTING_KEYS: Final = frozenset(
+    {"fallbacks", "models", "route", "provider", "api_base", "base_url", "api_key"}
+)
+"""Keys that a router further up would obey: LiteLLM's and OpenRouter's ways to choose a backend."""
+MAX_MODEL_CHARS: Final = 1024
+_TOP_KEYS: Final = frozenset({"model", "stream", "stream_options"}) | ROUTING_KEYS
+_OPTION_KEYS: Final = frozenset({"include_usage"})
+_SPACE: Final = " \t\n\r"
+_Field = tuple[Any, int, int]
+_Edit = tuple[int, int, bytes]
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+_decode: Final = json.JSONDecoder(parse_constant=_constant).raw_decode
+
+
+@frozen
+class Scan:
+    """What routing needs of a body.
+
+    `model_span` is the byte span of the model's JSON string. `usage_edit` (start, end, new bytes)
+    makes `stream_options.include_usage` true; None where the caller does not stream or has it.
+    """
+
+    model: str
+    model_span: tuple[int, int]
+    stream: bool
+    include_usage: bool
+    usage_edit: _Edit | None
+
+
+def scan(body: bytes) -> Scan:
+    """Read `body`; RejectedError says what is wrong with it."""
+    if not body:
+        raise RejectedError("invalid_json", "There is no body.")
+    try:
+        text = body.decode()
+        at = _skip(text, 0)
+        if text[at] != "{":
+            _decode(text, at)
+            raise RejectedError("not_an_object")
+        fields, end = _walk(text, at, _TOP_KEYS)
+        trailing = _skip(text, end + 1) != len(text)
+    except UnicodeDecodeError as error:
+        raise RejectedError("invalid_json", "It is not UTF-8.") from error
+    except (ValueError, RecursionError, IndexError) as error:
+        raise RejectedError("invalid_json") from error
+    if trailing:
+        raise RejectedError("invalid_json", "Something follows the object.")
+    return _read(body, text, fields, end)
+
+
+def splice(
+    body: bytes, scanned: Scan, model: str | None, *, include_usage: bool
+) -> tuple[bytes, tuple[str, ...]]:
+    """Put `model` and `include_usage` into `body`; return it and the names of what was changed.
+
+    `model` None leaves the caller's. Nothing else of the bytes changes.
+    """
+    edits: list[_Edit] = []
+    names: tuple[str, ...] = ()
+    if model is not None and model != scanned.model:
+        edits.append((*scanned.model_span, json.dumps(model).encode()))
+        names = ("model",)
+    if include_usage and scanned.usage_edit is not None:
+        edits.append(scanned.usage_edit)
+        names += ("stream_options.include_usage",)
+    for start, end, new in sorted(edits, reverse=True):
+        body = body[:start] + new + body[end:]
+    return body, names
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1] in _SPACE and at < len(text):
+        at += 1
+    return at
+
+
+def _walk(text: str, at: int, wanted: frozenset[str]) -> tuple[dict[str, _Field], int]:
+    """Walk the object at `at`; return the wanted fields as (value, start, end), and its ``}``."""
+    fields: dict[str, _Field] = {}
+    at = _skip(text, at + 1)
+    if text[at] == "}":
+        return fields, at
+    while True:
+        if text[at] != '"':
+            raise ValueError("a key is missing")
+        key, after = _decode(text, at)
+        plain = after - at == len(key) + 2
+        at = _skip(text, after)
+        if text[at] != ":":
+            raise ValueError("a colon is missing")
+        start = _skip(text, at + 1)
+        value, at = _decode(text, start)
+        if key in wanted:
+            _hold(fields, key, (value, start, at), plain=plain)
+        at = _skip(text, at)
+        if text[at] == "}":
+            return fields, at
+        if text[at] != ",":
+            raise ValueError("a comma is missing")
+        at = _skip(text, at + 1)
+
+
+def _hold(fields: dict[str, _Field], key: str, found: _Field, *, plain: bool) -> None:
+    if key in ROUTING_KEYS:
+        raise RejectedError("client_routing", f'Remove "{key}".', key)
+    if key in fields:
+        raise RejectedError("duplicate_key", f'"{key}" stands twice.', key)
+    if not plain:
+        raise RejectedError("escaped_key", f'Write "{key}" without escapes.', key)
+    fields[key] = found
+
+
+def _read(body: bytes, text: str, fields: dict[str, _Field], end: int) -> Scan:
+    if "model" not in fields:
+        raise RejectedError("missing_model", param="model")
+    model, start, stop = fields["model"]
+    _check_model(model)
+    streaming = _boolean(fields, "stream")
+    include_usage, edit = _usage(text, fields.get("stream_options"), end)
+    place = _places(body, text)
+    return Scan(
+        model=model,
+        model_span=(place(start), place(stop)),
+        stream=streaming,
+        include_usage=include_usage,
+        usage_edit=(place(edit[0]), place(edit[1]), edit[2]) if streaming and edit else None,
+    )
+
+
+def _places(body: bytes, text: str) -> Callable[[int], int]:
+    """Return what turns a `str` index into a byte offset."""
+    if len(text) == len(body):
+        return lambda index: index
+    return lambda index: len(text[:index].encode())
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, str) or not model:
+        raise RejectedError("invalid_field", '"model" must be a string that names one.', "model")
+    if len(model) > MAX_MODEL_CHARS or not model.isprintable():
+        raise RejectedError("invalid_field", '"model" is not a model name.', "model")
+
+
+def _boolean(fields: dict[str, _Field], key: str) -> bool:
+    value = fields[key][0] if key in fields else None
+    if value is not None and not isinstance(value, bool):
+        raise RejectedError("invalid_field", f'"{key}" must be true or false.', key)
+    return bool(value)
+
+
+def _usage(text: str, options: _Field | None, end: int) -> tuple[bool, _Edit | None]:
+    """Return the caller's include_usage, and the edit (in `str` places) that makes it true."""
+    whole = b'{"include_usage":true}'
+    if options is None:
+        return False, (end, end, b',"stream_options":' + whole)
+    value, start, stop = options
+    if value is None:
+        return False, (start, stop, whole)
+    if not isinstance(value, dict):
+        raise RejectedError(
+            "invalid_field", '"stream_options" must be an object.', "stream_options"
+        )
+    inner, close = _walk(text, start, _OPTION_KEYS)
+    if _boolean(inner, "include_usage"):
+        return True, None
+    if "include_usage" in inner:
+        _, start, stop = inner["include_usage"]
+        return False, (start, stop, b"true")
+    return False, (close, close, (b"," if value else b"") + b'"include_usage":true')

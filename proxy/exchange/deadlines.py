@@ -1,0 +1,53 @@
+"""The four named deadlines of an exchange, resolved: rule wins over backend wins over proxy."""
+
+from typing import Final
+
+from attrs import frozen
+
+from proxy.policy.backends import Backend, Timeouts
+from proxy.policy.rules import Rule
+from proxy.policy.spec import Proxy
+
+CONNECT_S: Final = 3.0
+"""DNS, TCP and TLS of a healthy backend take well under a second; three cover a lost SYN."""
+IDLE_S: Final = 60.0
+"""Between two data events: longer than any model thinks between tokens."""
+
+
+@frozen
+class Deadlines:
+    """Deadlines in force for one attempt, in seconds. `total_s` counts from the exchange's start.
+
+    `own_first_token_s` is the backend's own (what it declares, else the proxy's): only when that
+    one was reached does a silent backend count against its breaker.
+    """
+
+    connect_s: float
+    first_token_s: float
+    idle_s: float
+    total_s: float | None
+    own_first_token_s: float
+
+
+def _first_token(holder: Rule | Backend) -> float | None:
+    if holder.timeout is not None:
+        return holder.timeout
+    return holder.timeouts.first_token if holder.timeouts is not None else None
+
+
+def resolve_deadlines(rule: Rule | None, backend: Backend, proxy: Proxy) -> Deadlines:
+    """Return the deadlines of an attempt on `backend` under `rule`."""
+    none = Timeouts()
+    of_rule = (rule.timeouts if rule else None) or none
+    of_backend = backend.timeouts or none
+    of_proxy = proxy.timeouts or none
+    levels = (of_rule, of_backend, of_proxy)
+    proxy_first = of_proxy.first_token or proxy.response_header_timeout
+    own = _first_token(backend) or proxy_first
+    return Deadlines(
+        connect_s=next((t.connect for t in levels if t.connect), CONNECT_S),
+        first_token_s=(_first_token(rule) if rule else None) or own,
+        idle_s=next((t.idle for t in levels if t.idle), IDLE_S),
+        total_s=next((t.total for t in levels if t.total), None),
+        own_first_token_s=own,
+    )

@@ -1,0 +1,28 @@
+"""Which of an upstream's header fields a caller sees: an allow-list, everything else stays here.
+
+Hop-by-hop fields (RFC 9110, section 7.6.1), cookies, server names, redirect targets and CORS are
+not on it. Framing fields are ours to write.
+"""
+
+from typing import Final
+
+ALLOWED_DOWN: Final = frozenset(
+    {
+        b"content-type",
+        b"cache-control",
+        b"openai-model",
+        b"openai-processing-ms",
+        b"openai-version",
+    }
+)
+ALLOWED_PREFIX: Final = b"x-ratelimit-"
+"""OpenAI's rate limit fields, which its SDKs read."""
+
+
+def downward(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Return the fields that may go down as rendered lines; names are given lower-cased."""
+    out = b""
+    for name, value in headers:
+        if name in ALLOWED_DOWN or name.startswith(ALLOWED_PREFIX):
+            out += b"%b: %b\r\n" % (name, value)
+    return out

@@ -1,0 +1,47 @@
+"""What an exchange needs from outside itself, as one narrow protocol."""
+
+from typing import Any, Literal, Protocol
+
+from attrs import frozen
+
+from proxy.exchange.admitted import Admitted
+from proxy.exchange.deadlines import Deadlines
+from proxy.policy.backends import Backend
+
+Settlement = Literal["succeeded", "failed", "released"]
+"""What a permit is given back with: `failed` is the only one that counts against the backend."""
+
+SkipReason = Literal["breaker_open", "credentials_missing", "policy_changed"]
+
+
+@frozen
+class Skipped:
+    """A candidate that was not tried, and why. `retry_after_s` is the breaker's."""
+
+    backend: str
+    reason: SkipReason
+    retry_after_s: float = 0.0
+
+
+class Ports(Protocol):
+    """Time, chance and the state shared between exchanges, all injected."""
+
+    retry_after_max_s: float
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+
+    def jitter(self) -> float:
+        """Return a number in [0, 1)."""
+
+    def admit(self, backend: Backend, request: Admitted) -> Any:
+        """Return a permit to try `backend` now, or a `Skipped`."""
+
+    def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
+        """Give a permit back."""
+
+    def deadlines(self, request: Admitted, backend: Backend) -> Deadlines:
+        """Return the deadlines in force for an attempt."""
+
+    def may_repeat(self) -> bool:
+        """Take one repeat from the retry budget, if it has one."""

@@ -1,0 +1,125 @@
+"""The gates that a request's head passes before anything else is believed.
+
+Facts: RFC 9112 section 3.2 (exactly one Host), 6.1 and 6.3 (framing; both kinds at once is an
+attack), RFC 9110 section 5.5 (no control characters in a value) and 10.1.1 (Expect).
+Decisions: the path is byte-equal to a door, nothing is canonicalised; a query is dropped; names with
+an underscore are refused, since servers behind us may read them as dashes.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from attrs import frozen
+
+from proxy.exchange.errors import RejectedError
+
+MAX_HEADERS: Final = 100
+MAX_HEAD_BYTES: Final = 32 * 1024
+MAX_TARGET_BYTES: Final = 8 * 1024
+MAX_BODY_BYTES: Final = 32 * 1024 * 1024
+
+Door = Literal["chat", "models"]
+_DOORS: Final[dict[bytes, tuple[Door, bytes]]] = {
+    b"/v1/chat/completions": ("chat", b"POST"),
+    b"/v1/models": ("models", b"GET"),
+}
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^`|~0-9a-z]+\Z")
+
+
+@frozen
+class Head:
+    """An admitted head. `headers` has every field value by lower-case name."""
+
+    door: Door
+    content_length: int | None
+    chunked: bool
+    expects_continue: bool
+    keep_alive: bool
+    headers: Mapping[str, tuple[str, ...]]
+
+
+def admit_head(
+    method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]
+) -> Head:
+    """Return the admitted head; names in `fields` are lower-case. RejectedError otherwise."""
+    headers = _collect(fields)
+    if version not in {"1.1", "1.0"}:
+        raise RejectedError("bad_request", "Only HTTP/1.1 and HTTP/1.0 are understood.")
+    if len(headers.get("host", ())) != 1:
+        raise RejectedError("bad_request", "Exactly one Host header is needed.", "host")
+    length, chunked = _framing(headers, version)
+    door = _door(method, target)
+    if any(v.lower() != "identity" for v in headers.get("content-encoding", ())):
+        raise RejectedError("encoded_body", param="content-encoding")
+    return Head(
+        door=door,
+        content_length=length,
+        chunked=chunked,
+        expects_continue=_expects_continue(headers),
+        keep_alive=_keep_alive(headers, version),
+        headers=headers,
+    )
+
+
+def _collect(fields: list[tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:
+    if len(fields) > MAX_HEADERS:
+        raise RejectedError("head_too_large", f"At most {MAX_HEADERS} header fields.")
+    headers: dict[str, tuple[str, ...]] = {}
+    size = 0
+    for name, value in fields:
+        size += len(name) + len(value)
+        if not _TOKEN.match(name):
+            raise RejectedError("bad_request", "A header name is not acceptable.")
+        if _CONTROL.search(value):
+            raise RejectedError("bad_request", "A header value has a control character.")
+        key = name.decode("ascii")
+        headers[key] = (*headers.get(key, ()), value.decode("latin-1"))
+    if size > MAX_HEAD_BYTES:
+        raise RejectedError("head_too_large")
+    return headers
+
+
+def _framing(headers: Mapping[str, tuple[str, ...]], version: str) -> tuple[int | None, bool]:
+    lengths = headers.get("content-length", ())
+    codings = headers.get("transfer-encoding", ())
+    if codings:
+        if lengths or version == "1.0" or len(codings) > 1 or codings[0].lower() != "chunked":
+            raise RejectedError("bad_request", "The body's framing is ambiguous.")
+        return None, True
+    if not lengths:
+        return None, False
+    if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()):
+        raise RejectedError("bad_request", "Content-Length is not one number.")
+    length = int(lengths[0]) if len(lengths[0]) < 19 else MAX_BODY_BYTES + 1
+    if length > MAX_BODY_BYTES:
+        raise RejectedError("body_too_large")
+    return length, False
+
+
+def _door(method: bytes, target: bytes) -> Door:
+    if len(target) > MAX_TARGET_BYTES:
+        raise RejectedError("uri_too_long")
+    path = target.partition(b"?")[0]
+    known = _DOORS.get(path)
+    if known is None:
+        raise RejectedError("not_found", "Use /v1/chat/completions or /v1/models.")
+    door, wanted = known
+    if method != wanted:
+        raise RejectedError("method_not_allowed", f"Use {wanted.decode()}.", allow=wanted)
+    return door
+
+
+def _expects_continue(headers: Mapping[str, tuple[str, ...]]) -> bool:
+    expectations = headers.get("expect", ())
+    if any(value.lower() != "100-continue" for value in expectations):
+        raise RejectedError("expectation_failed", param="expect")
+    return bool(expectations)
+
+
+def _keep_alive(headers: Mapping[str, tuple[str, ...]], version: str) -> bool:
+    tokens = {
+        token.strip().lower() for value in headers.get("connection", ()) for token in value.split(",")
+    }
+    return "close" not in tokens if version == "1.1" else "keep-alive" in tokens

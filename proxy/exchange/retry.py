@@ -1,0 +1,99 @@
+"""The retry law: after a failed attempt and before the commit point, what next?
+
+The law of the design, as one pure function over one value. Connect errors, TLS failures and
+silence go to the next candidate; a reset, a protocol error, 408 and 5xx are worth one more try on
+the same backend; a short Retry-After is waited for; what is the caller's own is passed back.
+"""
+
+from typing import Final
+
+from attrs import frozen
+
+PAUSE_S: Final = 0.1
+"""Mean pause before a repeat on the same backend: long enough for a listener to come back."""
+
+_REPEATABLE: Final = frozenset(
+    {"upstream_reset", "upstream_protocol", "upstream_error", "upstream_truncated"}
+)
+_RETRY_AFTER: Final = frozenset({"upstream_rate_limited", "upstream_overloaded"})
+_FINAL: Final = frozenset({"total_timeout"})
+
+COUNTED: Final = frozenset(
+    {
+        "upstream_dns",
+        "upstream_connect",
+        "upstream_tls",
+        "connect_timeout",
+        "upstream_reset",
+        "upstream_protocol",
+        "upstream_truncated",
+        "upstream_error",
+        "upstream_overloaded",
+        "idle_timeout",
+    }
+)
+"""Failures that count against a backend's breaker. A first-token timeout counts by its deadline."""
+
+
+@frozen
+class Failure:
+    """A failed attempt: `code` of `errors.KINDS`, and what the answer said, if there was one."""
+
+    code: str
+    status: int | None = None
+    retry_after_s: float | None = None
+
+
+@frozen
+class Again:
+    """Try the same backend once more after `pause_s` seconds."""
+
+    pause_s: float
+
+
+@frozen
+class Next:
+    """Go on to the next candidate."""
+
+
+@frozen
+class GiveUp:
+    """No further attempt."""
+
+
+Verdict = Again | Next | GiveUp
+
+
+@frozen
+class Circumstances:
+    """What the law needs to know besides the failure.
+
+    `remaining_s` is what is left of the total deadline; `jitter` is in [0, 1).
+    """
+
+    repeated: bool
+    bytes_written: bool
+    connect_only: bool
+    retry_after_max_s: float
+    remaining_s: float | None
+    jitter: float
+
+
+def next_step(failure: Failure, at: Circumstances) -> Verdict:
+    """Return what the retry law says after `failure`."""
+    if failure.code in _FINAL or (at.connect_only and at.bytes_written):
+        return GiveUp()
+    if at.repeated:
+        return Next()
+    pause = _pause(failure, at)
+    if pause is None or (at.remaining_s is not None and pause >= at.remaining_s):
+        return Next()
+    return Again(pause)
+
+
+def _pause(failure: Failure, at: Circumstances) -> float | None:
+    """Return how long to wait before the same backend, None when it is not asked again."""
+    if failure.code in _RETRY_AFTER:
+        asked = failure.retry_after_s
+        return asked if asked is not None and asked <= at.retry_after_max_s else None
+    return PAUSE_S * (0.5 + at.jitter) if failure.code in _REPEATABLE else None

@@ -1,0 +1,1 @@
+"""Evidence and credentials: pure parts beside thin stores."""

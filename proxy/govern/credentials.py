@@ -1,0 +1,97 @@
+"""Keys from mounted Secret files: ``DIR/<secret name>/<key>``, read again when they change.
+
+A key is never in the environment, a log, a record or a `repr`. A Secret that is named but not there
+makes its backend no candidate; the proxy starts all the same.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from attrs import define, field
+
+from proxy.policy.backends import Backend
+
+CONVENTIONAL: Final = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "litellm": "LITELLM_MASTER_KEY",
+}
+"""The file name that each provider's own tools use for its key."""
+LOOK_S: Final = 1.0
+"""A changed Secret takes effect within this time; a look costs two system calls."""
+
+
+@define
+class _Held:
+    looked_at: float
+    stamp: tuple[int, int] | None
+    key: str | None = field(repr=False)
+
+
+@define
+class Credentials:
+    """The keys under `directory`; `now` is monotonic seconds."""
+
+    directory: Path | None
+    now: Callable[[], float]
+    _held: dict[str, _Held] = field(factory=dict, repr=False)
+
+    def key_for(self, backend: Backend) -> str | None:
+        """Return the backend's key; None when it needs none, or it is not there."""
+        secret = _secret_of(backend)
+        if secret is None or backend.external is None:
+            return None
+        held = self._held.get(backend.name)
+        now = self.now()
+        if held is not None and now - held.looked_at < LOOK_S:
+            return held.key
+        path = self._file(secret, CONVENTIONAL.get(backend.external.provider, ""))
+        stamp = _stamp(path)
+        if held is not None and stamp is not None and stamp == held.stamp:
+            held.looked_at = now
+            return held.key
+        key = _read(path) if path is not None else None
+        self._held[backend.name] = _Held(now, stamp, key)
+        return key
+
+    def is_missing(self, backend: Backend) -> bool:
+        """Whether the backend names a Secret whose key is not there."""
+        return _secret_of(backend) is not None and self.key_for(backend) is None
+
+    def _file(self, secret: str, conventional: str) -> Path | None:
+        if self.directory is None:
+            return None
+        folder = self.directory / secret
+        if conventional and (folder / conventional).is_file():
+            return folder / conventional
+        try:
+            files = [f for f in folder.iterdir() if not f.name.startswith(".") and f.is_file()]
+        except OSError:
+            return None
+        return files[0] if len(files) == 1 else None
+
+
+def _secret_of(backend: Backend) -> str | None:
+    external = backend.external
+    if external is None or external.credentials_secret_ref is None:
+        return None
+    return external.credentials_secret_ref.name
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    if path is None:
+        return None
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
+
+
+def _read(path: Path) -> str | None:
+    try:
+        key = path.read_text(encoding="ascii").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return key if key and key.isprintable() and " " not in key else None

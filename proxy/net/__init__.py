@@ -1,0 +1,1 @@
+"""The only Twisted: listener, upstream connections, pool, TLS, names, drain, reload."""

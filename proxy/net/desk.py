@@ -1,0 +1,224 @@
+"""Where whole requests are taken: scanned, decided, answered or given to an exchange.
+
+Everything that requests share hangs here: the policy in force, its dialers, the audit sink, the
+metrics. A reload swaps policy, decider and dialers in one step between two requests.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from attrs import define, field
+from twisted.logger import Logger
+
+from proxy.exchange.admitted import Admitted
+from proxy.exchange.answers import whole, whole_error
+from proxy.exchange.body import scan
+from proxy.exchange.errors import KINDS, RejectedError
+from proxy.exchange.events import Interrupted, Start
+from proxy.exchange.machine import Exchange
+from proxy.exchange.request_head import Head
+from proxy.govern.credentials import Credentials
+from proxy.net.dialler import Dialler
+from proxy.net.front import Front, Received
+from proxy.net.gate import Gate
+from proxy.net.recorder import Recorder
+from proxy.net.resolve import Endpoint, endpoint_of
+from proxy.net.run import Run
+from proxy.net.wheel import Wheel
+from proxy.policy.backends import Backend
+from proxy.policy.decision import Decision, Refuse
+from proxy.policy.loaded import LoadedPolicy
+from proxy.providers.dialect import head_prefix, request_bytes
+
+_log = Logger("lockgate.desk")
+
+
+@define(eq=False)
+class Desk:
+    """See the module's text. `addresses` are the ``--address`` overrides by backend name."""
+
+    reactor: Any
+    wheel: Wheel
+    gate: Gate
+    credentials: Credentials
+    recorder: Recorder
+    next_request_id: Callable[[], str]
+    addresses: Mapping[str, str] = field(factory=dict)
+    fronts: set[Front] = field(factory=set)
+    runs: set[Run] = field(factory=set)
+    draining: bool = False
+    diallers: dict[str, Dialler] = field(factory=dict)
+    _models: bytes = b""
+    _policy_header: bytes = b""
+    _prefixes: dict[tuple[str, str | None], bytes] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._install(self.gate.policy)
+
+    def adopt(self, policy: LoadedPolicy) -> None:
+        """Put `policy` in force, whole, between two requests."""
+        self.gate.adopt(policy)
+        self._install(policy)
+
+    def _install(self, policy: LoadedPolicy) -> None:
+        old = self.diallers
+        # a backend that is the same in every field keeps its connections
+        self.diallers = {b.name: self._dialler(b, policy, old) for b in policy.spec.backends}
+        for name, dialler in old.items():
+            if self.diallers.get(name) is not dialler:
+                dialler.close()
+        self._prefixes = {}
+        self._models = _models_document(policy)
+        self._policy_header = b"x-lockgate-policy: %b\r\n" % policy.digest.encode()
+
+    def _dialler(
+        self, backend: Backend, policy: LoadedPolicy, old: Mapping[str, Dialler]
+    ) -> Dialler:
+        ranges = policy.spec.proxy.private_ranges
+        held = old.get(backend.name)
+        if held is not None and held.backend == backend and held.private_ranges == ranges:
+            return held
+        endpoint = endpoint_of(backend, self.addresses.get(backend.name))
+        return Dialler(self.reactor, backend, endpoint, ranges, self._refused_address(backend))
+
+    @staticmethod
+    def _refused_address(backend: Backend) -> Callable[[str, str], None]:
+        def refused(address: str, reason: str) -> None:
+            _log.error(
+                "backend {backend}: address {address} refused: {reason}",
+                backend=backend.name,
+                address=address,
+                reason=reason,
+            )
+
+        return refused
+
+    # -- one request
+
+    def serve(self, front: Front, received: Received) -> None:
+        """Answer one whole request, now or when its exchange is over."""
+        request_id = self.next_request_id()
+        if received.head.door == "models":
+            self._serve_models(front, received, request_id)
+            return
+        try:
+            scanned = scan(received.body)
+        except RejectedError as rejection:
+            self._reject(front, received, rejection, request_id)
+            return
+        decision = self.gate.decider.decide(scanned.model, received.head.headers)
+        if isinstance(decision, Refuse):
+            self._refuse(front, received, decision, request_id)
+            return
+        request = Admitted(
+            request_id=request_id,
+            body=received.body,
+            scan=scanned,
+            route=decision,
+            caller_headers=received.head.headers,
+            answer_headers=self._answer_headers(decision, request_id),
+            chunks=not received.http10,
+            close=self.draining or not received.head.keep_alive,
+        )
+        self.gate.budget.saw_request(self.gate.now())
+        run = front.run = Run(self, front, Exchange(request, self.gate))
+        self.runs.add(run)
+        run.feed(Start())
+
+    def ended(self, run: Run) -> None:
+        """An exchange is over: its one record."""
+        self.runs.discard(run)
+        self.recorder.exchange(run.exchange)
+
+    def record_unserved(
+        self,
+        head: Head,
+        rejection: RejectedError,
+        request_id: str | None = None,
+        *,
+        bytes_in: int,
+        answered: bool = False,
+    ) -> None:
+        """Record a request whose head was admitted and whose body never became a request."""
+        self.recorder.unserved(
+            request_id or self.next_request_id(),
+            head,
+            rejection,
+            answered=answered,
+            bytes_in=bytes_in,
+        )
+
+    def request_bytes(self, backend: Backend, body: bytes, request: Admitted) -> bytes:
+        """Render the request for `backend`."""
+        key = self.credentials.key_for(backend)
+        held = (backend.name, key)
+        prefix = self._prefixes.get(held)
+        if prefix is None:
+            endpoint: Endpoint = self.diallers[backend.name].endpoint
+            prefix = head_prefix(backend, endpoint.base_path, endpoint.host_header, key)
+            self._prefixes = {k: v for k, v in self._prefixes.items() if k[0] != backend.name}
+            self._prefixes[held] = prefix
+        return request_bytes(prefix, backend, body, request.request_id, request.caller_headers)
+
+    def _answer_headers(self, decision: Decision, request_id: str) -> bytes:
+        rule = decision.reading.rule_name
+        named = b"x-lockgate-rule: %b\r\n" % rule.encode() if rule else b""
+        return b"x-request-id: %b\r\n%b%b" % (request_id.encode(), named, self._policy_header)
+
+    def _serve_models(self, front: Front, received: Received, request_id: str) -> None:
+        headers = b"x-request-id: %b\r\n%b" % (request_id.encode(), self._policy_header)
+        close = self.draining or not received.head.keep_alive
+        front.send(whole(200, headers, self._models, close=close))
+        self.recorder.models(request_id, received.head, len(self._models))
+        front.finished(close=close)
+
+    def _reject(
+        self, front: Front, received: Received, rejection: RejectedError, request_id: str
+    ) -> None:
+        close = self.draining or not received.head.keep_alive
+        front.send(
+            whole_error(
+                rejection.kind,
+                request_id,
+                headers=self._policy_header,
+                detail=rejection.detail,
+                param=rejection.param,
+                close=close,
+            )
+        )
+        self.recorder.unserved(
+            request_id, received.head, rejection, answered=True, bytes_in=len(received.body)
+        )
+        front.finished(close=close)
+
+    def _refuse(
+        self, front: Front, received: Received, decision: Refuse, request_id: str
+    ) -> None:
+        close = self.draining or not received.head.keep_alive
+        kind = KINDS[decision.code]
+        headers = self._answer_headers(decision, request_id).split(b"\r\n", 1)[1]
+        front.send(whole_error(kind, request_id, headers=headers, close=close))
+        self.recorder.refused(request_id, len(received.body), decision)
+        front.finished(close=close)
+
+    # -- the end
+
+    def interrupt(self) -> None:
+        """The grace is over: end what still runs."""
+        for run in list(self.runs):
+            run.feed(Interrupted("draining"))
+
+    def close(self) -> None:
+        """Close every idle upstream connection."""
+        for dialler in self.diallers.values():
+            dialler.close()
+
+
+def _models_document(policy: LoadedPolicy) -> bytes:
+    """Render GET /v1/models (https://platform.openai.com/docs/api-reference/models/list)."""
+    ids = [backend.published_id for backend in policy.spec.backends]
+    data = [{"id": i, "object": "model", "created": 0, "owned_by": "lockgate"} for i in ids]
+    return orjson.dumps({"object": "list", "data": data})
+
+

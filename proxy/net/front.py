@@ -1,0 +1,304 @@
+"""One caller's connection: request bytes in, answers out, one request at a time.
+
+Decisions of this file:
+- Pipelined requests wait in a short queue; when it is full, reading stops until it has room.
+- After an error that leaves the framing in doubt the connection is closed, lingering so that the
+  caller can read the answer (closing with unread input would send a reset over it).
+- A half-closed connection counts as gone: nobody reads answers that cost tokens.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import httptools
+from attrs import frozen
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from proxy.exchange.answers import whole_error
+from proxy.exchange.errors import RejectedError
+from proxy.exchange.request_head import Head, admit_head
+from proxy.net.wheel import Timer
+
+if TYPE_CHECKING:
+    from proxy.net.desk import Desk
+    from proxy.net.run import Run
+
+HEAD_S: Final = 10.0
+BODY_S: Final = 30.0
+BODY_RATE_BYTES: Final = 32 * 1024
+"""Minimum rate: each of these received buys one more second."""
+IDLE_S: Final = 75.0
+"""Keep-alive of an idle connection, nginx's default."""
+LINGER_S: Final = 2.0
+STALL_S: Final = 30.0
+"""How long a caller may take nothing while bytes wait for it."""
+MAX_BODY_BYTES: Final = 32 * 1024 * 1024
+MAX_HEAD_BYTES: Final = 32 * 1024
+MAX_WAITING: Final = 16
+
+
+@frozen
+class Received:
+    """A whole request. `http10` callers cannot take a chunked answer."""
+
+    head: Head
+    body: bytes
+    http10: bool
+
+
+class Front(Protocol):
+    """See the module's text."""
+
+    def __init__(self, desk: "Desk") -> None:
+        self.desk = desk
+        self.run: Run | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Received] = deque()
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head: Head | None = None
+        self._head_bytes = 0
+        self._rejection: RejectedError | None = None
+        self._busy = False
+        self._serving = False
+        self._closing = False
+        self._paused = False
+        self.lost = False
+        self._begun = False
+        self._head_timed = False
+        self._timer = Timer(desk.wheel, self._late)
+        self.phase_timer = Timer(desk.wheel, self._phase_reached)
+        self._stall = Timer(desk.wheel, self._stalled)
+        self._unsent = 0
+        self._body_since = 0.0
+
+    # -- the connection
+
+    def connectionMade(self) -> None:
+        """A caller connected."""
+        self.transport.setTcpNoDelay(True)
+        self.desk.fronts.add(self)
+        self._timer.arm(HEAD_S)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
+        """The caller closed, reset, or was cut."""
+        self.lost = True
+        self.desk.fronts.discard(self)
+        self._timer.cancel()
+        self._stall.cancel()
+        self.phase_timer.cancel()
+        self._waiting.clear()
+        if self.run is not None:
+            self.run.client_gone()
+        elif self._head is not None and not self._closing:
+            self.desk.record_unserved(
+                self._head, RejectedError("client_gone"), bytes_in=self._body_bytes
+            )
+
+    def dataReceived(self, data: bytes) -> None:
+        """Parse what came; serve what is whole."""
+        if self._closing:
+            return
+        if self._head is None:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._reject(self._rejection or RejectedError("bad_request"))
+            return
+        if self._head is None and self._head_bytes > MAX_HEAD_BYTES:
+            self._reject(RejectedError("head_too_large"))
+            return
+        self._watch()
+        self._serve()
+
+    def _watch(self) -> None:
+        """Arm the deadline of the part of a request that has not come yet."""
+        if self._busy or self._waiting:
+            return
+        if self._head is not None:
+            self._timer.arm(self._body_left())
+        elif self._begun and not self._head_timed:
+            self._head_timed = True
+            self._timer.arm(HEAD_S)
+
+    def _body_left(self) -> float:
+        earned = BODY_S + self._body_bytes / BODY_RATE_BYTES
+        return max(self._body_since + earned - self.desk.wheel.now(), 0.0)
+
+    # -- httptools callbacks
+
+    def on_message_begin(self) -> None:
+        """A new request begins."""
+        self._begun = True
+        self._head_timed = False
+        self._target = b""
+        self._headers = []
+        self._body = []
+        self._body_bytes = 0
+        self._head = None
+
+    def on_url(self, target: bytes) -> None:
+        """Collect the request target, which may come in pieces."""
+        self._target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect one header field."""
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: the gates decide."""
+        parser = self._parser
+        try:
+            head = admit_head(
+                parser.get_method(), self._target, parser.get_http_version(), self._headers
+            )
+        except RejectedError as rejection:
+            self._rejection = rejection
+            raise
+        self._head = head
+        self._head_bytes = 0
+        self._body_since = self.desk.wheel.now()
+        if head.expects_continue and not self._busy:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, data: bytes) -> None:
+        """Collect body bytes up to the cap."""
+        self._body_bytes += len(data)
+        if self._body_bytes > MAX_BODY_BYTES:
+            self._rejection = RejectedError("body_too_large")
+            raise self._rejection
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        head = self._head
+        assert head is not None
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        http10 = self._parser.get_http_version() == "1.0"
+        self._waiting.append(Received(head, body, http10))
+        self._head = None
+        self._body = []
+        self._begun = False
+
+    # -- serving
+
+    def _serve(self) -> None:
+        if self._serving:
+            return
+        self._serving = True
+        while self._waiting and not self._busy and not self._closing:
+            self._busy = True
+            self._timer.disarm()
+            self.desk.serve(self, self._waiting.popleft())
+        self._serving = False
+        full = len(self._waiting) >= MAX_WAITING
+        if full != self._paused and not self.lost:
+            self._paused = full
+            (self.transport.pauseProducing if full else self.transport.resumeProducing)()
+
+    def send(self, data: bytes) -> None:
+        """Write to the caller."""
+        self.transport.write(data)
+
+    def finished(self, *, close: bool) -> None:
+        """The answer is complete: the next request, or the end."""
+        self.run = None
+        self._busy = False
+        if self.lost:
+            return
+        if close or self.desk.draining:
+            self._closing = True
+            self.transport.loseConnection()
+            self._timer.arm(LINGER_S)
+            return
+        self._timer.arm(IDLE_S)
+        self._serve()
+
+    def break_off(self, *, http10: bool) -> None:
+        """End the connection so that the caller cannot take the answer for whole."""
+        self.run = None
+        self._closing = True
+        if http10:
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
+            self._timer.arm(STALL_S)
+
+    def close_if_idle(self) -> None:
+        """The proxy drains: an idle connection has nothing to wait for."""
+        if not self._busy and self._head is None and not self._closing:
+            self._closing = True
+            self.transport.loseConnection()
+
+    # -- deadlines
+
+    def _late(self) -> None:
+        if self._closing:
+            self.transport.abortConnection()
+        elif self._head is not None:
+            if self._body_left() > 0:
+                self._timer.arm(self._body_left())
+            else:
+                self._reject(RejectedError("body_timeout"))
+        elif self._begun:
+            self._reject(RejectedError("head_timeout"))
+        else:
+            self.transport.loseConnection()
+
+    def _phase_reached(self) -> None:
+        if self.run is not None:
+            self.run.phase_reached()
+
+    def watch_stall(self) -> None:
+        """The caller's side is full: it must take something in time."""
+        self._unsent = self.transport.unsent_bytes
+        self._stall.arm(STALL_S)
+
+    def stall_over(self) -> None:
+        """The caller took what waited."""
+        self._stall.disarm()
+
+    def _stalled(self) -> None:
+        if self.transport.unsent_bytes != self._unsent:
+            self.watch_stall()
+        elif self.run is not None:
+            self.run.client_gone("stall")
+            self.transport.abortConnection()
+
+    # -- refusals before an exchange
+
+    def _reject(self, rejection: RejectedError) -> None:
+        """Answer and close: the rest of what this caller sends is not understood or not wanted."""
+        if self._busy:
+            self._rejection = rejection
+            self.transport.abortConnection()  # an answer is under way: nothing may be mixed into it
+            return
+        request_id = self.desk.next_request_id()
+        if self._head is not None:
+            self.desk.record_unserved(
+                self._head, rejection, request_id, bytes_in=self._body_bytes, answered=True
+            )
+            self._head = None
+        self._closing = True
+        headers = rejection_headers(rejection)
+        self.transport.write(
+            whole_error(
+                rejection.kind,
+                request_id,
+                headers=headers,
+                detail=rejection.detail,
+                param=rejection.param,
+                close=True,
+            )
+        )
+        self.transport.loseWriteConnection()
+        self._timer.arm(LINGER_S)
+
+
+def rejection_headers(rejection: RejectedError) -> bytes:
+    """Return what a refusal adds to the answer's head: Allow with 405 (RFC 9110, 15.5.6)."""
+    return b"allow: " + rejection.allow + b"\r\n" if rejection.allow else b""

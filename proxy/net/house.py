@@ -1,0 +1,141 @@
+"""Builds one proxy out of its parts: the only place where they are put together."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+from twisted.internet.tcp import Port
+from twisted.logger import Logger
+
+from proxy.exchange.breaker import Closed, HalfOpen
+from proxy.govern.credentials import Credentials
+from proxy.govern.sink import Sink
+from proxy.net.admin import admin_site
+from proxy.net.desk import Desk
+from proxy.net.gate import Gate
+from proxy.net.recorder import Recorder
+from proxy.net.service import Service
+from proxy.net.wheel import Wheel
+from proxy.observe.metrics import Metrics
+from proxy.policy.loaded import LoadedPolicy
+
+if TYPE_CHECKING:
+    from proxy.cli.serve import ServeOptions
+
+_log = Logger("lockgate.serve")
+
+
+@define(eq=False)
+class House:
+    """A proxy, ready to start."""
+
+    reactor: Any
+    options: "ServeOptions"
+    service: Service
+    sink: Sink
+    desk: Desk
+    metrics: Metrics
+    admin_port: Port | None = None
+
+    def start(self) -> tuple[int, int]:
+        """Listen on both ports and return them; CannotListenError when one is taken."""
+        host, port = self.options.listen
+        served = self.service.start(host, port)
+        site = admin_site(self.metrics.page, self.unready)
+        admin_host, admin = self.options.admin
+        self.admin_port = self.reactor.listenTCP(admin, site, interface=admin_host)
+        self.service.stopped.addCallback(self._stop_admin)
+        admin = self.admin_port.getHost().port  # type: ignore[union-attr]
+        for backend, url in self.options.addresses.items():
+            _log.warn("backend {backend} is NOT resolved: {url} stands in", backend=backend, url=url)
+        _log.info(
+            "serving {digest} on {host}:{port}, admin on {admin_host}:{admin}",
+            digest=self.desk.gate.policy.digest,
+            host=host,
+            port=served,
+            admin_host=admin_host,
+            admin=admin,
+        )
+        return served, admin
+
+    def hang_up(self) -> None:
+        """SIGHUP: the policy again, and the audit file after a rotation."""
+        self.sink.reopen()
+        self.service.reload()
+
+    def unready(self) -> list[str]:
+        """Name what keeps this proxy from taking requests."""
+        reasons = []
+        if self.desk.draining:
+            reasons.append("draining")
+        if not self.sink.writable:
+            reasons.append("audit not writable")
+        return reasons
+
+    def _stop_admin(self, _: None) -> Any:
+        return self.admin_port.stopListening() if self.admin_port is not None else None
+
+
+def build(
+    reactor: Any, options: "ServeOptions", policy: LoadedPolicy, next_request_id: Callable[[], str]
+) -> House:
+    """Put a proxy together on `reactor`, whose clock must be monotonic."""
+    audit = policy.spec.policy.audit_log
+    path = Path(audit.file_path) if audit.sink == "file" and audit.file_path else None
+    sink = Sink(reactor, path)
+    metrics = Metrics()
+    metrics.policy(policy.digest)
+    credentials = Credentials(options.secrets, reactor.seconds)
+    gate = Gate(reactor.seconds, policy, credentials)
+    recorder = Recorder(sink, metrics, time.time, reactor.seconds, lambda: gate.policy.digest)
+    desk = Desk(
+        reactor, Wheel(reactor), gate, credentials, recorder, next_request_id, options.addresses
+    )
+    grace = options.drain_grace_s
+    service = Service(
+        reactor=reactor,
+        desk=desk,
+        metrics=metrics,
+        policy_file=options.policy,
+        drain_delay_s=options.drain_delay_s,
+        drain_grace_s=policy.spec.proxy.drain_grace if grace is None else grace,
+        check=lambda loaded: _check(loaded, options),
+    )
+    _watch(metrics, desk, sink)
+    return House(reactor, options, service, sink, desk, metrics)
+
+
+def _check(policy: LoadedPolicy, options: "ServeOptions") -> None:
+    from proxy.cli.serve import check_addresses  # noqa: PLC0415 - serve imports this module
+
+    check_addresses(policy, {k: v for k, v in options.addresses.items() if _has(policy, k)})
+
+
+def _has(policy: LoadedPolicy, name: str) -> bool:
+    return any(backend.name == name for backend in policy.spec.backends)
+
+
+def _watch(metrics: Metrics, desk: Desk, sink: Sink) -> None:
+    """Add the gauges that are read when the page is asked for."""
+    gate = desk.gate
+
+    def breakers() -> dict[str, float]:
+        return {name: _number(b.state) for name, b in gate.breakers.items()}
+
+    def missing() -> dict[str, float]:
+        backends = gate.policy.spec.backends
+        return {b.name: float(gate.credentials.is_missing(b)) for b in backends}
+
+    metrics.watch("lockgate_in_flight", "Exchanges under way", lambda: len(desk.runs))
+    metrics.watch("lockgate_connections", "Callers connected", lambda: len(desk.fronts))
+    metrics.watch("lockgate_audit_lost", "Audit lines lost", lambda: sink.lost)
+    text = "0 closed, 1 half-open, 2 open"
+    metrics.watch_each("lockgate_breaker_state", text, "backend", breakers)
+    text = "1 where a named Secret is not mounted"
+    metrics.watch_each("lockgate_credentials_missing", text, "backend", missing)
+
+
+def _number(state: object) -> float:
+    return 0.0 if isinstance(state, Closed) else 1.0 if isinstance(state, HalfOpen) else 2.0

@@ -1,0 +1,101 @@
+"""Where a backend is: its endpoint out of the policy, and its addresses out of the resolver."""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import IAddress, IResolutionReceiver
+from zope.interface import implementer
+
+from proxy.policy.backends import DEFAULT_URLS, Backend
+
+SERVICE_PORT: Final = 8080
+"""Every InferenceService listens here."""
+
+
+@frozen
+class Endpoint:
+    """Scheme, host and port to connect to, and the base path under which the provider's doors are."""
+
+    scheme: str
+    host: str
+    port: int
+    base_path: str
+    host_header: str
+
+
+class NoAddressError(Exception):
+    """The policy names no address for a backend, and nothing stands in for it."""
+
+
+def endpoint_of(backend: Backend, override: str | None = None) -> Endpoint:
+    """Return where `backend` is. `override` (``--address``) replaces scheme, host and port, and the
+    base path too when it has one. NoAddressError when there is nothing to go by.
+    """
+    base = _base_url(backend)
+    if override is None:
+        if base is None:
+            raise NoAddressError(f"backend {backend.name} has no url")
+        return _parse(base)
+    stated = _parse(override)
+    if stated.base_path or base is None:
+        return stated
+    host, path = stated.host_header, _parse(base).base_path
+    return Endpoint(stated.scheme, stated.host, stated.port, path, host)
+
+
+def _base_url(backend: Backend) -> str | None:
+    if backend.external is not None:
+        return backend.external.url or DEFAULT_URLS.get(backend.external.provider)
+    service = backend.inference_service_ref
+    if service is None:
+        return None
+    name = service.name.replace(".", "-")
+    host = f"{name}.{service.namespace}.svc.cluster.local" if service.namespace else name
+    return f"http://{host}:{SERVICE_PORT}/v1"
+
+
+def _parse(url: str) -> Endpoint:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    default = 443 if parts.scheme == "https" else 80
+    port = parts.port or default
+    shown = f"[{host}]" if ":" in host else host
+    header = shown if port == default else f"{shown}:{port}"
+    return Endpoint(parts.scheme, host, port, parts.path.rstrip("/"), header)
+
+
+@implementer(IResolutionReceiver)
+class _Receiver:
+    def __init__(self, name: str, done: "Deferred[list[str]]") -> None:
+        self._name = name
+        self._done = done
+        self._addresses: list[str] = []
+
+    def resolutionBegan(self, resolutionInProgress: Any) -> None:
+        """Nothing to do: the dial's own deadline ends what takes too long."""
+
+    def addressResolved(self, address: IAddress) -> None:
+        """Collect one address."""
+        host = getattr(address, "host", None)
+        if host is not None and host not in self._addresses:
+            self._addresses.append(host)
+
+    def resolutionComplete(self) -> None:
+        """Give out what was found."""
+        if self._addresses:
+            self._done.callback(self._addresses)
+        else:
+            self._done.errback(DNSLookupError(self._name))
+
+
+def resolve(reactor: Any, endpoint: Endpoint) -> "Deferred[list[str]]":
+    """Return the addresses of `endpoint`'s host; errback with DNSLookupError when it has none."""
+    if isIPAddress(endpoint.host) or isIPv6Address(endpoint.host):
+        return succeed([endpoint.host])
+    done: Deferred[list[str]] = Deferred()
+    reactor.nameResolver.resolveHostName(_Receiver(endpoint.host, done), endpoint.host)
+    return done

@@ -1,0 +1,222 @@
+"""Runs one exchange: hands it events from both sides and carries out its commands."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from proxy.exchange import commands as do
+from proxy.exchange import events as on
+from proxy.exchange.machine import Exchange
+from proxy.exchange.state import State
+from proxy.net.upstream import Upstream
+from proxy.net.wheel import Timer
+
+if TYPE_CHECKING:
+    from proxy.net.desk import Desk
+    from proxy.net.front import Front
+
+_log = Logger("lockgate.run")
+
+
+@implementer(IPushProducer)
+class Run:
+    """One exchange between `front` and whichever upstream serves it.
+
+    It is also the caller's transport's producer after the commit point: a caller that does not
+    read pauses its upstream, and while it is paused the idle deadline does not run.
+    """
+
+    __slots__ = (
+        "_cancel_dial",
+        "_events",
+        "_idle_s",
+        "_phase",
+        "_phase_name",
+        "_producing",
+        "_running",
+        "_total",
+        "_upstream",
+        "desk",
+        "exchange",
+        "front",
+    )
+
+    def __init__(self, desk: "Desk", front: "Front", exchange: Exchange) -> None:
+        self.desk = desk
+        self.front = front
+        self.exchange = exchange
+        self._upstream: Upstream | None = None
+        self._cancel_dial: Callable[[], None] | None = None
+        self._events: deque[on.Event] = deque()
+        self._running = False
+        self._producing = False
+        self._phase: Timer = front.phase_timer
+        self._phase_name: on.DeadlineName | Literal["pause"] = "connect"
+        self._total: Timer | None = None
+        self._idle_s = 0.0
+
+    def feed(self, event: on.Event) -> None:
+        """Give the exchange an event and do what it says; events met on the way wait."""
+        self._events.append(event)
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._events:
+                self._take(self._events.popleft())
+        finally:
+            self._running = False
+
+    def _take(self, event: on.Event) -> None:
+        exchange = self.exchange
+        if exchange.state is State.DONE:
+            return
+        try:
+            for command in exchange.handle(event):
+                _EXECUTE[type(command)](self, command)
+        except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
+            self._fail(event)
+
+    def _fail(self, event: on.Event) -> None:
+        """A fault of ours: this request ends as `internal`, all others go on."""
+        _log.failure("exchange failed on {event}", event=type(event).__name__)
+        if isinstance(event, on.Interrupted):
+            self._ended(do.Ended())
+            self.front.transport.abortConnection()
+        else:
+            self.feed(on.Interrupted("internal"))
+
+    # -- what the two sides report
+
+    def client_gone(self, cause: Literal["", "stall"] = "") -> None:
+        """The caller is lost."""
+        self.feed(on.ClientGone(cause))
+
+    def phase_reached(self) -> None:
+        """The phase timer came up."""
+        name = self._phase_name
+        self.feed(on.PauseOver() if name == "pause" else on.DeadlinePassed(name))
+
+    def _total_reached(self) -> None:
+        self.feed(on.DeadlinePassed("total"))
+
+    def _connected(self, upstream: Upstream, reused: bool) -> None:  # noqa: FBT001 - a callback
+        self._cancel_dial = None
+        self._upstream = upstream
+        self.feed(on.Connected(reused))
+
+    def _dial_failed(self, code: str) -> None:
+        self._cancel_dial = None
+        self.feed(on.UpstreamFailed(code))
+
+    # -- IPushProducer, for the caller's transport
+
+    def pauseProducing(self) -> None:
+        """The caller's side is full."""
+        if self._upstream is not None:
+            self._upstream.transport.pauseProducing()
+            self._phase.disarm()
+            self.front.watch_stall()
+
+    def resumeProducing(self) -> None:
+        """The caller's side is empty again."""
+        self.front.stall_over()
+        if self._upstream is not None:
+            self._phase.arm(self._idle_s)
+            self._upstream.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The caller's transport is closing; `client_gone` follows."""
+
+    # -- commands
+
+    def _dial(self, command: do.Dial) -> None:
+        dialler = self.desk.diallers[command.backend.name]
+        cancel = dialler.dial(self._connected, self._dial_failed)
+        if self._upstream is None and not self._events:
+            self._cancel_dial = cancel
+
+    def _send_up(self, command: do.SendUp) -> None:
+        upstream = self._upstream
+        assert upstream is not None
+        data = self.desk.request_bytes(command.backend, command.body, self.exchange.request)
+        upstream.send(data, self.feed)
+
+    def _send_down(self, command: do.SendDown) -> None:
+        self.front.send(command.data)
+
+    def _arm(self, command: do.Arm) -> None:
+        if command.name == "total":
+            if self._total is None:
+                self._total = Timer(self.desk.wheel, self._total_reached)
+            self._total.arm(command.seconds)
+            return
+        self._phase_name = command.name
+        self._idle_s = command.seconds
+        self._phase.arm(command.seconds)
+
+    def _touch(self, _: do.Touch) -> None:
+        if self._phase.at is not None:
+            self._phase.arm(self._idle_s)
+
+    def _pause(self, command: do.Pause) -> None:
+        self._phase_name = "pause"
+        self._phase.arm(command.seconds)
+
+    def _relay(self, _: do.Relay) -> None:
+        self._producing = True
+        self.front.transport.registerProducer(self, True)
+
+    def _release(self, _: do.ReleaseUpstream) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            name = self.exchange.attempts.current.backend.name
+            self.desk.diallers[name].release(upstream)
+
+    def _drop(self, _: do.DropUpstream) -> None:
+        cancel, self._cancel_dial = self._cancel_dial, None
+        if cancel is not None:
+            cancel()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+
+    def _finish(self, command: do.Finish) -> None:
+        self.front.finished(close=command.close)
+
+    def _break(self, _: do.Break) -> None:
+        self.front.break_off(http10=not self.exchange.request.chunks)
+
+    def _ended(self, _: do.Ended) -> None:
+        self._stop()
+        self.desk.ended(self)
+
+    def _stop(self) -> None:
+        self._phase.disarm()
+        if self._total is not None:
+            self._total.cancel()
+        if self._producing:
+            self._producing = False
+            self.front.stall_over()
+            if not self.front.lost:
+                self.front.transport.unregisterProducer()
+
+
+_EXECUTE: Final[dict[type, Callable[[Run, Any], None]]] = {
+    do.Dial: Run._dial,
+    do.SendUp: Run._send_up,
+    do.SendDown: Run._send_down,
+    do.Arm: Run._arm,
+    do.Touch: Run._touch,
+    do.Pause: Run._pause,
+    do.Relay: Run._relay,
+    do.ReleaseUpstream: Run._release,
+    do.DropUpstream: Run._drop,
+    do.Finish: Run._finish,
+    do.Break: Run._break,
+    do.Ended: Run._ended,
+}

@@ -1,0 +1,156 @@
+"""The life of the process: listen, reload, drain, stop.
+
+SIGTERM: readiness off, still accepting for the drain delay with ``Connection: close``; then no more
+connections; running answers finish within the grace; the rest get the error event. A second
+SIGTERM ends at once. SIGHUP and a changed policy file: loaded whole, or refused and the old one
+kept. The file is looked at once a second: a ConfigMap's update is a swap of symbolic links, which
+no watch on the file itself would see.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ServerFactory
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from proxy.net.desk import Desk
+from proxy.net.front import Front
+from proxy.net.transport import ListeningPort, listen
+from proxy.observe.metrics import Metrics
+from proxy.policy.load import load_policy
+from proxy.policy.loaded import LoadedPolicy
+from proxy.policy.problem import PolicyRefusedError
+
+LOOK_S: Final = 1.0
+_log = Logger("lockgate.service")
+
+
+class FrontFactory(ServerFactory):
+    """Builds one `Front` per caller's connection."""
+
+    noisy = False
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def buildProtocol(self, addr: Any) -> Front:  # noqa: ARG002 - Twisted's signature
+        return Front(self._desk)
+
+
+@define(eq=False)
+class Service:
+    """One running proxy. `stopped` fires when it has drained."""
+
+    reactor: Any
+    desk: Desk
+    metrics: Metrics
+    policy_file: Path
+    drain_delay_s: float
+    drain_grace_s: float
+    check: Callable[[LoadedPolicy], None]
+    stopped: Deferred[None] = field(factory=Deferred)
+    _ports: list[ListeningPort] = field(factory=list)
+    _seen: tuple[int, int, int] | None = None
+    _look: LoopingCall | None = None
+    _sweep: LoopingCall | None = None
+    _closing_in: Any = None
+
+    def start(self, host: str, port: int) -> int:
+        """Listen and watch the policy file; return the port in use."""
+        listening = listen(self.reactor, port, FrontFactory(self.desk), host)
+        self._ports.append(listening)
+        self._seen = self._stamp()
+        self._look = self._every(LOOK_S, self._look_at_file)
+        self._sweep = self._every(LOOK_S, self._sweep_idle)
+        return int(listening.getHost().port)
+
+    def _every(self, seconds: float, work: Callable[[], None]) -> LoopingCall:
+        loop = LoopingCall(work)
+        loop.clock = self.reactor
+        loop.start(seconds, now=False)
+        return loop
+
+    # -- reload
+
+    def reload(self) -> bool:
+        """Read the policy file again; return whether its policy is now in force."""
+        self._seen = self._stamp()
+        name = str(self.policy_file)
+        try:
+            policy = load_policy(self.policy_file.read_bytes(), name)
+            self.check(policy)
+        except (OSError, PolicyRefusedError) as problem:
+            self.metrics.reloaded("refused")
+            _log.error("policy kept: {name} does not load: {problem}", name=name, problem=problem)
+            return False
+        if policy.digest != self.desk.gate.policy.digest:
+            self.desk.adopt(policy)
+            self.metrics.policy(policy.digest)
+        self.metrics.reloaded("adopted")
+        _log.info("policy {digest} in force", digest=policy.digest)
+        return True
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            stat = self.policy_file.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_ino, stat.st_size
+
+    def _look_at_file(self) -> None:
+        stamp = self._stamp()
+        if stamp is not None and stamp != self._seen:
+            self.reload()
+
+    def _sweep_idle(self) -> None:
+        for dialler in self.desk.diallers.values():
+            dialler.sweep()
+
+    # -- drain
+
+    def drain(self) -> None:
+        """Begin to stop; a second call stops at once."""
+        if self.desk.draining:
+            self._finish()
+            return
+        _log.info("draining")
+        self.desk.draining = True
+        self._closing_in = self.reactor.callLater(self.drain_delay_s, self._stop_accepting)
+
+    def _stop_accepting(self) -> None:
+        for port in self._ports:
+            port.stopListening()
+        self._ports = []
+        for front in list(self.desk.fronts):
+            front.close_if_idle()
+        self._closing_in = self.reactor.callLater(self.drain_grace_s, self._interrupt)
+        self._wait = self._every(0.05, self._finish_when_empty)
+
+    def _finish_when_empty(self) -> None:
+        if not self.desk.fronts:
+            self._finish()
+
+    def _interrupt(self) -> None:
+        self.desk.interrupt()
+        self._closing_in = self.reactor.callLater(1.0, self._finish)
+
+    def _finish(self) -> None:
+        for loop in (self._look, self._sweep, self._wait):
+            if loop is not None and loop.running:
+                loop.stop()
+        if self._closing_in is not None and self._closing_in.active():
+            self._closing_in.cancel()
+        for port in self._ports:
+            port.stopListening()
+        self.desk.interrupt()
+        for front in list(self.desk.fronts):
+            front.transport.abortConnection()
+        self.desk.close()
+        if not self.stopped.called:
+            self.stopped.callback(None)
+
+    _wait: LoopingCall | None = None

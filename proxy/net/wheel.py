@@ -1,0 +1,104 @@
+"""Deadlines in coarse slots: arming is a set insertion, not a delayed call each.
+
+A timer that is moved later stays in its slot and is moved on when the slot comes up, so the idle
+deadline of a stream costs one attribute per event. The wheel turns only while it holds a timer.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+SLOT_S: Final = 0.05
+"""Resolution of a deadline; each is a bound in seconds, and half of this is its mean lateness."""
+
+
+class Timer:
+    """One deadline of one owner, re-armed as often as wanted. `at` is None when it is not armed."""
+
+    __slots__ = ("_reach", "_slot", "_wheel", "at")
+
+    def __init__(self, wheel: "Wheel", reach: Callable[[], None]) -> None:
+        self._wheel = wheel
+        self._reach = reach
+        self._slot: int | None = None
+        self.at: float | None = None
+
+    def arm(self, seconds: float) -> None:
+        """Call back `seconds` from now, instead of whenever it was armed for before."""
+        wheel = self._wheel
+        self.at = at = wheel.now() + seconds
+        slot = int(at / SLOT_S) + 1
+        held = self._slot
+        if held is None or held > slot:
+            if held is not None:
+                wheel.remove(self, held)
+            self._slot = slot
+            wheel.insert(self, slot)
+
+    def disarm(self) -> None:
+        """Do not call back; the timer may be armed again. A lapse leaves no work but a look."""
+        self.at = None
+
+    def cancel(self) -> None:
+        """Disarm and leave the wheel: the owner goes away."""
+        self.at = None
+        if self._slot is not None:
+            self._wheel.remove(self, self._slot)
+            self._slot = None
+
+    def come_up(self, slot: int) -> None:
+        """The wheel reached this timer's slot."""
+        self._slot = None
+        if self.at is None:
+            return
+        due = int(self.at / SLOT_S) + 1
+        if due > slot:
+            self._slot = due
+            self._wheel.insert(self, due)
+            return
+        self.at = None
+        self._reach()
+
+
+class Wheel:
+    """All timers of one proxy on the reactor's monotonic clock."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self.now: Callable[[], float] = clock.seconds
+        self._slots: dict[int, set[Timer]] = {}
+        self._turn: IDelayedCall | None = None
+
+    def insert(self, timer: Timer, slot: int) -> None:
+        """Put `timer` into `slot`."""
+        timers = self._slots.get(slot)
+        if timers is None:
+            self._slots[slot] = {timer}
+            if self._turn is None:
+                self._turn = self._clock.callLater(SLOT_S, self._tick)
+        else:
+            timers.add(timer)
+
+    def remove(self, timer: Timer, slot: int) -> None:
+        """Take `timer` out of `slot`."""
+        timers = self._slots.get(slot)
+        if timers is not None:
+            timers.discard(timer)
+            if not timers:
+                del self._slots[slot]
+                self._rest()
+
+    def _tick(self) -> None:
+        self._turn = None
+        current = int(self.now() / SLOT_S)
+        for slot in sorted(slot for slot in self._slots if slot <= current):
+            for timer in self._slots.pop(slot):
+                timer.come_up(current)
+        if self._slots and self._turn is None:
+            self._turn = self._clock.callLater(SLOT_S, self._tick)
+
+    def _rest(self) -> None:
+        if not self._slots and self._turn is not None:
+            self._turn.cancel()
+            self._turn = None

@@ -1,0 +1,132 @@
+"""Which backends may serve a request: the one evaluator of a policy.
+
+The proxy, `explain`, preview and the tests all ask here. The bound that keeps sensitive requests in
+the local tier stands in `_reason`, and nowhere else: whatever picks a backend later picks it from
+a decision's candidates.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import define, field
+
+from proxy.policy.backends import Backend
+from proxy.policy.decision import (
+    Considered,
+    Decision,
+    Labels,
+    Reading,
+    Refuse,
+    Request,
+    Route,
+    Skip,
+)
+from proxy.policy.labels import read_labels
+from proxy.policy.loaded import LoadedPolicy
+from proxy.policy.match import COMPLEXITY_HEADER, TEAM_HEADER, Matcher, matcher_of
+from proxy.policy.rules import Rule
+
+MEMO_BOUND: Final = 4096
+
+
+def decide(policy: LoadedPolicy, request: Request) -> Decision:
+    """Decide one request. For many requests under one policy keep a `Decider`."""
+    return Decider(policy).decide(request.model, request.headers)
+
+
+@define(eq=False)
+class Decider:
+    """Decides requests under one policy. `bound` limits the memo, which is dropped when full."""
+
+    policy: LoadedPolicy
+    bound: int = MEMO_BOUND
+    header_names: tuple[str, ...] = field(init=False)
+    _matchers: tuple[Matcher, ...] = field(init=False)
+    _backends: dict[str, Backend] = field(init=False)
+    _by_id: dict[str, Backend] = field(init=False)
+    _key: str = field(init=False)
+    _memo: dict[tuple[object, ...], Decision] = field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        spec = self.policy.spec
+        self._backends = {b.name: b for b in spec.backends}
+        self._by_id = {b.published_id: b for b in spec.backends}
+        self._matchers = tuple(
+            matcher_of(rule, only_local=self._only_local(rule)) for rule in spec.rules
+        )
+        self._key = spec.policy.classification.header_key.lower()
+        names = {self._key, COMPLEXITY_HEADER, TEAM_HEADER}
+        names.update(name for m in self._matchers for name, _ in m.headers)
+        self.header_names = tuple(sorted(names))
+
+    def decide(self, model: str, headers: Mapping[str, tuple[str, ...]]) -> Decision:
+        """Decide a request for `model`; `headers` maps lower-case names to all field values."""
+        key = (model, *[headers.get(name) for name in self.header_names])
+        decision = self._memo.get(key)
+        if decision is None:
+            if len(self._memo) >= self.bound:
+                self._memo.clear()
+            decision = self._memo[key] = self._decide(Request(model, headers))
+        return decision
+
+    def _only_local(self, rule: Rule) -> bool:
+        return all(self._backends[name].tier == "local" for name in rule.route.backends)
+
+    def _decide(self, request: Request) -> Decision:
+        classification = self.policy.spec.policy.classification
+        labels = read_labels(request.headers.get(self._key, ()), classification)
+        rule = next((m.rule for m in self._matchers if m.holds(request, labels)), None)
+        chain, via = self._chain(rule, request.model)
+        required = rule.match.required_capabilities if rule and rule.match else ()
+        considered = tuple(
+            Considered(b.name, b.tier, _reason(b, labels, required)) for b in chain
+        )
+        headers = request.headers
+        complexity = headers.get(COMPLEXITY_HEADER)
+        team = headers.get(TEAM_HEADER)
+        reading = Reading(
+            model=request.model,
+            labels=labels,
+            complexity=", ".join(complexity) if complexity else None,
+            team=", ".join(team) if team else None,
+            headers_read={n: headers[n] for n in self.header_names if n in headers},
+            rule=rule,
+            via=via,
+            considered=considered,
+            policy_digest=self.policy.digest,
+        )
+        return _concluded(reading, self._backends)
+
+    def _chain(self, rule: Rule | None, model: str) -> tuple[list[Backend], str]:
+        """Return the backends in order, each once, and where the chain comes from."""
+        spec = self.policy.spec
+        if rule is not None:
+            names = list(rule.route.backends)
+            if not rule.fail_closed and spec.default_route is not None:
+                names.append(spec.default_route)
+            return [self._backends[name] for name in dict.fromkeys(names)], "rule"
+        if spec.default_route_strategy == "BackendNameMatch" and model in self._by_id:
+            return [self._by_id[model]], "name_match"
+        if spec.default_route is not None:
+            return [self._backends[spec.default_route]], "default_route"
+        return [], "none"
+
+
+def _reason(backend: Backend, labels: Labels, required: tuple[str, ...]) -> Skip:
+    """Return why `backend` is, or is not, a candidate: the one bound, then capabilities."""
+    if labels.sensitive and backend.tier != "local":
+        return "cloud_tier_for_sensitive"
+    if not set(required) <= set(backend.capabilities):
+        return "lacks_capability"
+    return "candidate"
+
+
+def _concluded(reading: Reading, backends: Mapping[str, Backend]) -> Decision:
+    candidates = tuple(backends[c.backend] for c in reading.considered if c.reason == "candidate")
+    if candidates:
+        return Route(reading, candidates)
+    if not reading.considered:
+        return Refuse(reading, 503, "no_route")
+    if any(c.reason == "cloud_tier_for_sensitive" for c in reading.considered):
+        return Refuse(reading, 503, "no_allowed_upstream")
+    return Refuse(reading, 503, "no_capable_backend")

@@ -1,0 +1,1 @@
+"""How each provider is spoken to: path, request head, credentials. Pure."""

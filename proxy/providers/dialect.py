@@ -1,0 +1,60 @@
+"""The request head for each provider: where the chat door is, how the key is shown.
+
+- openai, litellm and any OpenAI-compatible server: ``BASE/chat/completions`` with
+  ``Authorization: Bearer`` (https://platform.openai.com/docs/api-reference/authentication).
+- anthropic: its OpenAI-compatible endpoint ``BASE/v1/chat/completions``, same header
+  (https://docs.anthropic.com/en/api/openai-sdk); its native dialect comes with a later version.
+
+Nothing of the caller's goes up but what the backend lists in `upwardHeaders`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from proxy.policy.backends import Backend
+
+USER_AGENT: Final = b"lockgate"
+
+
+def chat_path(backend: Backend, base_path: str) -> str:
+    """Return the path of the chat door under the backend's base path."""
+    anthropic = backend.external is not None and backend.external.provider == "anthropic"
+    return base_path.rstrip("/") + ("/v1" if anthropic else "") + "/chat/completions"
+
+
+def head_prefix(backend: Backend, base_path: str, host: str, key: str | None) -> bytes:
+    """Return the head's part that is the same for every request to this backend."""
+    lines = [
+        f"POST {chat_path(backend, base_path)} HTTP/1.1".encode("ascii"),
+        b"host: " + host.encode("ascii"),
+        b"content-type: application/json",
+        b"accept: application/json, text/event-stream",
+        b"accept-encoding: identity",
+        b"user-agent: " + USER_AGENT,
+    ]
+    if backend.tier == "cloud":
+        lines.append(b"connection: close")
+    if key is not None:
+        lines.append(b"authorization: Bearer " + key.encode("ascii"))
+    return b"\r\n".join(lines) + b"\r\n"
+
+
+def request_bytes(
+    prefix: bytes,
+    backend: Backend,
+    body: bytes,
+    request_id: str,
+    caller_headers: Mapping[str, tuple[str, ...]],
+) -> bytes:
+    """Return the whole request: prefix, listed caller headers, request id, length, body."""
+    extra = b""
+    for name in backend.upward_headers:
+        for value in caller_headers.get(name.lower(), ()):
+            extra += b"%b: %b\r\n" % (name.lower().encode("ascii"), value.encode("latin-1"))
+    return b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+        prefix,
+        extra,
+        request_id.encode("ascii"),
+        len(body),
+        body,
+    )
