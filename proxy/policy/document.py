@@ -1,0 +1,177 @@
+"""A YAML or JSON text as a tree that knows its lines, and refuses what is ambiguous.
+
+YAML is read with PyYAML's composer and YAML 1.2's core rules for plain scalars, so that ``off`` is a
+string. Refused: duplicate keys, anchors, aliases and merge keys (one place, one meaning, and no bomb
+of aliases), tags, keys that are not strings, more than one document.
+
+JSON is first held to JSON by the standard library, and then composed as YAML for its lines: strict
+JSON has raw tabs only between tokens, where YAML wants spaces.
+"""
+
+import json
+import re
+from typing import Any, Final
+
+import yaml
+from attrs import frozen
+
+from proxy.policy.problem import PolicyRefusedError, Problem
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""A ConfigMap holds one MiB; four leave room for comments."""
+MAX_DEPTH: Final = 64
+_NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_INTEGER: Final = re.compile(r"[-+]?[0-9]+\Z")
+_LOADER: Final[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+@frozen
+class Node:
+    """A value with its line (from 1, None where it has none).
+
+    `value` is None, a bool, an int, a float, a str, a tuple of nodes, or a tuple of `Member`.
+    """
+
+    value: Any
+    line: int | None
+    is_mapping: bool = False
+
+
+@frozen
+class Member:
+    """One key of a mapping with its own line."""
+
+    key: str
+    line: int | None
+    node: Node
+
+
+class _RefusedError(Exception):
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+
+def parse(source: bytes, name: str) -> tuple[Node, ...]:
+    """Return the documents in `source`; PolicyRefusedError names the place of what is wrong."""
+    try:
+        return _parse(source)
+    except _RefusedError as refused:
+        raise PolicyRefusedError(name, (refused.problem,)) from None
+
+
+def _refuse(line: int | None, message: str, mend: str) -> _RefusedError:
+    return _RefusedError(Problem("", line, message, mend))
+
+
+def _parse(source: bytes) -> tuple[Node, ...]:
+    if len(source) > MAX_BYTES:
+        raise _refuse(None, f"larger than {MAX_BYTES} bytes", "a policy fits a ConfigMap: 1 MiB")
+    if source.startswith(b"\xef\xbb\xbf"):
+        raise _refuse(1, "begins with a byte order mark", "save it as UTF-8 without one")
+    try:
+        text = source.decode()
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        raise _refuse(line, "is not UTF-8", "save it as UTF-8") from None
+    is_json = text.lstrip()[:1] in {"{", "["} and _is_json(text)
+    return _compose(text.replace("\t", " ") if is_json else text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text, object_pairs_hook=lambda pairs: None, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return False  # flow-style YAML begins the same way: the composer judges it
+    return True
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _compose(text: str) -> tuple[Node, ...]:
+    try:
+        _check_events(text)
+        roots = list(yaml.compose_all(text, Loader=_LOADER))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        raise _refuse(line, f"is not YAML: {error.problem}", "mend the syntax there") from None
+    except yaml.YAMLError as error:
+        message = str(error).splitlines()[0]
+        raise _refuse(None, f"is not YAML: {message}", "mend the syntax") from None
+    return tuple(_node(root) for root in roots if root is not None)
+
+
+def _check_events(text: str) -> None:
+    """Refuse anchors, aliases, tags and depth before anything recursive meets them."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            mend = "write the value out; quote a leading * or &"
+            raise _refuse(line, "uses an anchor or an alias", mend)
+        if getattr(event, "tag", None):
+            raise _refuse(line, f"uses the tag {event.tag!r}", "leave the tag out")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise _refuse(line, "is nested too deep", f"at most {MAX_DEPTH} levels")
+
+
+def _node(node: yaml.Node) -> Node:
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        return Node(_members(node), line, is_mapping=True)
+    if isinstance(node, yaml.SequenceNode):
+        return Node(tuple(_node(child) for child in node.value), line)
+    return Node(_scalar(node), line)
+
+
+def _members(node: yaml.MappingNode) -> tuple[Member, ...]:
+    members: dict[str, Member] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise _refuse(line, "has a key that is not a name", "keys are names")
+        key = key_node.value
+        if key in members:
+            first = members[key].line
+            raise _refuse(line, f"key {key!r} stands twice (first on line {first})", "keep one")
+        members[key] = Member(key, line, _node(value_node))
+    return tuple(members.values())
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text: str = node.value
+    if node.style:
+        return _joined(text)
+    if text in {"", "~", "null", "Null", "NULL"}:
+        return None
+    if text in {"true", "True", "TRUE"}:
+        return True
+    if text in {"false", "False", "FALSE"}:
+        return False
+    if _INTEGER.match(text) and len(text) < 20:
+        return int(text)
+    return float(text) if _NUMBER.match(text) else text
+
+
+def _joined(text: str) -> str:
+    """Join the two halves of a character that JSON escapes as a surrogate pair."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return text
+
+
+def from_plain(value: object) -> Node:
+    """Return plain Python data (a Pulumi config object) as a tree without lines."""
+    if isinstance(value, dict):
+        members = tuple(Member(str(k), None, from_plain(v)) for k, v in value.items())
+        return Node(members, None, is_mapping=True)
+    if isinstance(value, list | tuple):
+        return Node(tuple(from_plain(child) for child in value), None)
+    return Node(value, None)

@@ -1,0 +1,105 @@
+"""Loads a policy: a text or plain data becomes a `LoadedPolicy`, or every fault it has.
+
+A text is a bare spec, or a Pulumi stack file whose `config` holds ``lockgate:router``; paths and
+lines are those of the file.
+"""
+
+from typing import Any, Final
+
+from proxy.policy.document import Member, Node, from_plain, parse
+from proxy.policy.loaded import LoadedPolicy
+from proxy.policy.problem import PolicyRefusedError, Problem
+from proxy.policy.spec import RouterSpec
+from proxy.policy.structure import INVALID, Builder
+from proxy.policy.validate import faults
+from proxy.policy.wire import digest_of, policy_json
+
+STACK_KEY: Final = "lockgate:router"
+
+
+def load_policy(source: bytes, name: str) -> LoadedPolicy:
+    """Load YAML or JSON; `name` stands in messages. PolicyRefusedError has every problem."""
+    documents = parse(source, name)
+    if not documents:
+        _refuse(name, None, "is empty", "write a policy: backends, rules, defaultRoute")
+    if any(_kind(document) == "ModelRouter" for document in documents):
+        line = next(d.line for d in documents if _kind(d) == "ModelRouter")
+        mend = "put the manifest's spec in a file of its own, and read docs/spec.md"
+        _refuse(name, line, "`lockgate import` is not implemented in this version", mend)
+    if len(documents) > 1:
+        _refuse(name, documents[1].line, "has more than one document", "keep one")
+    root, path = _spec_of(documents[0])
+    return _load(root, path, name)
+
+
+def load_object(value: object, name: str) -> LoadedPolicy:
+    """Load plain Python data, such as a Pulumi config object."""
+    return _load(from_plain(value), "", name)
+
+
+def compiled(spec: RouterSpec) -> LoadedPolicy:
+    """Return a spec that is already valid with its bytes and digest."""
+    data = policy_json(spec)
+    return LoadedPolicy(spec, data, digest_of(data))
+
+
+def _refuse(name: str, line: int | None, message: str, mend: str) -> Any:
+    raise PolicyRefusedError(name, (Problem("", line, message, mend),))
+
+
+def _kind(document: Node) -> object:
+    kind = _member(document, "kind")
+    return kind.node.value if kind else None
+
+
+def _member(node: Node, key: str) -> Member | None:
+    if not node.is_mapping:
+        return None
+    return next((member for member in node.value if member.key == key), None)
+
+
+def _spec_of(document: Node) -> tuple[Node, str]:
+    """Return the spec's node and its path: the document, or its place in a stack file."""
+    config = _member(document, "config")
+    held = _member(config.node, STACK_KEY) if config else None
+    if held is not None:
+        return held.node, f"config.{STACK_KEY}"
+    return document, ""
+
+
+def _load(root: Node, path: str, name: str) -> LoadedPolicy:
+    builder = Builder()
+    spec = builder.build(RouterSpec, root, "")
+    problems = builder.problems + _unstated_tiers(root, builder)
+    if spec is not INVALID:
+        told = {problem.path for problem in problems}
+        for place, message, mend in faults(spec):
+            if not any(_within(place, path_told) for path_told in told):
+                problems.append(Problem(place, builder.line_of(place), message, mend))
+    if problems:
+        prefix = f"{path}." if path else ""
+        placed = [Problem(prefix + p.path, p.line, p.message, p.mend) for p in problems]
+        raise PolicyRefusedError(name, tuple(sorted(placed, key=lambda p: p.line or 0)))
+    return compiled(spec)
+
+
+def _within(place: str, told: str) -> bool:
+    """Whether `place` is, or lies in, something that was already found faulty."""
+    return place == told or place.startswith((f"{told}.", f"{told}["))
+
+
+def _unstated_tiers(root: Node, builder: Builder) -> list[Problem]:
+    """An external backend must state its tier: a default would be a guess about where data goes."""
+    backends = _member(root, "backends")
+    if backends is None or backends.node.is_mapping or not isinstance(backends.node.value, tuple):
+        return []
+    problems = []
+    for number, backend in enumerate(backends.node.value):
+        external = _member(backend, "external")
+        if external is not None and _member(backend, "tier") is None:
+            path = f"backends[{number}].tier"
+            mend = "write tier: cloud, or tier: local with an address inside or attestedLocal"
+            problems.append(
+                Problem(path, external.line, "is missing: an external backend must state it", mend)
+            )
+    return problems

@@ -1,0 +1,269 @@
+"""What a well-formed spec may still not say. Every fault is found, each with its place and mend."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from proxy.policy.address import cidr_fault, is_inside, url_fault
+from proxy.policy.backends import Backend, Timeouts
+from proxy.policy.glob import check as glob_fault
+from proxy.policy.rules import Match, Rule
+from proxy.policy.spec import RouterSpec
+
+Fault = tuple[str, str, str]
+"""(path, message, mend); the loader adds the line."""
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+LABEL: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
+TOKEN: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+\Z")
+NEVER_UPWARD: Final = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-api-key",
+        "x-request-id",
+        "accept",
+        "accept-encoding",
+        "user-agent",
+    }
+)
+"""Fields that the proxy writes itself, hop-by-hop fields and keys: none of them is the caller's."""
+
+
+def faults(spec: RouterSpec) -> Iterator[Fault]:
+    """Yield every fault of `spec`."""
+    if not spec.backends:
+        yield "backends", "is empty", "name at least one backend"
+    yield from _classification(spec)
+    yield from _unique((b.name for b in spec.backends), "backends", "name")
+    yield from _unique((b.published_id for b in spec.backends), "backends", "displayName")
+    yield from _unique((r.name for r in spec.rules), "rules", "name")
+    for number, backend in enumerate(spec.backends):
+        yield from _backend(spec, backend, f"backends[{number}]")
+    for number, rule in enumerate(spec.rules):
+        yield from _rule(spec, rule, f"rules[{number}]")
+    if spec.default_route is not None:
+        yield from _known_backend(spec, spec.default_route, "defaultRoute")
+    yield from _proxy(spec)
+
+
+def _unique(names: Iterable[str], path: str, field: str) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if name in seen:
+            place = f"{path}[{number}].{field}"
+            yield place, f"{name!r} is already {path}[{seen[name]}]'s", "choose another"
+        seen.setdefault(name, number)
+
+
+def _name(name: str, path: str) -> Iterator[Fault]:
+    if not NAME.match(name):
+        rule = "lower-case letters, digits and dashes, at most 63, beginning with a letter or digit"
+        yield path, f"{name!r} is not a name", rule
+
+
+def _classification(spec: RouterSpec) -> Iterator[Fault]:
+    held, path = spec.policy.classification, "policy.classification"
+    if not TOKEN.match(held.header_key):
+        yield f"{path}.headerKey", f"{held.header_key!r} is not a header name", "use letters and -"
+    lists = {
+        "sensitiveClassifications": held.sensitive_classifications,
+        "knownClassifications": held.known_classifications,
+    }
+    for field, labels in lists.items():
+        for number, label in enumerate(labels):
+            if not LABEL.match(label):
+                place = f"{path}.{field}[{number}]"
+                yield place, f"{label!r} is not a label", f"write {label.lower()!r}: lower-case"
+    for label in sorted(held.sensitive & frozenset(held.known_classifications)):
+        place = f"{path}.knownClassifications"
+        yield place, f"{label!r} is a sensitive label too", "keep it in one of the two lists"
+    audit = spec.policy.audit_log
+    if audit.sink == "file" and audit.file_path is None:
+        yield "policy.auditLog.filePath", "is missing", "name the file, or use sink: stdout"
+    if audit.sink != "file" and audit.file_path is not None:
+        yield "policy.auditLog.filePath", f"means nothing with sink {audit.sink}", "use sink: file"
+
+
+def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
+    yield from _name(backend.name, f"{path}.name")
+    yield from _timeouts(backend.timeout is not None, backend.timeouts, path)
+    if backend.context_length is not None and backend.context_length < 1:
+        yield f"{path}.contextLength", "is less than 1", "state it in tokens"
+    yield from _upward(spec, backend, path)
+    if (backend.external is None) == (backend.inference_service_ref is None):
+        both = "both inferenceServiceRef and external" if backend.external else "neither"
+        yield path, f"has {both}", "state exactly one of inferenceServiceRef and external"
+    elif backend.external is None:
+        yield from _in_cluster(backend, path)
+    else:
+        yield from _external(spec, backend, path)
+
+
+def _in_cluster(backend: Backend, path: str) -> Iterator[Fault]:
+    if backend.tier == "cloud":
+        yield f"{path}.tier", "an inferenceServiceRef is not in the cloud", "write tier: local"
+    if backend.attested_local is not None:
+        yield f"{path}.attestedLocal", "is for external backends", "leave it out"
+
+
+def _external(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
+    external = backend.external
+    assert external is not None
+    if backend.served_model is not None:
+        yield f"{path}.servedModel", "is for inferenceServiceRef", "use external.model"
+    if backend.attested_local is not None and backend.tier == "cloud":
+        yield f"{path}.attestedLocal", "means nothing in tier cloud", "leave it out"
+    url = external.url
+    if url is None:
+        if backend.tier == "local" and external.provider in {"openai", "anthropic"}:
+            mend = "state external.url, or write tier: cloud"
+            yield f"{path}.tier", f"{external.provider}'s own address is not local", mend
+        return
+    fault = url_fault(url)
+    if fault is not None:
+        yield f"{path}.external.url", f"{url!r} {fault}", "write it like https://host/v1"
+        return
+    ranges = tuple(r for r in spec.proxy.private_ranges if cidr_fault(r) is None)
+    if backend.tier == "local" and not backend.attested_local and not is_inside(url, ranges):
+        yield (
+            f"{path}.tier",
+            f"tier local, but {url} is not a private or cluster address",
+            'write tier: cloud, or attestedLocal: "<why it is local>"',
+        )
+    if backend.tier == "cloud" and url.startswith("http:") and not external.allow_private_address:
+        yield (
+            f"{path}.external.url",
+            "plain http to a cloud backend shows its key and every prompt",
+            "use https, or external.allowPrivateAddress: true",
+        )
+
+
+def _upward(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
+    key = spec.policy.classification.header_key.lower()
+    for number, name in enumerate(backend.upward_headers):
+        place = f"{path}.upwardHeaders[{number}]"
+        if not TOKEN.match(name):
+            yield place, f"{name!r} is not a header name", "use letters and -"
+        elif name.lower() in NEVER_UPWARD or name.lower() in {key, "x-llmkube-team"}:
+            yield place, f"{name!r} never goes up from a caller", "leave it out"
+
+
+def _timeouts(short: bool, timeouts: Timeouts | None, path: str) -> Iterator[Fault]:  # noqa: FBT001
+    if short and timeouts is not None and timeouts.first_token is not None:
+        yield f"{path}.timeout", "timeouts.firstToken says the same", "keep one of the two"
+
+
+def _rule(spec: RouterSpec, rule: Rule, path: str) -> Iterator[Fault]:
+    yield from _name(rule.name, f"{path}.name")
+    yield from _timeouts(rule.timeout is not None, rule.timeouts, path)
+    match = rule.match or Match()
+    yield from _match(match, f"{path}.match")
+    backends = rule.route.backends
+    place = f"{path}.route.backends"
+    if not backends:
+        yield place, "is empty", "name at least one backend"
+    for number, name in enumerate(backends):
+        yield from _known_backend(spec, name, f"{place}[{number}]")
+        if name in backends[:number]:
+            yield f"{place}[{number}]", f"{name!r} stands twice", "keep the first"
+    yield from _labels(spec, rule, match, path)
+    yield from _capabilities(spec, rule, match, path)
+
+
+def _match(match: Match, path: str) -> Iterator[Fault]:
+    for number, pattern in enumerate(match.models):
+        fault = glob_fault(pattern)
+        if fault is not None:
+            place = f"{path}.models[{number}]"
+            yield place, f"{pattern!r} is not a pattern: {fault}", "see Go's path.Match"
+    seen: set[str] = set()
+    for name in match.headers:
+        if not TOKEN.match(name):
+            yield f"{path}.headers.{name}", f"{name!r} is not a header name", "use letters and -"
+        if name.lower() in seen:
+            yield f"{path}.headers.{name}", "stands twice: names ignore case", "keep one"
+        seen.add(name.lower())
+
+
+def _labels(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
+    held = spec.policy.classification
+    for number, label in enumerate(match.data_classification):
+        if label not in held.known:
+            place = f"{path}.match.dataClassification[{number}]"
+            mend = _nearest(label.lower(), held.known) or "add it to knownClassifications"
+            yield place, f"{label!r} is neither a sensitive nor a known label", mend
+    if held.sensitive.isdisjoint(match.data_classification):
+        return
+    if not rule.fail_closed:
+        mend = "add failClosed: true"
+        yield path, f"rule {rule.name!r} is for sensitive data and lacks failClosed", mend
+    tiers = {b.name: b.tier for b in spec.backends}
+    for number, name in enumerate(rule.route.backends):
+        if tiers.get(name) == "cloud":
+            place = f"{path}.route.backends[{number}]"
+            yield place, f"{name!r} is a cloud backend, and the rule is for sensitive data", (
+                "name local backends only"
+            )
+
+
+def _capabilities(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
+    required = match.required_capabilities
+    if not required:
+        return
+    held = [set(b.capabilities) for b in spec.backends if b.name in rule.route.backends]
+    if any(set(required) <= capabilities for capabilities in held):
+        return
+    known = set().union(*held) if held else set()
+    for number, capability in enumerate(required):
+        if capability not in known:
+            place = f"{path}.match.requiredCapabilities[{number}]"
+            mend = _nearest(capability, known) or "name a backend that has it"
+            yield place, f"no backend of the rule has {capability!r}", mend
+    if set(required) <= known:
+        place = f"{path}.match.requiredCapabilities"
+        yield place, "no one backend of the rule has them all", "name a backend that has"
+
+
+def _known_backend(spec: RouterSpec, name: str, path: str) -> Iterator[Fault]:
+    names = [b.name for b in spec.backends]
+    if name not in names:
+        mend = _nearest(name, names) or "use one of " + ", ".join(names)
+        yield path, f"there is no backend {name!r}", mend
+
+
+def _proxy(spec: RouterSpec) -> Iterator[Fault]:
+    proxy, endpoint = spec.proxy, spec.endpoint
+    if not 1 <= proxy.replicas <= 10:
+        yield "proxy.replicas", f"{proxy.replicas} is not from 1 to 10", "write one that is"
+    for number, block in enumerate(proxy.private_ranges):
+        fault = cidr_fault(block)
+        if fault is not None:
+            yield f"proxy.privateRanges[{number}]", fault, "write it like 10.1.0.0/16"
+    if proxy.revision_history_limit is not None and proxy.revision_history_limit < 0:
+        yield "proxy.revisionHistoryLimit", "is less than 0", "write 0 or more"
+    if not 1 <= endpoint.port <= 65535:
+        yield "endpoint.port", f"{endpoint.port} is not a port", "write one from 1 to 65535"
+    if endpoint.node_port is not None:
+        if endpoint.type != "NodePort":
+            yield "endpoint.nodePort", f"means nothing with type {endpoint.type}", "leave it out"
+        elif not 30000 <= endpoint.node_port <= 32767:
+            yield "endpoint.nodePort", "is outside 30000-32767", "write one inside"
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    close = difflib.get_close_matches(name, sorted(names), n=1)
+    return f"did you mean {close[0]}?" if close else None

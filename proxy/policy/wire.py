@@ -1,0 +1,70 @@
+"""Writes a spec in its wire form, and as the canonical policy.json that drives a proxy."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final, get_args, get_origin
+
+import attrs
+
+from proxy.policy.duration import format_duration
+from proxy.policy.fields import Seconds, wire_name
+from proxy.policy.spec import RouterSpec
+
+DEPLOYMENT_ONLY: Final = frozenset(
+    {
+        "replicas",
+        "image",
+        "imagePullSecrets",
+        "resources",
+        "revisionHistoryLimit",
+        "nodeSelector",
+        "rollout",
+        "drainDelay",
+        "drainGrace",
+        "egress",
+    }
+)
+"""Fields of `proxy` that shape the Deployment: they are no part of the policy's digest."""
+
+
+def to_wire(value: Any) -> dict[str, Any]:
+    """Return an attrs value of the spec as camelCase data, without what equals its default."""
+    out: dict[str, Any] = {}
+    for field in attrs.fields(attrs.resolve_types(type(value))):
+        held = getattr(value, field.name)
+        if field.default is attrs.NOTHING or held != field.default:
+            out[wire_name(field)] = _plain(held, field.type)
+    return out
+
+
+def policy_json(spec: RouterSpec) -> bytes:
+    """Return the canonical bytes: what a proxy reads, and what the digest is taken of."""
+    document = to_wire(spec)
+    document.pop("endpoint", None)
+    proxy = {k: v for k, v in document.pop("proxy", {}).items() if k not in DEPLOYMENT_ONLY}
+    if proxy:
+        document["proxy"] = proxy
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
+def digest_of(data: bytes) -> str:
+    """Return ``sha256:`` and the SHA-256 of `data` in hex."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _plain(held: Any, kind: Any) -> Any:
+    if attrs.has(type(held)):
+        return to_wire(held)
+    if isinstance(held, tuple):
+        return [_plain(item, get_args(kind)[0]) for item in held]
+    if isinstance(held, Mapping):
+        return dict(held)
+    if held is not None and _is_seconds(kind):
+        return format_duration(held)
+    return held
+
+
+def _is_seconds(kind: Any) -> bool:
+    return kind is Seconds or (get_origin(kind) is not None and Seconds in get_args(kind))
