@@ -1,0 +1,44 @@
+"""Load and prove a policy."""
+
+import sys
+
+import click
+
+from components.proof.report import lines
+from components.proof.shape import prove
+from components.stacks import UnknownStackError, policy_source
+from proxy.policy.load import load_policy
+from proxy.policy.problem import PolicyRefusedError
+
+
+@click.command(name="check")
+@click.argument("policy", metavar="FILE|STACK")
+@click.option("--json", "as_json", is_flag=True, help="The report for a machine.")
+def command(policy: str, *, as_json: bool) -> None:
+    """Load and prove a policy: a file, or a stack's by its name.
+
+    Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused.
+    """
+    try:
+        path = policy_source(policy)
+        loaded = load_policy(path.read_bytes(), str(path))
+    except UnknownStackError as problem:
+        _refuse(str(problem))
+    except OSError as problem:
+        _refuse(f"{policy}: cannot be read: {problem.strerror}")
+    except PolicyRefusedError as refused:
+        _refuse(str(refused))
+    report = prove(loaded)
+    if as_json:
+        click.echo(report.as_json())
+    else:
+        for line in lines(report):
+            click.echo(line)
+    sys.exit(0 if report.proved else 1)
+
+
+def _refuse(text: str) -> None:
+    click.echo(text, err=True)
+    sys.exit(2)
+
+

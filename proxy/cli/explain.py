@@ -1,0 +1,62 @@
+"""The decision for one request, with every reason."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from proxy.exchange.body import scan
+from proxy.exchange.errors import RejectedError
+from proxy.policy.decide import decide
+from proxy.policy.decision import Refuse, Request
+from proxy.policy.explain import as_document, as_lines
+from proxy.policy.load import load_policy
+from proxy.policy.problem import PolicyRefusedError
+
+
+@click.command(name="explain")
+@click.argument("policy", type=click.Path(path_type=Path))
+@click.option("--model", help="The model asked for; the body's when --body is given.")
+@click.option("--header", "headers", multiple=True, metavar="K=V", help="May be repeated.")
+@click.option("--body", type=click.Path(path_type=Path), help="A request body, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="The decision for a machine.")
+def command(
+    policy: Path, *, model: str | None, headers: tuple[str, ...], body: Path | None, as_json: bool
+) -> None:
+    """Say where one request goes, and why.
+
+    Exit status: 0 route, 4 refuse, 2 a file that cannot be read.
+    """
+    try:
+        loaded = load_policy(policy.read_bytes(), str(policy))
+        asked = scan(body.read_bytes()).model if body else model
+    except (OSError, PolicyRefusedError) as problem:
+        raise _unusable(str(problem)) from None
+    except RejectedError as problem:
+        raise _unusable(f"{body}: {problem.kind.sentence} {problem.detail}") from None
+    if asked is None:
+        raise click.UsageError("name the model with --model, or give a --body")
+    decision = decide(loaded, Request(asked, _fields(headers)))
+    if as_json:
+        click.echo(json.dumps(as_document(decision), indent=2))
+    else:
+        for line in as_lines(decision):
+            click.echo(line)
+    sys.exit(4 if isinstance(decision, Refuse) else 0)
+
+
+def _unusable(text: str) -> click.ClickException:
+    error = click.ClickException(text)
+    error.exit_code = 2
+    return error
+
+
+def _fields(headers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    fields: dict[str, tuple[str, ...]] = {}
+    for header in headers:
+        name, equals, value = header.partition("=")
+        if not equals:
+            raise click.UsageError(f"--header {header!r} is not K=V")
+        fields[name.lower()] = (*fields.get(name.lower(), ()), value.strip())
+    return fields
