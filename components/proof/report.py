@@ -79,10 +79,10 @@ def lines(report: Report) -> Iterator[str]:
         yield f"  label {label!r} has no local backend anywhere on its path"
     for label, path in report.paths:
         yield f"  {label}: {' -> '.join(path)}"
-    yield "  " + _unlabelled(report.unlabelled_cloud)
+    yield from _unlabelled(report.unlabelled_cloud)
     for name, reason in report.attested:
         yield f"  {name} counts as local by attestation: {reason}"
-    yield f"  policy {report.digest}"
+    yield f"  {report.digest}"
 
 
 def _leak(number: int, leak: Leak) -> Iterator[str]:
@@ -99,7 +99,8 @@ def _leak(number: int, leak: Leak) -> Iterator[str]:
     yield ""
 
 
-def _unlabelled(via: str | None) -> str:
+def _unlabelled(via: str | None) -> Iterator[str]:
     if via is None:
-        return "unlabelled traffic cannot reach a cloud backend"
-    return f"unlabelled traffic can reach a cloud backend: {via}"
+        yield "  unlabelled traffic cannot reach a cloud backend"
+    else:
+        yield f"  unlabelled traffic can reach a cloud: {via}"

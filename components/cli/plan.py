@@ -1,0 +1,81 @@
+"""Evaluate the Pulumi program in process."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from components.stacks import UnknownStackError, stack_file
+from proxy.policy.load import load_policy
+from proxy.policy.problem import PolicyRefusedError
+
+
+@click.command(name="plan")
+@click.argument("stack")
+@click.option("--out", type=click.Path(path_type=Path), help="Write each manifest as YAML there.")
+@click.option("--json", "as_json", is_flag=True, help="The plan for a machine.")
+def command(stack: str, *, out: Path | None, as_json: bool) -> None:
+    """Evaluate the Pulumi program for STACK: resources, proof, digest.
+
+    Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused.
+    """
+    from components.evaluate import evaluate, read_stack  # noqa: PLC0415 - pulumi loads slowly
+    from components.model_router import PolicyViolatedError  # noqa: PLC0415 - the same
+
+    try:
+        path = stack_file(stack)
+        config = read_stack(path)
+        load_policy(path.read_bytes(), str(path))  # for the lines: the program sees plain data
+        plan = evaluate(stack, config)
+    except PolicyViolatedError as violated:
+        click.echo(violated.report.as_json() if as_json else str(violated))
+        sys.exit(1)
+    except (UnknownStackError, PolicyRefusedError, OSError) as problem:
+        click.echo(str(problem), err=True)
+        sys.exit(2)
+    if out is not None:
+        write_manifests(plan.manifests, out)
+    if as_json:
+        click.echo(json.dumps(_document(plan), indent=2))
+        return
+    show(stack, plan)
+    if out is not None:
+        click.echo(f"{len(plan.manifests)} manifests written to {out}")
+
+
+def show(stack: str, plan: Any) -> None:
+    """Print a plan for people, at 80 columns."""
+    click.echo(click.style(f"stack {stack}: {len(plan.resources)} resources", bold=True))
+    for resource in plan.resources:
+        kind = resource.type.rpartition(":")[2]
+        manifest = resource.manifest
+        click.echo(f"  + {kind:<21} {manifest['metadata']['name'] if manifest else resource.name}")
+    click.echo()
+    click.echo(plan.outputs["verdict"])
+    from components.model_router import notices  # noqa: PLC0415 - pulumi loads slowly
+
+    for line in notices(load_policy(plan.policy_json, "policy.json")):
+        click.echo(f"  {line}")
+    click.echo(f"  url {plan.outputs['url']}")
+
+
+def write_manifests(manifests: tuple[dict[str, Any], ...], out: Path) -> None:
+    """Write one YAML file an object, numbered so that `kubectl apply -f` keeps the order."""
+    out.mkdir(parents=True, exist_ok=True)
+    for number, manifest in enumerate(manifests):
+        name = f"{number:02}-{manifest['kind'].lower()}-{manifest['metadata']['name']}.yaml"
+        ordered = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")} | manifest
+        text = yaml.safe_dump(ordered, sort_keys=False, width=100)
+        (out / name).write_text(text, encoding="utf-8")
+
+
+def _document(plan: Any) -> dict[str, Any]:
+    return {
+        "outputs": dict(plan.outputs),
+        "resources": [
+            {"type": r.type, "name": r.name, "inputs": dict(r.inputs)} for r in plan.resources
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Kubernetes manifests as plain dicts, built by pure functions."""

@@ -1,0 +1,109 @@
+"""A router as a Pulumi component: the policy is proved before anything is registered."""
+
+from typing import Any
+
+import pulumi
+from attrs import frozen
+from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.core.v1 import ConfigMap, Service, ServiceAccount
+from pulumi_kubernetes.networking.v1 import NetworkPolicy
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
+
+from components.manifests.network import open_egress
+from components.manifests.router import Router, router_manifests
+from components.proof.report import Report, lines
+from components.proof.shape import prove
+from components.resource import body
+from proxy.policy.loaded import LoadedPolicy
+
+SUFFIX = "-router-proxy"
+"""LLMKube's own, so that the URLs of its callers go on working."""
+
+
+@frozen
+class ModelRouterArgs:
+    """What a router is made of: a policy that loaded and was placed, and its namespace."""
+
+    policy: LoadedPolicy
+    namespace: str
+
+
+class PolicyViolatedError(Exception):
+    """The policy lets a sensitive request out. Its text is the report; `report` the value."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        super().__init__("\n".join(lines(report)))
+
+
+class ModelRouter(pulumi.ComponentResource):
+    """Runs the proxy on one policy.
+
+    Outputs: `url`, the base URL that agents use; `digest`, the policy's; `verdict`, the proof's
+    text. Raises PolicyViolatedError before anything is registered when the policy leaks.
+    """
+
+    url: pulumi.Output[str]
+    digest: pulumi.Output[str]
+    verdict: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: ModelRouterArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        report = prove(args.policy)
+        if not report.proved:
+            raise PolicyViolatedError(report)
+        router = Router(name + SUFFIX, args.namespace, args.policy)
+        manifests = router_manifests(router)
+        super().__init__("lockgate:index:ModelRouter", name, None, opts)
+        self._tell(args.policy)
+        deployment = self._register(name, manifests)
+        port = args.policy.spec.endpoint.port
+        host = f"{router.name}.{args.namespace}.svc.cluster.local:{port}"
+        self.url = deployment.id.apply(lambda _: f"http://{host}/v1")
+        self.digest = pulumi.Output.from_input(args.policy.digest)
+        self.verdict = pulumi.Output.from_input("\n".join(lines(report)))
+        self.register_outputs({"url": self.url, "digest": self.digest, "verdict": self.verdict})
+
+    def _register(self, name: str, manifests: dict[str, Any]) -> Deployment:
+        child = pulumi.ResourceOptions(parent=self)
+        account = ServiceAccount(f"{name}-account", **body(manifests["account"]), opts=child)
+        policy = ConfigMap(
+            f"{name}-policy",
+            **body(manifests["policy"]),
+            # an older ReplicaSet that is rolled back to still finds the policy it was made for
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+        network = NetworkPolicy(
+            f"{name}-network-policy", **body(manifests["network-policy"]), opts=child
+        )
+        deployment = Deployment(
+            f"{name}-deployment",
+            **body(manifests["deployment"]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, policy, network]),
+        )
+        Service(f"{name}-service", **body(manifests["service"]), opts=child)
+        PodDisruptionBudget(
+            f"{name}-disruption-budget", **body(manifests["disruption-budget"]), opts=child
+        )
+        return deployment
+
+    def _tell(self, policy: LoadedPolicy) -> None:
+        """Say in preview what a reviewer must not miss."""
+        for line in notices(policy):
+            pulumi.log.info(line, self)
+
+
+def notices(policy: LoadedPolicy) -> list[str]:
+    """Return the lines that every preview shows beside the proof."""
+    told = [
+        f"{b.name} counts as local by attestation: {b.attested_local}"
+        for b in policy.spec.backends
+        if b.attested_local
+    ]
+    for name in open_egress(policy.spec):
+        external = policy.spec.backend(name).external
+        private = external is not None and external.allow_private_address
+        reach = "all addresses, private ones too" if private else "all but private addresses"
+        told.append(f"network egress for {name}: its port, to {reach}")
+    return told
