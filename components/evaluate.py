@@ -1,7 +1,7 @@
 """Evaluates the Pulumi program in process, under Pulumi's own mock runtime.
 
-What `lockgate plan` and the demo see is what the engine would be told: every registered resource with
-its type, name, parent and inputs. No engine, no cluster, no plugin.
+What `lockgate plan` and the demo see is what the engine would be told: every registered resource
+with its type, name, parent and inputs. No engine, no cluster, no plugin.
 """
 
 import asyncio
@@ -90,9 +90,9 @@ class _Echo(mocks.Mocks):
         self.seen[args.typ, args.name] = _whole_numbers(args.inputs)
         return f"{args.name}-id", dict(args.inputs)
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        """Answer a function call with nothing: the program makes none."""
-        return dict(args.args)
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
+        """Answer a function call with its arguments: the program makes none."""
+        return dict(args.args), None
 
 
 class _Monitor(mocks.MockMonitor):
@@ -102,10 +102,10 @@ class _Monitor(mocks.MockMonitor):
         super().__init__(echo)
         self.parents: dict[tuple[str, str], str] = {}
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the base's name
+    def RegisterResource(self, request: Any) -> Any:
         """Register, and keep the parent."""
         self.parents[request.type, request.name] = request.parent
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def _whole_numbers(value: Any) -> Any:

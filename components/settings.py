@@ -29,9 +29,7 @@ class ModelSettings:
     gpu: int = spec_field("GPUs of each pod (nvidia.com/gpu)", default=0)
     context_size: int | None = spec_field("context window in tokens", default=None)
     parallel_slots: int | None = spec_field("requests served at once", default=None)
-    resources: Mapping[str, Any] | None = spec_field(
-        "Kubernetes requests and limits", default=None
-    )
+    resources: Mapping[str, Any] | None = spec_field("Kubernetes requests and limits", default=None)
     extra_args: tuple[str, ...] = spec_field("further arguments of the runtime", default=())
     node_selector: Mapping[str, str] | None = spec_field("node labels to run on", default=None)
     tolerations: tuple[Mapping[str, Any], ...] = spec_field("Kubernetes tolerations", default=())
@@ -107,9 +105,7 @@ def _checked(spec: RouterSpec) -> LoadedPolicy:
 def _placed(backend: Backend, settings: StackSettings) -> Backend:
     service = backend.inference_service_ref
     if service is not None and service.namespace is None:
-        return evolve(
-            backend, inference_service_ref=evolve(service, namespace=settings.namespace)
-        )
+        return evolve(backend, inference_service_ref=evolve(service, namespace=settings.namespace))
     external = backend.external
     if external is not None and external.provider == "litellm" and external.url is None:
         return evolve(backend, external=evolve(external, url=settings.litellm_url))
@@ -130,7 +126,9 @@ def _inference(builder: Builder, name: str, namespace: str, node: Node) -> Infer
     elif not claim or not file or ".." in file.split("/"):
         message = f"{held.model_ref!r} is not pvc://CLAIM/PATH"
         builder.problems.append(
-            Problem(f"{path}.modelRef", None, message, "name claim and file, like pvc://models/q.gguf")
+            Problem(
+                f"{path}.modelRef", None, message, "name claim and file, like pvc://models/q.gguf"
+            )
         )
     names = [field.name for field in fields(resolve_types(ModelSettings))]
     rest_of = {n: getattr(held, n) for n in names if n != "model_ref"}

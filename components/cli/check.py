@@ -40,5 +40,3 @@ def command(policy: str, *, as_json: bool) -> None:
 def _refuse(text: str) -> None:
     click.echo(text, err=True)
     sys.exit(2)
-
-

@@ -72,9 +72,7 @@ def _audit_lines(record: dict[str, Any]) -> list[str]:
         f"terminal={record['terminal']} status={record['status']} "
         f"ms={record['latency_ms']:.0f} attempts=[{tried}]"
     )
-    return textwrap.wrap(
-        text, _WIDTH - 4, subsequent_indent="       ", break_on_hyphens=False
-    )
+    return textwrap.wrap(text, _WIDTH - 4, subsequent_indent="       ", break_on_hyphens=False)
 
 
 def _published() -> None:
@@ -118,5 +116,3 @@ def _title(text: str) -> None:
 
 def _say(text: str) -> None:
     click.echo(textwrap.fill(text, _WIDTH))
-
-

@@ -1,8 +1,8 @@
 """A stand-in for a model server: OpenAI's chat door, canned words, faults on demand.
 
-Not a model, and it says so in every answer. ``POST /stand-in`` with ``{"mode": ...}`` chooses how it
-behaves from then on; ``GET /stand-in`` tells what it has seen. Runs as a process of its own, so that
-the demo can kill it: ``python -m components.demo.standin NAME``; it prints its port.
+Not a model, and it says so in every answer. ``POST /stand-in`` with ``{"mode": ...}`` chooses how
+it behaves from then on; ``GET /stand-in`` tells what it has seen. Runs as a process of its own, so
+that the demo can kill it: ``python -m components.demo.standin NAME``; it prints its port.
 """
 
 import json
@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-WORDS: Final = "I am a stand-in, not a model: these words are the same for every prompt.".split()
+TEXT: Final = "I am a stand-in, not a model: these words are the same for every prompt."
+WORDS: Final = TEXT.split()
 EVENT_PAUSE_S: Final = 0.01
 SLOW_PAUSE_S: Final = 0.1
 
@@ -29,6 +30,9 @@ class StandIn(ThreadingHTTPServer):
         self.mode = "ok"
         self.served = 0
         self.cancelled = 0
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of callers that went away: that is part of the story."""
 
 
 class _Door(BaseHTTPRequestHandler):
@@ -100,7 +104,7 @@ class _Door(BaseHTTPRequestHandler):
         }
 
     def _whole(self, model: str) -> dict[str, Any]:
-        text = f"[{self.server.name}] " + " ".join(WORDS)
+        text = f"[{self.server.name}] " + TEXT
         message = {"role": "assistant", "content": text}
         return {
             "id": "chatcmpl-stand-in",

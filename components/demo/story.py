@@ -122,8 +122,7 @@ def _cut(actor: Actor) -> Shown:
     words: list[str] = []
     said = ""
     try:
-        for chunk in actor.stream():
-            words.append(chunk.choices[0].delta.content or "")
+        words.extend(chunk.choices[0].delta.content or "" for chunk in actor.stream())
     except openai.APIError as error:
         said = type(error).__name__
     actor.house.local.become("ok")

@@ -60,9 +60,7 @@ def router_manifests(router: Router) -> dict[str, Manifest]:
         "deployment": deployment(router),
         "service": service(router),
         "disruption-budget": disruption_budget(router),
-        "network-policy": router_network_policy(
-            router.name, router.namespace, router.policy.spec
-        ),
+        "network-policy": router_network_policy(router.name, router.namespace, router.policy.spec),
     }
 
 

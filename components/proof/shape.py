@@ -1,9 +1,9 @@
 """The proof of shape: a direct check over the rules as loaded, without the runtime's bound.
 
-For each smallest set of labels that makes a request sensitive and each place with a cloud backend in
-its chain (a rule, the name match, the default route), it asks whether an earlier rule *certainly*
-takes every such request before. An earlier rule certainly does when everything it asks for is
-implied. What cannot be decided this way is called a leak.
+For each smallest set of labels that makes a request sensitive and each place with a cloud backend
+in its chain (a rule, the name match, the default route), it asks whether an earlier rule
+*certainly* takes every such request before. An earlier rule certainly does when everything it asks
+for is implied. What cannot be decided this way is called a leak.
 
 Small sets are enough: more labels only make more rules match, earlier ones included, so that a
 covered small set stays covered. An unrecognised label stands for all sensitive ones: a superset.

@@ -32,9 +32,9 @@ def command(
         loaded = load_policy(policy.read_bytes(), str(policy))
         asked = scan(body.read_bytes()).model if body else model
     except (OSError, PolicyRefusedError) as problem:
-        raise _unusable(str(problem)) from None
+        raise _UnusableError(str(problem)) from None
     except RejectedError as problem:
-        raise _unusable(f"{body}: {problem.kind.sentence} {problem.detail}") from None
+        raise _UnusableError(f"{body}: {problem.kind.sentence} {problem.detail}") from None
     if asked is None:
         raise click.UsageError("name the model with --model, or give a --body")
     decision = decide(loaded, Request(asked, _fields(headers)))
@@ -46,10 +46,8 @@ def command(
     sys.exit(4 if isinstance(decision, Refuse) else 0)
 
 
-def _unusable(text: str) -> click.ClickException:
-    error = click.ClickException(text)
-    error.exit_code = 2
-    return error
+class _UnusableError(click.ClickException):
+    exit_code = 2
 
 
 def _fields(headers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

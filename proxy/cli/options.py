@@ -7,7 +7,7 @@ import click
 from proxy.policy.duration import parse_duration
 
 
-class HostPort(click.ParamType):
+class HostPort(click.ParamType[tuple[str, int]]):
     """``HOST:PORT``, with brackets around an IPv6 address."""
 
     name = "host:port"
@@ -22,7 +22,7 @@ class HostPort(click.ParamType):
         return host.strip("[]"), int(port)
 
 
-class Address(click.ParamType):
+class Address(click.ParamType[tuple[str, str]]):
     """``BACKEND=URL``."""
 
     name = "backend=url"

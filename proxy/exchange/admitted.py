@@ -10,7 +10,9 @@ from proxy.policy.decision import Route
 
 @frozen
 class Admitted:
-    """`caller_headers`: lower-case names to values. `answer_headers`: rendered lines, each with
+    """An admitted request.
+
+    `caller_headers`: lower-case names to values. `answer_headers`: rendered lines, each with
     its line end, that every answer to this request carries. `chunks` is false for an HTTP/1.0
     caller, whose streamed answer ends with the connection.
     """

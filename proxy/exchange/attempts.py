@@ -135,4 +135,3 @@ class Attempts:
         if isinstance(verdict, Again) and not ports.may_repeat():
             return Next()
         return verdict
-

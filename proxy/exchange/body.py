@@ -1,7 +1,7 @@
 """Reads the few fields of a request body that routing needs, and makes the two splices.
 
-The bytes inspected are the bytes sent: nothing is re-marshalled. So each key that is read must stand
-once and in its plain spelling, else a parser further up could read another value than this one did.
+The bytes inspected are the bytes sent: nothing is re-marshalled. So each key that is read must
+stand once and in its plain spelling, else a parser further up could read another value.
 
 The top level is walked with the standard library's C scanner, which gives the place of every key
 and value. A `str` index is a byte index while the body is ASCII; otherwise it is translated.

@@ -38,7 +38,7 @@ KINDS: Final = _table(
     ("bad_request", "client", 400, "The request is not valid HTTP."),
     ("invalid_json", "client", 400, "The body is not a JSON document in UTF-8."),
     ("not_an_object", "client", 400, "The body must be a JSON object."),
-    ("missing_model", "client", 400, "The body must name a model: add \"model\"."),
+    ("missing_model", "client", 400, 'The body must name a model: add "model".'),
     ("invalid_field", "client", 400, "A field has the wrong type."),
     ("duplicate_key", "client", 400, "A key that routing reads stands twice in the body."),
     ("escaped_key", "client", 400, "A key that routing reads is spelled with escapes."),
@@ -56,15 +56,30 @@ KINDS: Final = _table(
     ("no_allowed_upstream", "proxy", 503, "No backend that may see this request can serve it."),
     ("no_capable_backend", "proxy", 503, "No backend with the capabilities required can serve it."),
     ("no_route", "proxy", 503, "No rule matches and the policy has no default route."),
-    ("upstreams_unavailable", "proxy", 503, "Every backend for this request is resting after failures."),
+    (
+        "upstreams_unavailable",
+        "proxy",
+        503,
+        "Every backend for this request is resting after failures.",
+    ),
     ("draining", "proxy", 503, "This proxy is shutting down."),
     ("internal", "proxy", 500, "Lockgate failed on this request."),
     ("proxy_capacity", "proxy", 503, "This proxy is out of connections."),
     ("credentials_missing", "proxy", 502, "The backend's key is not mounted."),
     ("upstream_dns", "upstream", 502, "The backend's name does not resolve."),
-    ("upstream_address", "upstream", 502, "The backend's name resolves to an address it may not have."),
+    (
+        "upstream_address",
+        "upstream",
+        502,
+        "The backend's name resolves to an address it may not have.",
+    ),
     ("upstream_connect", "upstream", 502, "The backend refuses connections."),
-    ("upstream_tls", "upstream", 502, "The backend's TLS certificate or handshake is not acceptable."),
+    (
+        "upstream_tls",
+        "upstream",
+        502,
+        "The backend's TLS certificate or handshake is not acceptable.",
+    ),
     ("connect_timeout", "upstream", 504, "The backend did not accept a connection in time."),
     ("upstream_reset", "upstream", 502, "The backend broke the connection."),
     ("upstream_protocol", "upstream", 502, "The backend's answer is not what was asked for."),
@@ -115,9 +130,7 @@ def error_object(
     }
 
 
-def error_body(
-    kind: Kind, request_id: str, *, detail: str = "", param: str | None = None
-) -> bytes:
+def error_body(kind: Kind, request_id: str, *, detail: str = "", param: str | None = None) -> bytes:
     """Return that object as JSON bytes."""
     return orjson.dumps(error_object(kind, request_id, detail=detail, param=param))
 

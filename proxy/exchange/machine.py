@@ -37,10 +37,10 @@ from proxy.exchange.outcome import (
     outcome_before_commit,
     terminal_code,
 )
-from proxy.exchange.ports import Ports
+from proxy.exchange.ports import Ports, Settlement
 from proxy.exchange.relay import StreamRelay
-from proxy.exchange.sse import tokens_used
 from proxy.exchange.retry import Again, Failure, Next
+from proxy.exchange.sse import tokens_used
 from proxy.exchange.state import PHASE, ImpossibleEventError, State
 from proxy.policy.backends import Backend
 
@@ -197,7 +197,7 @@ class Exchange:
         code = final.cause or final.code
         source = KINDS[code].source
         self.terminal = terminal_code(source, PHASE[phase or self.state], code)
-        self._end(outcome_before_commit(code), self.request.close)
+        self._end(outcome_before_commit(code), close=self.request.close)
 
     def _say_error(self, code: str, headers: bytes, *, close: bool | None = None) -> None:
         kind = KINDS[code]
@@ -245,7 +245,7 @@ class Exchange:
     # -- an answer held before its commit point
 
     def _hold_stream(self, event: on.AnswerData) -> None:
-        relay = cast(StreamRelay, self._relay)
+        relay = cast("StreamRelay", self._relay)
         data = relay.feed(event.data)
         if relay.committed:
             self._saw_first_token()
@@ -289,7 +289,7 @@ class Exchange:
 
     def _error_ended(self, _: on.AnswerEnded) -> None:
         body = b"".join(self._held)
-        status = cast(AnswerHead, self.answer).status
+        status = cast("AnswerHead", self.answer).status
         if status == 400 and is_context_length(body):
             self._context_exceeded(body, status)
         elif is_model_not_found(status, body):
@@ -327,7 +327,7 @@ class Exchange:
         self._out.append(do.Relay())
 
     def _send_head(self, framing: bytes, data: bytes) -> None:
-        answer = cast(AnswerHead, self.answer)
+        answer = cast("AnswerHead", self.answer)
         backend = self.attempts.current.backend
         self.status = answer.status
         head = b"%b%bx-lockgate-backend: %b\r\n%b%b%b\r\n" % (
@@ -342,7 +342,7 @@ class Exchange:
         self._out.append(do.SendDown(head + data))
 
     def _relay_stream(self, event: on.AnswerData) -> None:
-        relay = cast(StreamRelay, self._relay)
+        relay = cast("StreamRelay", self._relay)
         data = relay.feed(event.data)
         if data:
             self._pass_down(data)
@@ -366,7 +366,7 @@ class Exchange:
             self._whole()
 
     def _stream_ended(self, _: on.AnswerEnded) -> None:
-        relay = cast(StreamRelay, self._relay)
+        relay = cast("StreamRelay", self._relay)
         data = relay.end()
         if data:
             self._pass_down(data)
@@ -384,12 +384,12 @@ class Exchange:
     def _cut_by_deadline(self, event: on.DeadlinePassed) -> None:
         self._cut(f"{event.name}_timeout")
 
-    def _cut(self, code: str, how: str = "failed") -> None:
+    def _cut(self, code: str, how: Settlement = "failed") -> None:
         """Break off after the commit point: an error event where there are events, no clean end."""
         kind = KINDS[code]
         self.code = code
         self.terminal = terminal_code(kind.source, "s", code)
-        self.attempts.end(code, cast(Any, "released" if code == "total_timeout" else how))
+        self.attempts.end(code, "released" if code == "total_timeout" else how)
         self._out.append(do.DropUpstream())
         if self.state is State.RELAYING_STREAM:
             self._pass_down(error_event(kind, self.request.request_id))
@@ -400,13 +400,13 @@ class Exchange:
     # -- endings
 
     def _complete(self, outcome: Outcome, terminal: str, *, close: bool = False) -> None:
-        how = "succeeded" if outcome == "complete" else "released"
+        how: Settlement = "succeeded" if outcome == "complete" else "released"
         self.attempts.end("complete" if outcome == "complete" else "upstream_refused", how)
         self.terminal = terminal
         self._out.append(do.ReleaseUpstream())
-        self._end(outcome, close or self.request.close)
+        self._end(outcome, close=close or self.request.close)
 
-    def _end(self, outcome: Outcome, close: bool) -> None:
+    def _end(self, outcome: Outcome, *, close: bool) -> None:
         self.outcome = outcome
         self._over()
         self._out.append(do.Finish(close))
@@ -467,7 +467,10 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
         **{(state, on.DeadlinePassed): x._late for state in before_commit},
         **{(state, on.UpstreamFailed): x._cut_by_failure for state in relaying},
         **{(state, on.DeadlinePassed): x._cut_by_deadline for state in relaying},
-        **{(state, on.ClientGone): x._client_gone for state in (*before_commit, *relaying, State.PAUSING)},
+        **{
+            (state, on.ClientGone): x._client_gone
+            for state in (*before_commit, *relaying, State.PAUSING)
+        },
         **{(state, on.Interrupted): x._interrupted for state in (*before_commit, State.PAUSING)},
         **{(state, on.Interrupted): x._interrupted_late for state in relaying},
     }

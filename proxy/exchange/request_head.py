@@ -2,8 +2,8 @@
 
 Facts: RFC 9112 section 3.2 (exactly one Host), 6.1 and 6.3 (framing; both kinds at once is an
 attack), RFC 9110 section 5.5 (no control characters in a value) and 10.1.1 (Expect).
-Decisions: the path is byte-equal to a door, nothing is canonicalised; a query is dropped; names with
-an underscore are refused, since servers behind us may read them as dashes.
+Decisions: the path is byte-equal to a door, nothing is canonicalised; a query is dropped; names
+with an underscore are refused, since servers behind us may read them as dashes.
 """
 
 import re
@@ -120,6 +120,8 @@ def _expects_continue(headers: Mapping[str, tuple[str, ...]]) -> bool:
 
 def _keep_alive(headers: Mapping[str, tuple[str, ...]], version: str) -> bool:
     tokens = {
-        token.strip().lower() for value in headers.get("connection", ()) for token in value.split(",")
+        token.strip().lower()
+        for value in headers.get("connection", ())
+        for token in value.split(",")
     }
     return "close" not in tokens if version == "1.1" else "keep-alive" in tokens

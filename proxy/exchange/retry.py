@@ -1,4 +1,4 @@
-"""The retry law: after a failed attempt and before the commit point, what next?
+"""The retry law: what comes after a failed attempt, before the commit point.
 
 The law of the design, as one pure function over one value. Connect errors, TLS failures and
 silence go to the next candidate; a reset, a protocol error, 408 and 5xx are worth one more try on

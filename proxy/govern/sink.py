@@ -8,10 +8,11 @@ container runtime reads it.
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+
+from proxy.govern.clock import Clock
 
 FLUSH_S: Final = 0.05
 FLUSH_BYTES: Final = 64 * 1024
@@ -21,15 +22,18 @@ _log = Logger("lockgate.audit")
 
 
 class Sink:
-    """Buffered lines to one descriptor. `lost` counts lines given up; `writable` is for readiness."""
+    """Buffered lines to one descriptor.
 
-    def __init__(self, clock: IReactorTime, path: Path | None) -> None:
+    `lost` counts lines given up; `writable` is for readiness.
+    """
+
+    def __init__(self, clock: Clock, path: Path | None) -> None:
         self._clock = clock
         self._path = path
         self._lines: list[bytes] = []
         self._bytes = 0
         self._partial = b""
-        self._timer: IDelayedCall | None = None
+        self._timer: Any | None = None
         self.lost = 0
         self.writable = True
         self._descriptor = self._open()

@@ -192,9 +192,7 @@ class Desk:
         )
         front.finished(close=close)
 
-    def _refuse(
-        self, front: Front, received: Received, decision: Refuse, request_id: str
-    ) -> None:
+    def _refuse(self, front: Front, received: Received, decision: Refuse, request_id: str) -> None:
         close = self.draining or not received.head.keep_alive
         kind = KINDS[decision.code]
         headers = self._answer_headers(decision, request_id).split(b"\r\n", 1)[1]
@@ -220,5 +218,3 @@ def _models_document(policy: LoadedPolicy) -> bytes:
     ids = [backend.published_id for backend in policy.spec.backends]
     data = [{"id": i, "object": "model", "created": 0, "owned_by": "lockgate"} for i in ids]
     return orjson.dumps({"object": "list", "data": data})
-
-

@@ -36,7 +36,9 @@ def _nothing() -> None:
 class _Opening(Upstream):
     """An upstream that reports once when it can carry a request, or why it cannot."""
 
-    def __init__(self, ready: Callable[[Upstream], None], failed: Callable[[Failure], None]) -> None:
+    def __init__(
+        self, ready: Callable[[Upstream], None], failed: Callable[[Failure], None]
+    ) -> None:
         super().__init__()
         self._ready: Callable[[Upstream], None] | None = ready
         self._failed = failed

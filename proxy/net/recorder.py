@@ -88,20 +88,33 @@ class Recorder:
         self.metrics.request(decision.reading.rule_name or "", "", "", outcome)
 
     def unserved(
-        self, request_id: str, head: Head, rejection: RejectedError, *, answered: bool, bytes_in: int
+        self,
+        request_id: str,
+        head: Head,
+        rejection: RejectedError,
+        *,
+        answered: bool,
+        bytes_in: int,
     ) -> None:
         """Record a request whose head was admitted and whose body never became a request."""
         gone = rejection.kind.code == "client_gone"
         outcome = "client_gone" if gone else "bad_request"
         terminal = "Cb" if gone else f"Cb-{rejection.kind.code.replace('_', '-')}"
-        self._plain(request_id, head, outcome, terminal, rejection.kind.code,
-                    rejection.kind.status if answered else None, bytes_in)
+        self._plain(
+            request_id,
+            head,
+            outcome,
+            terminal,
+            rejection.kind.code,
+            rejection.kind.status if answered else None,
+            bytes_in,
+        )
 
     def models(self, request_id: str, head: Head, bytes_out: int) -> None:
         """Record an answer to GET /v1/models."""
         self._plain(request_id, head, "complete", "Pd", None, 200, 0, bytes_out)
 
-    def _plain(  # noqa: PLR0913 - a record has this many words
+    def _plain(  # noqa: PLR0913, PLR0917 - a record has this many words
         self,
         request_id: str,
         head: Head,
@@ -137,7 +150,7 @@ class Recorder:
         }
 
     def _decided(self, decision: Decision) -> bytes:
-        """Render a decision's fields once: the decider gives the same value for the same request."""
+        """Render a decision's fields once: the same request gets the same decision value."""
         held = self._memo.get(id(decision))
         if held is not None and held[0] is decision:
             return held[1]

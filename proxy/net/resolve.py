@@ -4,8 +4,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IAddress, IResolutionReceiver
 from zope.interface import implementer
@@ -18,7 +18,7 @@ SERVICE_PORT: Final = 8080
 
 @frozen
 class Endpoint:
-    """Scheme, host and port to connect to, and the base path under which the provider's doors are."""
+    """Where to connect to, and the base path under which the provider's doors are."""
 
     scheme: str
     host: str
@@ -32,8 +32,9 @@ class NoAddressError(Exception):
 
 
 def endpoint_of(backend: Backend, override: str | None = None) -> Endpoint:
-    """Return where `backend` is. `override` (``--address``) replaces scheme, host and port, and the
-    base path too when it has one. NoAddressError when there is nothing to go by.
+    """Return where `backend` is; NoAddressError when there is nothing to go by.
+
+    `override` (``--address``) replaces scheme, host and port, and the base path when it has one.
     """
     base = _base_url(backend)
     if override is None:

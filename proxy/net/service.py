@@ -38,6 +38,7 @@ class FrontFactory(ServerFactory):
         self._desk = desk
 
     def buildProtocol(self, addr: Any) -> Front:  # noqa: ARG002 - Twisted's signature
+        """Return a caller's connection."""
         return Front(self._desk)
 
 

@@ -57,14 +57,12 @@ class StrictClient:
         else:
             self._identity = IPAddress_ID(host)
 
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:  # noqa: ARG002
         """Return a connection whose handshake fails unless chain and name hold."""
         connection = SSL.Connection(self._context, None)
         if self._server_name is not None:
             connection.set_tlsext_host_name(self._server_name)
-        connection.set_verify(
-            SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verifier()
-        )
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verifier())
         return connection
 
     def _verifier(self) -> Callable[[SSL.Connection, Any, int, int, int], bool]:

@@ -5,9 +5,9 @@ deadline of a stream costs one attribute per event. The wheel turns only while i
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from proxy.govern.clock import Clock
 
 SLOT_S: Final = 0.05
 """Resolution of a deadline; each is a bound in seconds, and half of this is its mean lateness."""
@@ -64,11 +64,11 @@ class Timer:
 class Wheel:
     """All timers of one proxy on the reactor's monotonic clock."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.now: Callable[[], float] = clock.seconds
         self._slots: dict[int, set[Timer]] = {}
-        self._turn: IDelayedCall | None = None
+        self._turn: Any | None = None
 
     def insert(self, timer: Timer, slot: int) -> None:
         """Put `timer` into `slot`."""

@@ -16,11 +16,12 @@ class Metrics:
         self._requests = self._counter(
             "lockgate_requests", "Requests ended", "rule", "backend", "tier", "outcome"
         )
-        self._attempts = self._counter(
-            "lockgate_attempts", "Attempts ended", "backend", "outcome"
-        )
+        self._attempts = self._counter("lockgate_attempts", "Attempts ended", "backend", "outcome")
         self._alarms = self._counter(
-            "lockgate_configuration_alarms", "Answers that blame our configuration", "backend", "code"
+            "lockgate_configuration_alarms",
+            "Answers that blame our configuration",
+            "backend",
+            "code",
         )
         self._reloads = self._counter("lockgate_policy_reloads", "Policy reloads", "result")
         self._policy = Gauge(

@@ -20,6 +20,7 @@ from proxy.policy.decision import (
     Request,
     Route,
     Skip,
+    Via,
 )
 from proxy.policy.labels import read_labels
 from proxy.policy.loaded import LoadedPolicy
@@ -78,9 +79,7 @@ class Decider:
         rule = next((m.rule for m in self._matchers if m.holds(request, labels)), None)
         chain, via = self._chain(rule, request.model)
         required = rule.match.required_capabilities if rule and rule.match else ()
-        considered = tuple(
-            Considered(b.name, b.tier, _reason(b, labels, required)) for b in chain
-        )
+        considered = tuple(Considered(b.name, b.tier, _reason(b, labels, required)) for b in chain)
         headers = request.headers
         complexity = headers.get(COMPLEXITY_HEADER)
         team = headers.get(TEAM_HEADER)
@@ -97,7 +96,7 @@ class Decider:
         )
         return _concluded(reading, self._backends)
 
-    def _chain(self, rule: Rule | None, model: str) -> tuple[list[Backend], str]:
+    def _chain(self, rule: Rule | None, model: str) -> tuple[list[Backend], Via]:
         """Return the backends in order, each once, and where the chain comes from."""
         spec = self.policy.spec
         if rule is not None:

@@ -13,6 +13,8 @@ from proxy.policy.rules import Rule
 
 Skip = Literal["candidate", "cloud_tier_for_sensitive", "lacks_capability"]
 """Why a backend in the chain is, or is not, a candidate."""
+Via = Literal["rule", "name_match", "default_route", "none"]
+"""Where a chain comes from."""
 
 
 @frozen
@@ -62,7 +64,7 @@ class Reading:
     team: str | None
     headers_read: Mapping[str, tuple[str, ...]]
     rule: Rule | None
-    via: Literal["rule", "name_match", "default_route", "none"]
+    via: Via
     considered: tuple[Considered, ...]
     policy_digest: str
 

@@ -1,8 +1,8 @@
 """A YAML or JSON text as a tree that knows its lines, and refuses what is ambiguous.
 
-YAML is read with PyYAML's composer and YAML 1.2's core rules for plain scalars, so that ``off`` is a
-string. Refused: duplicate keys, anchors, aliases and merge keys (one place, one meaning, and no bomb
-of aliases), tags, keys that are not strings, more than one document.
+YAML is read with PyYAML's composer and YAML 1.2's core rules for plain scalars, so that ``off`` is
+a string. Refused: duplicate keys, anchors, aliases and merge keys (one place, one meaning, and no
+bomb of aliases), tags, keys that are not strings, more than one document.
 
 JSON is first held to JSON by the standard library, and then composed as YAML for its lines: strict
 JSON has raw tabs only between tokens, where YAML wants spaces.
@@ -79,7 +79,7 @@ def _parse(source: bytes) -> tuple[Node, ...]:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text, object_pairs_hook=lambda pairs: None, parse_constant=_no_constant)
+        json.loads(text, object_pairs_hook=lambda _: None, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return False  # flow-style YAML begins the same way: the composer judges it
     return True
@@ -107,12 +107,13 @@ def _check_events(text: str) -> None:
     """Refuse anchors, aliases, tags and depth before anything recursive meets them."""
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             mend = "write the value out; quote a leading * or &"
             raise _refuse(line, "uses an anchor or an alias", mend)
-        if getattr(event, "tag", None):
-            raise _refuse(line, f"uses the tag {event.tag!r}", "leave the tag out")
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise _refuse(line, f"uses the tag {tag!r}", "leave the tag out")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -144,7 +145,7 @@ def _members(node: yaml.MappingNode) -> tuple[Member, ...]:
     return tuple(members.values())
 
 
-def _scalar(node: yaml.ScalarNode) -> Any:
+def _scalar(node: Any) -> Any:
     text: str = node.value
     if node.style:
         return _joined(text)

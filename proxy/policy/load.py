@@ -70,7 +70,7 @@ def _spec_of(document: Node) -> tuple[Node, str]:
 def _load(root: Node, path: str, name: str) -> LoadedPolicy:
     builder = Builder()
     spec = builder.build(RouterSpec, root, "")
-    problems = builder.problems + _unstated_tiers(root, builder)
+    problems = builder.problems + _unstated_tiers(root)
     if spec is not INVALID:
         told = {problem.path for problem in problems}
         for place, message, mend in faults(spec):
@@ -88,7 +88,7 @@ def _within(place: str, told: str) -> bool:
     return place == told or place.startswith((f"{told}.", f"{told}["))
 
 
-def _unstated_tiers(root: Node, builder: Builder) -> list[Problem]:
+def _unstated_tiers(root: Node) -> list[Problem]:
     """An external backend must state its tier: a default would be a guess about where data goes."""
     backends = _member(root, "backends")
     if backends is None or backends.node.is_mapping or not isinstance(backends.node.value, tuple):

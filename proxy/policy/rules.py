@@ -57,7 +57,9 @@ class Rule:
         "refuse with 503 instead of going on to the default route", default=False
     )
     timeout: Seconds | None = spec_field("short for `timeouts.firstToken`", default=None)
-    timeouts: Timeouts | None = spec_field("deadlines of this rule; win over all others", default=None)
+    timeouts: Timeouts | None = spec_field(
+        "deadlines of this rule; win over all others", default=None
+    )
     retry: Literal["default", "connect-only"] = spec_field(
         "connect-only: no further attempt once a request byte was written", default="default"
     )

@@ -129,9 +129,7 @@ class Proxy:
     replicas: int = spec_field("pods", default=2)
     image: str | None = spec_field("container image; the release's own when left out", default=None)
     image_pull_secrets: tuple[SecretRef, ...] = spec_field("Secrets to pull it", default=())
-    resources: Mapping[str, Any] | None = spec_field(
-        "Kubernetes requests and limits", default=None
-    )
+    resources: Mapping[str, Any] | None = spec_field("Kubernetes requests and limits", default=None)
     quarantine_duration: Seconds = spec_field(
         "longest time that a breaker stays open", default=Seconds(15.0)
     )

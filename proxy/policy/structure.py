@@ -1,7 +1,7 @@
 """Builds the spec's types out of a tree, by the types themselves, and collects every fault.
 
-Not cattrs: its errors carry no lines, its unions are ours to write anyway, and it coerces where this
-must refuse. What a policy author reads when a file is wrong is half of what this project is for.
+Not cattrs: its errors carry no lines, its unions are ours to write anyway, and it coerces where
+this must refuse. What the author of a policy reads when a file is wrong is half of what this is for.
 """
 
 import difflib
@@ -115,7 +115,9 @@ class Builder:
         if row is None or not row.when(member.node.value):
             return False
         shown = "" if row.note == "any value" else f" ({member.node.value})"
-        self.refuse(member, path, f"{member.key}{shown} is not implemented in this version", row.mend)
+        self.refuse(
+            member, path, f"{member.key}{shown} is not implemented in this version", row.mend
+        )
         return True
 
     def _list(self, kind: Any, node: Node, path: str) -> Any:
@@ -144,7 +146,9 @@ class Builder:
             return value if good else self._wrong(node, path, "a text", mend)
         if kind is bool:
             good = isinstance(value, bool)
-            return value if good else self._wrong(node, path, "true or false", "write true or false")
+            return (
+                value if good else self._wrong(node, path, "true or false", "write true or false")
+            )
         if kind in {int, Bytes}:
             good = isinstance(value, int) and not isinstance(value, bool)
             return value if good else self._wrong(node, path, "a whole number", "write one")

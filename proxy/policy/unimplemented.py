@@ -62,7 +62,7 @@ TABLE: Final = (
     Row(
         "policy.auditLog.includeRequestBody",
         "leave it out: prompts are never recorded",
-        _among(True),  # noqa: FBT003 - the value itself
+        _among(True),
         "true",
     ),
     Row("proxy.memoryBudget", _LEAVE_OUT),

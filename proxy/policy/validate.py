@@ -215,8 +215,10 @@ def _labels(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[F
     for number, name in enumerate(rule.route.backends):
         if tiers.get(name) == "cloud":
             place = f"{path}.route.backends[{number}]"
-            yield place, f"{name!r} is a cloud backend, and the rule is for sensitive data", (
-                "name local backends only"
+            yield (
+                place,
+                f"{name!r} is a cloud backend, and the rule is for sensitive data",
+                ("name local backends only"),
             )
 
 
