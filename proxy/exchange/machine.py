@@ -262,7 +262,6 @@ class Exchange:
             self._commit(b"transfer-encoding: chunked\r\n", b"".join(self._held))
             self._held = []
             self.state = State.RELAYING_BODY
-            self._out.append(do.Relay())
         self._out.append(do.Touch())
 
     def _hold_error(self, event: on.AnswerData) -> None:

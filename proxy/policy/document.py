@@ -22,6 +22,9 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 64
 _NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+\Z")
+_PAIR: Final = re.compile(
+    r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
 _LOADER: Final[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
@@ -74,7 +77,7 @@ def _parse(source: bytes) -> tuple[Node, ...]:
         line = source.count(b"\n", 0, error.start) + 1
         raise _refuse(line, "is not UTF-8", "save it as UTF-8") from None
     is_json = text.lstrip()[:1] in {"{", "["} and _is_json(text)
-    return _compose(text.replace("\t", " ") if is_json else text)
+    return _compose(_PAIR.sub(_joined, text.replace("\t", " ")) if is_json else text)
 
 
 def _is_json(text: str) -> bool:
@@ -148,7 +151,7 @@ def _members(node: yaml.MappingNode) -> tuple[Member, ...]:
 def _scalar(node: Any) -> Any:
     text: str = node.value
     if node.style:
-        return _joined(text)
+        return text
     if text in {"", "~", "null", "Null", "NULL"}:
         return None
     if text in {"true", "True", "TRUE"}:
@@ -160,12 +163,10 @@ def _scalar(node: Any) -> Any:
     return float(text) if _NUMBER.match(text) else text
 
 
-def _joined(text: str) -> str:
-    """Join the two halves of a character that JSON escapes as a surrogate pair."""
-    try:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16")
-    except UnicodeDecodeError:
-        return text
+def _joined(pair: re.Match[str]) -> str:
+    """Return the one character that JSON escapes as a surrogate pair; YAML has no such pairs."""
+    halves = pair[2].encode().decode("unicode_escape")
+    return pair[1] + halves.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def from_plain(value: object) -> Node:

@@ -1,7 +1,7 @@
 """Builds the spec's types out of a tree, by the types themselves, and collects every fault.
 
 Not cattrs: its errors carry no lines, its unions are ours to write anyway, and it coerces where
-this must refuse. What the author of a policy reads when a file is wrong is half of what this is for.
+this must refuse. What the author of a wrong file reads is half of what this is for.
 """
 
 import difflib

@@ -1,0 +1,171 @@
+"""Transcripts of an exchange: `>>` an event goes in, `<<` a command must come out.
+
+    book = Playbook(backends...)
+    book >> on.Start() << do.Dial("a") ...
+
+Every command that comes out must be asserted, in order; `end` fails when one was not.
+"""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from proxy.exchange import commands as do
+from proxy.exchange import events as on
+from proxy.exchange.admitted import Admitted
+from proxy.exchange.body import scan
+from proxy.exchange.deadlines import Deadlines, resolve_deadlines
+from proxy.exchange.machine import Exchange
+from proxy.exchange.ports import Settlement, Skipped
+from proxy.policy.backends import Backend, External, InferenceServiceRef, Timeouts
+from proxy.policy.decide import decide
+from proxy.policy.decision import Request, Route
+from proxy.policy.load import compiled
+from proxy.policy.rules import RouteTo, Rule
+from proxy.policy.spec import Proxy, RouterSpec
+
+PLAIN = b'{"model": "m", "messages": []}'
+STREAM = b'{"model": "m", "messages": [], "stream": true}'
+JSON = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+SSE = [(b"content-type", b"text/event-stream"), (b"transfer-encoding", b"chunked")]
+QUIET = (do.Arm, do.Touch)
+
+
+def local(name: str, **fields: Any) -> Backend:
+    """Return a backend in the cluster."""
+    return Backend(name=name, inference_service_ref=InferenceServiceRef(name=name), **fields)
+
+
+def cloud(name: str, **fields: Any) -> Backend:
+    """Return a backend in the cloud."""
+    return Backend(name=name, tier="cloud", external=External(provider="openai", model=name), **fields)
+
+
+class FakePorts:
+    """Time that stands still, no jitter, every backend open; `log` has what was settled."""
+
+    retry_after_max_s = 3.0
+
+    def __init__(self) -> None:
+        self.time = 100.0
+        self.log: list[tuple[str, Settlement]] = []
+        self.closed: dict[str, Skipped] = {}
+        self.repeats = 10
+        self.out = 0
+
+    def now(self) -> float:
+        return self.time
+
+    def jitter(self) -> float:
+        return 0.5
+
+    def admit(self, backend: Backend, request: Admitted) -> Any:
+        if backend.name in self.closed:
+            return self.closed[backend.name]
+        self.out += 1
+        return f"permit for {backend.name}"
+
+    def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
+        self.out -= 1
+        self.log.append((backend.name, how))
+
+    def deadlines(self, request: Admitted, backend: Backend) -> Deadlines:
+        return resolve_deadlines(request.route.reading.rule, backend, Proxy())
+
+    def may_repeat(self) -> bool:
+        self.repeats -= 1
+        return self.repeats >= 0
+
+
+class Playbook:
+    """One exchange under test. Deadlines (Arm, Touch) are not part of the transcript."""
+
+    def __init__(
+        self,
+        *backends: Backend,
+        body: bytes = PLAIN,
+        label: str | None = None,
+        chunks: bool = True,
+        **rule: Any,
+    ) -> None:
+        names = tuple(backend.name for backend in backends)
+        spec = RouterSpec(
+            backends=backends, rules=(Rule(name="r", route=RouteTo(backends=names), **rule),)
+        )
+        headers = {"x-llmkube-classification": (label,)} if label else {}
+        route = decide(compiled(spec), Request("m", headers))
+        assert isinstance(route, Route)
+        self.ports = FakePorts()
+        request = Admitted(
+            request_id="req-1",
+            body=body,
+            scan=scan(body),
+            route=route,
+            caller_headers=headers,
+            answer_headers=b"x-request-id: req-1\r\n",
+            chunks=chunks,
+        )
+        self.exchange = Exchange(request, self.ports)
+        self.armed: dict[str, float] = {}
+        self.pending: list[Any] = []
+        self.down = b""
+
+    def __rshift__(self, event: on.Event) -> Self:
+        """Put an event in; what the one before brought must all be asserted."""
+        assert not self.pending, f"not asserted: {self.pending}"
+        for command in self.exchange.handle(event):
+            if isinstance(command, do.Arm):
+                self.armed[command.name] = command.seconds
+            elif not isinstance(command, QUIET):
+                self.pending.append(command)
+        return self
+
+    def __lshift__(self, expected: Any) -> Self:
+        """Assert the next command: a type, a value, or a test of it."""
+        assert self.pending, f"nothing came, {expected} was expected"
+        command = self.pending.pop(0)
+        if isinstance(command, do.SendDown):
+            self.down += command.data
+        if isinstance(expected, type):
+            assert isinstance(command, expected), command
+        elif callable(expected):
+            assert expected(command), command
+        else:
+            assert command == expected
+        return self
+
+    def answered(self) -> Self:
+        """Go to where the first backend was sent the request."""
+        self >> on.Start() << do.Dial  # type: ignore[operator]
+        self >> on.Connected(reused=False) << do.SendUp  # type: ignore[operator]
+        return self
+
+    def end(self) -> Exchange:
+        """Nothing may be left, and every permit is back."""
+        assert not self.pending, f"not asserted: {self.pending}"
+        assert self.ports.out == 0, "a permit was not given back"
+        return self.exchange
+
+
+def dial(name: str) -> Callable[[Any], bool]:
+    """Expect a dial to this backend."""
+    return lambda command: isinstance(command, do.Dial) and command.backend.name == name
+
+
+def down(*parts: bytes) -> Callable[[Any], bool]:
+    """Expect bytes to the caller that contain all of these."""
+    return lambda c: isinstance(c, do.SendDown) and all(part in c.data for part in parts)
+
+
+def event(text: str) -> on.AnswerData:
+    """Return one SSE event with a content delta."""
+    return on.AnswerData(
+        b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % text.encode()
+    )
+
+
+def finish() -> on.AnswerData:
+    """Return the event that carries a finish_reason."""
+    return on.AnswerData(b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n')
+
+
+DONE = on.AnswerData(b"data: [DONE]\n\n")

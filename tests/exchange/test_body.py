@@ -1,0 +1,106 @@
+"""The body scan: what is refused, and that a splice changes nothing else."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.exchange.body import scan, splice
+from proxy.exchange.errors import RejectedError
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "invalid_json"),
+        (b"hello", "invalid_json"),
+        (b"[1]", "not_an_object"),
+        (b'"x"', "not_an_object"),
+        (b"{}", "missing_model"),
+        (b'{"model": 1}', "invalid_field"),
+        (b'{"model": ""}', "invalid_field"),
+        (b'{"model": null}', "invalid_field"),
+        (b'{"model": "a\\u0000"}', "invalid_field"),
+        (b'{"model": "\\ud800"}', "invalid_field"),
+        (b'{"model": "' + b"m" * 1025 + b'"}', "invalid_field"),
+        (b'{"model": "a", "model": "b"}', "duplicate_key"),
+        (b'{"model": "a", "mod\\u0065l": "b"}', "duplicate_key"),
+        (b'{"mod\\u0065l": "b"}', "escaped_key"),
+        (b'{"model": "a", "stream": true, "stream": false}', "duplicate_key"),
+        (b'{"model": "a", "stream": "yes"}', "invalid_field"),
+        (b'{"model": "a", "stream_options": []}', "invalid_field"),
+        (b'{"model": "a", "stream_options": {"include_usage": 1}}', "invalid_field"),
+        (
+            b'{"model": "a", "stream_options": {"include_usage": true, "include_usage": false}}',
+            "duplicate_key",
+        ),
+        (b'{"model": "a", "x": NaN}', "invalid_json"),
+        (b'{"model": "a", "x": Infinity}', "invalid_json"),
+        (b'\xef\xbb\xbf{"model": "a"}', "invalid_json"),
+        ('{"model": "a"}'.encode("utf-16"), "invalid_json"),
+        (b'{"model": "\xff"}', "invalid_json"),
+        (b'{"model": "a"} {}', "invalid_json"),
+        (b'{"model": "a"', "invalid_json"),
+        (b'{"model": "a",}', "invalid_json"),
+        (b'{"model": "a", "x": ' + b"[" * 100_000, "invalid_json"),
+        *[
+            (b'{"model": "a", "%b": 1}' % key, "client_routing")
+            for key in (
+                b"fallbacks", b"models", b"route", b"provider", b"api_base", b"base_url", b"api_key",
+                b"fallb\\u0061cks",
+            )
+        ],
+    ],
+)  # fmt: skip
+def test_a_body_that_routing_cannot_read_is_refused_by_name(body: bytes, code: str) -> None:
+    with pytest.raises(RejectedError) as rejected:
+        scan(body)
+    assert rejected.value.kind.code == code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "a", "messages": [{"models": 1, "model": "x", "api_key": 2}]}',
+        b'{"model": "a", "n": ' + b"9" * 4000 + b"}",
+        b' \n{ "model" : "a" } \n',
+        b'{"model": "a", "stream": null, "stream_options": null}',
+        '{"é": "ü", "model": "ö"}'.encode(),
+    ],
+)
+def test_everything_else_passes_as_it_is(body: bytes) -> None:
+    assert splice(body, scan(body), None, include_usage=False) == (body, ())
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+_options = st.none() | st.fixed_dictionaries({}, optional={"include_usage": st.booleans(), "x": _json})
+_bodies = st.fixed_dictionaries(
+    {"model": st.from_regex(r"[a-zé☺][a-z0-9-]{0,6}", fullmatch=True)},
+    optional={"stream": st.booleans(), "stream_options": _options, "é": _json, "messages": _json},
+)
+
+
+@given(_bodies, st.booleans(), st.integers(0, 3))
+def test_a_splice_changes_model_and_usage_and_nothing_else(
+    document: dict[str, object], ascii_only: bool, indent: int
+) -> None:
+    body = json.dumps(document, ensure_ascii=ascii_only, indent=indent or None).encode()
+    try:
+        scanned = scan(body)
+    except RejectedError as rejected:
+        assert rejected.kind.code == "escaped_key"  # noqa: PT017 - an escaped é is not read
+        return
+    assert scanned.model == document["model"]
+    out, names = splice(body, scanned, "new-☺", include_usage=scanned.stream)
+    expected = {**document, "model": "new-☺"}
+    if scanned.stream:
+        options = document.get("stream_options") or {}
+        assert isinstance(options, dict)
+        expected["stream_options"] = {**options, "include_usage": True}
+    assert json.loads(out) == expected
+    assert "model" in names

@@ -1,0 +1,343 @@
+"""The exchange's transcripts: each is one way that a request can go."""
+
+import pytest
+
+from proxy.exchange import commands as do
+from proxy.exchange import events as on
+from proxy.exchange.ports import Skipped
+from proxy.exchange.state import ImpossibleEventError
+from proxy.policy.backends import Timeouts
+from tests.exchange.playbook import (
+    DONE,
+    JSON,
+    SSE,
+    STREAM,
+    Playbook,
+    cloud,
+    dial,
+    down,
+    event,
+    finish,
+    local,
+)
+
+WHOLE = (do.SendDown, do.ReleaseUpstream, do.Ended, do.Finish(close=False))
+
+
+def asserted(book: Playbook, *expected: object) -> Playbook:
+    for command in expected:
+        book << command  # noqa: B018 - the playbook's own assertion
+    return book
+
+
+def test_a_whole_answer_is_passed_on() -> None:
+    book = Playbook(local("a")).answered()
+    book >> on.AnswerStarted(200, JSON) >> on.AnswerData(b"{}") >> on.AnswerEnded()
+    asserted(book, down(b"200 OK", b"content-length: 2", b"x-lockgate-backend: a", b"\r\n\r\n{}"), *WHOLE[1:])
+    exchange = book.end()
+    assert (exchange.outcome, exchange.terminal, exchange.status) == ("complete", "Ud", 200)
+    assert book.ports.log == [("a", "succeeded")]
+
+
+def test_the_body_goes_up_with_the_backends_model_and_nothing_else_changed() -> None:
+    book = Playbook(local("a"))
+    book >> on.Start() << do.Dial
+    book >> on.Connected(reused=False)
+    asserted(book, lambda c: c.body == b'{"model": "a", "messages": []}')
+    assert book.exchange.splices == ("model",)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}x", b"<html>"])
+def test_an_answer_that_is_no_json_document_is_never_passed_on(body: bytes) -> None:
+    book = Playbook(local("a"), local("b")).answered()
+    book >> on.AnswerStarted(200, JSON)
+    if body:
+        book >> on.AnswerData(body)
+    book >> on.AnswerEnded()
+    asserted(book, do.DropUpstream, do.Pause)
+
+
+@pytest.mark.parametrize("code", ["upstream_connect", "upstream_dns", "upstream_tls", "upstream_address"])
+def test_a_backend_that_cannot_be_reached_is_not_asked_twice(code: str) -> None:
+    book = Playbook(local("a"), local("b"))
+    book >> on.Start() << dial("a")
+    book >> on.UpstreamFailed(code)
+    asserted(book, do.DropUpstream, dial("b"))
+
+
+def test_a_reset_is_worth_one_more_try_and_then_the_next_backend() -> None:
+    book = Playbook(local("a"), local("b")).answered()
+    book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << do.Pause(0.1)
+    book >> on.PauseOver() << dial("a")
+    book >> on.Connected(reused=False) << do.SendUp
+    book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << dial("b")
+    assert book.ports.log == [("a", "failed"), ("a", "failed")]
+
+
+def test_an_empty_retry_budget_moves_on_at_once() -> None:
+    book = Playbook(local("a"), local("b")).answered()
+    book.ports.repeats = 0
+    book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << dial("b")
+
+
+def test_connect_only_never_sends_a_request_twice() -> None:
+    book = Playbook(local("a"), local("b"), retry="connect-only").answered()
+    book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << down(b"502") << do.Ended
+    book << do.Finish
+    book.end()
+
+
+def test_connect_only_still_moves_on_when_nothing_was_written() -> None:
+    book = Playbook(local("a"), local("b"), retry="connect-only")
+    book >> on.Start() << dial("a")
+    book >> on.UpstreamFailed("upstream_connect") << do.DropUpstream << dial("b")
+
+
+def test_silence_goes_to_the_next_backend_and_counts_by_its_own_deadline() -> None:
+    book = Playbook(local("a"), local("b")).answered()
+    assert book.armed["first_token"] == 120.0
+    book >> on.DeadlinePassed("first_token") << do.DropUpstream << dial("b")
+    assert book.ports.log == [("a", "failed")]
+
+
+def test_a_stricter_rules_deadline_is_not_the_backends_fault() -> None:
+    book = Playbook(local("a"), local("b"), timeout=8.0).answered()
+    assert book.armed["first_token"] == 8.0
+    book >> on.DeadlinePassed("first_token") << do.DropUpstream << dial("b")
+    assert book.ports.log == [("a", "released")]
+
+
+def test_a_short_retry_after_is_waited_for_and_a_long_one_is_not() -> None:
+    for seconds, expected in ((b"2", do.Pause(2.0)), (b"4", dial("b"))):
+        book = Playbook(local("a"), local("b")).answered()
+        book >> on.AnswerStarted(429, [(b"retry-after", seconds)]) << do.DropUpstream << expected
+        assert book.ports.log == [("a", "released")]
+
+
+def test_429_from_all_stays_429_with_its_retry_after() -> None:
+    book = Playbook(local("a")).answered()
+    book >> on.AnswerStarted(429, [(b"retry-after", b"30")])
+    asserted(book, do.DropUpstream, down(b"429", b"retry-after: 30", b"rate_limit_error"), do.Ended, do.Finish)
+    assert book.end().outcome == "upstream_failed"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, "upstream_auth"), (402, "upstream_auth"), (403, "upstream_auth")],
+)
+def test_a_refused_key_is_our_fault_and_the_next_backend_serves(status: int, code: str) -> None:
+    book = Playbook(cloud("a"), local("b")).answered()
+    book >> on.AnswerStarted(status, JSON) << do.DropUpstream << dial("b")
+    assert book.exchange.attempts.log[0].outcome == code
+    assert book.ports.log == [("a", "released")]
+
+
+def test_the_callers_own_error_is_passed_back_and_nobody_else_is_asked() -> None:
+    body = b'{"error": {"message": "bad tool", "type": "invalid_request_error", "code": "x", "secret": "s"}}'
+    book = Playbook(local("a"), local("b")).answered()
+    book >> on.AnswerStarted(422, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    asserted(book, down(b"422", b"bad tool"), do.ReleaseUpstream, do.Ended, do.Finish)
+    assert b"secret" not in book.down
+    assert book.end().outcome == "upstream_refused"
+    assert book.ports.log == [("a", "released")]
+
+
+def test_a_prompt_too_long_goes_to_a_larger_context_only() -> None:
+    backends = (local("a", context_length=8), local("b", context_length=8), local("c", context_length=32))
+    body = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
+    book = Playbook(*backends).answered()
+    book >> on.AnswerStarted(400, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    asserted(book, do.DropUpstream, dial("c"))
+
+
+def test_a_prompt_too_long_for_all_is_the_callers_400() -> None:
+    body = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
+    book = Playbook(local("a", context_length=8)).answered()
+    book >> on.AnswerStarted(400, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    asserted(book, down(b" 400 ", b"too long"), do.ReleaseUpstream, do.Ended, do.Finish)
+    book.end()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (302, JSON),
+        (204, []),
+        (200, [(b"content-type", b"text/html")]),
+        (200, SSE),
+        (200, [*JSON, (b"content-encoding", b"gzip")]),
+        (200, [*JSON, (b"transfer-encoding", b"chunked")]),
+        (200, [*JSON, (b"content-length", b"2")]),
+    ],
+)
+def test_an_answer_of_the_wrong_kind_is_a_protocol_error(
+    status: int, headers: list[tuple[bytes, bytes]]
+) -> None:
+    book = Playbook(local("a")).answered()
+    book >> on.AnswerStarted(status, headers) << do.DropUpstream << do.Pause
+    assert book.exchange.attempts.log[0].outcome == "upstream_protocol"
+
+
+def test_p2_a_sensitive_request_with_all_local_backends_down_is_503() -> None:
+    book = Playbook(local("a"), cloud("b"), label="pii")
+    book >> on.Start() << dial("a")
+    book >> on.UpstreamFailed("upstream_connect") << do.DropUpstream
+    asserted(book, down(b" 503 ", b"no_allowed_upstream"), do.Ended, do.Finish)
+    assert book.end().terminal == "Uc-connect"
+
+
+def test_open_breakers_say_when_to_come_back() -> None:
+    book = Playbook(local("a"))
+    book.ports.closed["a"] = Skipped("a", "breaker_open", 2.5)
+    book >> on.Start()
+    asserted(book, down(b" 503 ", b"upstreams_unavailable", b"retry-after: 3"), do.Ended, do.Finish)
+    assert book.end().outcome == "upstream_failed"
+
+
+# -- streams
+
+
+def test_a_stream_is_relayed_event_by_event_from_its_first_content() -> None:
+    book = Playbook(local("a"), body=STREAM).answered()
+    role = on.AnswerData(b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n')
+    book >> on.AnswerStarted(200, SSE) >> role
+    book >> event("hi") << down(b"200 OK", b"chunked", b"assistant", b"hi") << do.Relay
+    book >> event("you") << down(b"you")
+    book >> finish() << down(b"stop")
+    book >> DONE << down(b"[DONE]") << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended
+    book << do.Finish(close=False)
+    assert book.end().outcome == "complete"
+
+
+def test_a_stream_that_dies_before_content_is_served_by_the_next_backend() -> None:
+    book = Playbook(local("a"), local("b"), body=STREAM).answered()
+    book.ports.repeats = 0
+    book >> on.AnswerStarted(200, SSE) >> on.UpstreamFailed("upstream_truncated")
+    asserted(book, do.DropUpstream, dial("b"))
+
+
+@pytest.mark.parametrize("data", [b"data: [DONE]\n\n", b'data: {"error": {"message": "x"}}\n\n'])
+def test_an_error_or_a_bare_done_before_content_fails_the_attempt(data: bytes) -> None:
+    book = Playbook(local("a"), local("b"), body=STREAM).answered()
+    book >> on.AnswerStarted(200, SSE) >> on.AnswerData(data)
+    asserted(book, do.DropUpstream, do.Pause)
+
+
+def committed(**rule: object) -> Playbook:
+    book = Playbook(local("a"), local("b"), body=STREAM, **rule).answered()
+    book >> on.AnswerStarted(200, SSE) >> event("hi") << do.SendDown << do.Relay
+    return book
+
+
+CUT = (do.DropUpstream, down(b'"error"'), do.Ended, do.Break)
+
+
+@pytest.mark.parametrize(
+    ("what", "outcome", "terminal"),
+    [
+        (on.AnswerEnded(), "truncated", "Us-truncated"),
+        (on.UpstreamFailed("upstream_truncated"), "truncated", "Us-truncated"),
+        (on.UpstreamFailed("upstream_reset"), "upstream_died", "Us-reset"),
+        (on.AnswerData(b'data: {"error": {"message": "x"}}\n\n'), "upstream_died", "Us-error"),
+        (on.DeadlinePassed("idle"), "idle_timeout", "Us-idle"),
+        (on.DeadlinePassed("total"), "total_timeout", "Us-total"),
+        (on.Interrupted("draining"), "drained", "Ps-drain"),
+    ],
+)
+def test_what_is_cut_after_commit_never_ends_cleanly(
+    what: on.Event, outcome: str, terminal: str
+) -> None:
+    book = committed()
+    book >> what
+    asserted(book, *CUT)
+    exchange = book.end()
+    assert (exchange.outcome, exchange.terminal) == (outcome, terminal)
+    assert b"[DONE]" not in book.down
+    assert b"0\r\n\r\n" not in book.down
+
+
+def test_s5_a_clean_end_after_a_finish_reason_is_complete_and_gets_its_done() -> None:
+    book = committed()
+    book >> finish() << down(b"stop")
+    book >> on.AnswerEnded() << down(b"[DONE]") << down(b"0\r\n\r\n")
+    asserted(book, do.ReleaseUpstream, do.Ended, do.Finish)
+    assert book.end().outcome == "complete"
+
+
+def test_one_malformed_event_is_dropped_and_a_second_is_truncation() -> None:
+    book = committed()
+    book >> on.AnswerData(b"data: {nonsense\n\n")
+    book >> event("on") << down(b"on")
+    book >> on.AnswerData(b"data: {again\n\n")
+    asserted(book, *CUT)
+    assert b"nonsense" not in book.down
+    exchange = book.end()
+    assert (exchange.malformed_events, exchange.outcome) == (2, "truncated")
+
+
+def test_s4_a_partial_event_is_never_given_out() -> None:
+    book = committed()
+    book >> on.AnswerData(b'data: {"choices":[{"delta":{"content":"par')
+    book >> on.UpstreamFailed("upstream_truncated")
+    asserted(book, *CUT)
+    assert b"par" not in book.down.replace(b"param", b"")
+
+
+def test_usage_that_the_caller_did_not_ask_for_is_counted_and_hidden() -> None:
+    book = committed()
+    book >> on.AnswerData(b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')
+    book >> DONE << do.SendDown << do.SendDown << do.ReleaseUpstream << do.Ended << do.Finish
+    assert book.end().usage == (3, 4)
+    assert b"usage" not in book.down
+
+
+def test_an_http10_caller_gets_no_chunks_and_a_closed_connection() -> None:
+    book = Playbook(local("a"), body=STREAM, chunks=False).answered()
+    book >> on.AnswerStarted(200, SSE) >> event("hi") << down(b"connection: close") << do.Relay
+    book >> finish() << do.SendDown
+    book >> DONE << do.SendDown << do.ReleaseUpstream << do.Ended << do.Finish(close=True)
+    assert b"chunked" not in book.down
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_a_caller_that_goes_away_cancels_the_upstream_in_every_phase(steps: int) -> None:
+    book = Playbook(local("a"), local("b"), body=STREAM)
+    played = [on.Start(), on.Connected(reused=False), on.AnswerStarted(200, SSE), event("x")]
+    for step in played[: max(steps, 1)]:
+        book >> step
+        book.pending.clear()
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    exchange = book.end()
+    assert exchange.outcome == "client_gone"
+    assert book.ports.log == [("a", "released")]
+
+
+def test_draining_before_commit_is_a_whole_503() -> None:
+    book = Playbook(local("a")).answered()
+    book >> on.Interrupted("draining") << do.DropUpstream << down(b" 503 ", b"draining")
+    asserted(book, do.Ended, do.Finish(close=True))
+    assert book.end().outcome == "drained"
+
+
+def test_the_total_deadline_ends_the_search_for_a_backend() -> None:
+    book = Playbook(local("a"), local("b"), timeouts=Timeouts(total=5.0)).answered()
+    assert book.armed["total"] == 5.0
+    book >> on.DeadlinePassed("total") << do.DropUpstream << down(b" 504 ")
+    asserted(book, do.Ended, do.Finish)
+    assert book.end().outcome == "total_timeout"
+
+
+def test_an_event_that_cannot_happen_is_a_typed_error() -> None:
+    book = Playbook(local("a"))
+    with pytest.raises(ImpossibleEventError, match="AnswerEnded while new"):
+        book >> on.AnswerEnded()  # noqa: B018 - the playbook's own operator
+
+
+def test_a_large_answer_commits_at_the_limit_and_goes_on() -> None:
+    book = Playbook(local("a")).answered()
+    piece = on.AnswerData(b"x" * (600 * 1024))
+    book >> on.AnswerStarted(200, JSON) >> piece >> piece
+    asserted(book, down(b"chunked"), do.Relay)
+    book >> piece << do.SendDown
+    book >> on.AnswerEnded() << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended << do.Finish
+    assert book.end().outcome == "complete"

@@ -1,0 +1,40 @@
+"""The engine against its second, naive reading, and the promise that must not slip."""
+
+from hypothesis import given, settings
+
+from proxy.policy.decide import Decider, decide
+from proxy.policy.decision import Request, Route
+from proxy.policy.load import compiled
+from proxy.policy.spec import RouterSpec
+from tests.properties.policies import requests, specs
+from tests.spec import naive
+
+
+@settings(max_examples=2000, deadline=None)
+@given(specs(), requests)
+def test_the_engine_and_the_naive_reading_agree(spec: RouterSpec, request: Request) -> None:
+    decision = decide(compiled(spec), request)
+    found = [b.name for b in decision.candidates] if isinstance(decision, Route) else []
+    assert found == naive.candidates(spec, request)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(specs(), requests)
+def test_a_sensitive_request_never_has_a_cloud_candidate_whatever_the_policy_says(
+    spec: RouterSpec, request: Request
+) -> None:
+    decision = decide(compiled(spec), request)
+    if decision.reading.labels.sensitive and isinstance(decision, Route):
+        assert {backend.tier for backend in decision.candidates} == {"local"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(specs(), requests, requests)
+def test_a_memo_never_answers_for_another_request(
+    spec: RouterSpec, first: Request, second: Request
+) -> None:
+    policy = compiled(spec)
+    decider = Decider(policy, bound=1)
+    decider.decide(first.model, first.headers)
+    remembered = decider.decide(second.model, second.headers)
+    assert remembered == decide(policy, second)

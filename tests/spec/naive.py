@@ -1,0 +1,59 @@
+"""Sections 3 and 4 of the design, read a second time and naively."""
+
+from fnmatch import fnmatchcase
+
+from proxy.policy.decision import Request
+from proxy.policy.spec import RouterSpec
+
+
+def labels(spec: RouterSpec, request: Request) -> set[str]:
+    """Return the labels; every sensitive one for anything unknown."""
+    held = spec.policy.classification
+    sensitive = set(held.sensitive_classifications or ("pii", "phi"))
+    found: set[str] = set()
+    for value in request.headers.get(held.header_key.lower(), ()):
+        for token in value.split(","):
+            word = token.strip().lower()
+            found |= {word} if word in sensitive | set(held.known_classifications) else sensitive
+    return found
+
+
+def _named(model: str, patterns: tuple[str, ...]) -> bool:
+    return "/" not in model and any(fnmatchcase(model, pattern) for pattern in patterns)
+
+
+def matches(spec: RouterSpec, number: int, request: Request) -> bool:
+    """Whether rule `number` matches; patterns here have no class, escape or slash."""
+    match = spec.rules[number].match
+    if match is None:
+        return True
+    complexity = request.headers.get("x-llmkube-task-complexity", ())
+    return (
+        (not match.data_classification or bool(labels(spec, request) & {*match.data_classification}))
+        and (match.task_complexity is None or complexity == (match.task_complexity,))
+        and (not match.models or _named(request.model, match.models))
+        and all(v in request.headers.get(n.lower(), ()) for n, v in match.headers.items())
+    )
+
+
+def candidates(spec: RouterSpec, request: Request) -> list[str]:
+    """Return the names of the backends that may serve the request, in order."""
+    backends = {b.name: b for b in spec.backends}
+    hit = next((r for i, r in enumerate(spec.rules) if matches(spec, i, request)), None)
+    default = [spec.default_route] if spec.default_route else []
+    required: tuple[str, ...] = ()
+    if hit is not None:
+        chain = [*hit.route.backends, *([] if hit.fail_closed else default)]
+        required = hit.match.required_capabilities if hit.match else ()
+    else:
+        named = [b.name for b in spec.backends if b.published_id == request.model]
+        by_name = spec.default_route_strategy == "BackendNameMatch" and named
+        chain = named if by_name else default
+    sensitive = bool(labels(spec, request) & spec.policy.classification.sensitive)
+    allowed = []
+    for name in chain:
+        local = backends[name].tier == "local"
+        capable = set(required) <= set(backends[name].capabilities)
+        if (local or not sensitive) and capable and name not in allowed:
+            allowed.append(name)
+    return allowed
