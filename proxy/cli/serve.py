@@ -120,6 +120,10 @@ def _request_ids() -> Callable[[], str]:
 
 def run(options: ServeOptions, policy: LoadedPolicy) -> int:
     """Serve until drained; return the exit status."""
+    if sys.platform == "linux":
+        from proxy.net.reactor import install  # noqa: PLC0415
+
+        install()
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - installed when it is needed
     from twisted.internet.error import CannotListenError  # noqa: PLC0415
 

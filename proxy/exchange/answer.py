@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import orjson
 from attrs import frozen
 
-from proxy.exchange.headers import downward
+from proxy.exchange.headers import is_allowed_down
 
 CONTEXT_CODES: Final = frozenset({"context_length_exceeded"})
 _CONTEXT_WORDS: Final = (
@@ -40,7 +40,10 @@ def judge_head(status: int, headers: list[tuple[bytes, bytes]], *, streaming: bo
     lengths = codings = 0
     content_type = b""
     retry_after: float | None = None
+    passed_on = b""
     for name, value in headers:
+        if is_allowed_down(name):
+            passed_on += b"%b: %b\r\n" % (name, value)
         if name == b"content-length":
             lengths += 1
             if not value.isdigit():
@@ -59,7 +62,7 @@ def judge_head(status: int, headers: list[tuple[bytes, bytes]], *, streaming: bo
         raise ProtocolError("framing")
     _check_status(status, content_type, streaming=streaming)
     framing: Final = "chunked" if codings else "length" if lengths else "close"
-    return AnswerHead(status, framing, retry_after, downward(headers))
+    return AnswerHead(status, framing, retry_after, passed_on)
 
 
 def _check_status(status: int, content_type: bytes, *, streaming: bool) -> None:

@@ -3,14 +3,20 @@
 The bytes inspected are the bytes sent: nothing is re-marshalled. So each key that is read must
 stand once and in its plain spelling, else a parser further up could read another value.
 
-The top level is walked with the standard library's C scanner, which gives the place of every key
-and value. A `str` index is a byte index while the body is ASCII; otherwise it is translated.
+There are two ways to one verdict, held together by a property test:
+- `_glance`: where ``"model"`` stands once in the bytes and no ``\\u`` does, no second spelling of
+  the key can exist, so a parse and two memchr scans are enough. Most bodies pass here.
+- `_walk`: the top level is walked with the standard library's C scanner, which gives the place of
+  every key and value. A `str` index is a byte index while the body is ASCII; otherwise it is
+  translated.
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
 from attrs import frozen
 
 from proxy.exchange.errors import RejectedError
@@ -31,7 +37,9 @@ def _constant(name: str) -> Any:
     raise ValueError(name)
 
 
-_decode: Final = json.JSONDecoder(parse_constant=_constant).raw_decode
+# integers become floats: a number of 5,000 digits is the caller's own affair
+_decode: Final = json.JSONDecoder(parse_constant=_constant, parse_int=float).raw_decode
+_MODEL: Final = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
 
 
 @frozen
@@ -51,6 +59,34 @@ class Scan:
 
 def scan(body: bytes) -> Scan:
     """Read `body`; RejectedError says what is wrong with it."""
+    return _glance(body) or walk(body)
+
+
+def _glance(body: bytes) -> Scan | None:
+    """Return the scan of a plain body; None for whatever needs a closer look."""
+    if body.count(b'"model"') != 1 or b"\\u" in body or b'"stream_options"' in body:
+        return None
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if type(document) is not dict or not ROUTING_KEYS.isdisjoint(document):
+        return None
+    model, stream = document.get("model"), document.get("stream", False)
+    found = _MODEL.search(body)
+    if found is None or type(model) is not str or type(stream) is not bool:
+        return None
+    if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable():
+        return None
+    if "stream" in document and body.count(b'"stream"') != 1:
+        return None
+    end = body.rindex(b"}")
+    edit = (end, end, b',"stream_options":{"include_usage":true}') if stream else None
+    return Scan(model, found.span(1), stream, include_usage=False, usage_edit=edit)
+
+
+def walk(body: bytes) -> Scan:
+    """Read `body` key by key; RejectedError says what is wrong with it."""
     if not body:
         raise RejectedError("invalid_json", "There is no body.")
     try:

@@ -1,5 +1,8 @@
 """What an exchange asks of the shell. Executed in order; each is one thing done to one side."""
 
+from functools import lru_cache
+from typing import Final
+
 from attrs import frozen
 
 from proxy.exchange.events import DeadlineName
@@ -94,3 +97,14 @@ Command = (
     | Break
     | Ended
 )
+
+# the same values again and again: made once
+TOUCH: Final = Touch()
+RELAY: Final = Relay()
+RELEASE: Final = ReleaseUpstream()
+DROP: Final = DropUpstream()
+BREAK: Final = Break()
+ENDED: Final = Ended()
+FINISH: Final = (Finish(close=False), Finish(close=True))
+arm = lru_cache(maxsize=4096)(Arm)
+"""Return the one `Arm` of these values; deadlines in force are few."""

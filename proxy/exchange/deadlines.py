@@ -29,6 +29,10 @@ class Deadlines:
     own_first_token_s: float
 
 
+NO_DEADLINES: Final = Deadlines(0.0, 0.0, 0.0, None, 0.0)
+"""Before the first attempt none is in force."""
+
+
 def _first_token(holder: Rule | Backend) -> float | None:
     if holder.timeout is not None:
         return holder.timeout

@@ -1,6 +1,6 @@
 """What can happen to an exchange. The shell turns each into exactly one of these values."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import frozen
 
@@ -84,3 +84,7 @@ Event = (
     | ClientGone
     | Interrupted
 )
+
+START: Final = Start()
+ENDED: Final = AnswerEnded()
+CONNECTED: Final = (Connected(reused=False), Connected(reused=True))

@@ -19,10 +19,6 @@ ALLOWED_PREFIX: Final = b"x-ratelimit-"
 """OpenAI's rate limit fields, which its SDKs read."""
 
 
-def downward(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Return the fields that may go down as rendered lines; names are given lower-cased."""
-    out = b""
-    for name, value in headers:
-        if name in ALLOWED_DOWN or name.startswith(ALLOWED_PREFIX):
-            out += b"%b: %b\r\n" % (name, value)
-    return out
+def is_allowed_down(name: bytes) -> bool:
+    """Whether a field of this lower-case name may go down."""
+    return name in ALLOWED_DOWN or name.startswith(ALLOWED_PREFIX)

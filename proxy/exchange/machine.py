@@ -30,6 +30,7 @@ from proxy.exchange.answer import (
 from proxy.exchange.answers import LAST_CHUNK, chunk, status_line, whole, whole_error
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.body import splice
+from proxy.exchange.deadlines import NO_DEADLINES, Deadlines
 from proxy.exchange.errors import KINDS, error_event
 from proxy.exchange.outcome import (
     Outcome,
@@ -64,6 +65,7 @@ class Exchange:
         "_final_data",
         "_held",
         "_held_bytes",
+        "_limits",
         "_out",
         "_relay",
         "_total_armed",
@@ -90,7 +92,7 @@ class Exchange:
         self.state = State.NEW
         self.started_s = ports.now()
         self.attempts = Attempts(request, ports, self.started_s)
-        self.deadlines = ports.deadlines(request, request.route.candidates[0])
+        self.deadlines: Deadlines | None = None
         self.splices: tuple[str, ...] = ()
         self.status: int | None = None
         self.code: str | None = None
@@ -100,6 +102,7 @@ class Exchange:
         self.first_token_s: float | None = None
         self.usage: tuple[int, int] | None = None
         self.answer: AnswerHead | None = None
+        self._limits = NO_DEADLINES
         self._total_armed: float | None = None
         self._relay: StreamRelay | None = None
         self._held: list[bytes] = []
@@ -133,12 +136,12 @@ class Exchange:
             self._give_up()
             return
         self.state = State.CONNECTING
-        limits = self.deadlines = self.ports.deadlines(self.request, backend)
+        limits = self._limits = self.deadlines = self.ports.deadlines(self.request, backend)
         if limits.total_s != self._total_armed and limits.total_s is not None:
             self._total_armed = limits.total_s
             left = self.started_s + limits.total_s - self.ports.now()
-            self._out.append(do.Arm("total", max(left, 0.0)))
-        self._out.append(do.Arm("connect", limits.connect_s))
+            self._out.append(do.arm("total", max(left, 0.0)))
+        self._out.append(do.arm("connect", limits.connect_s))
         self._out.append(do.Dial(backend))
 
     def _connected(self, event: on.Connected) -> None:
@@ -153,7 +156,7 @@ class Exchange:
             attempt.backend.upstream_model,
             include_usage=request.scan.stream,
         )
-        self._out.append(do.Arm("first_token", self.deadlines.first_token_s))
+        self._out.append(do.arm("first_token", self._limits.first_token_s))
         self._out.append(do.SendUp(attempt.backend, body))
 
     def _failed(self, event: on.UpstreamFailed) -> None:
@@ -165,11 +168,11 @@ class Exchange:
 
     def _fail(self, failure: Failure) -> None:
         """End the attempt before the commit point and do what the retry law says."""
-        limits = self.deadlines
+        limits = self._limits
         own = limits.first_token_s >= limits.own_first_token_s
         phase = self.state
         verdict = self.attempts.fail(failure, own_deadline=own)
-        self._out.append(do.DropUpstream())
+        self._out.append(do.DROP)
         self._held, self._held_bytes, self._relay = [], 0, None
         if isinstance(verdict, Again):
             self.state = State.PAUSING
@@ -225,7 +228,7 @@ class Exchange:
         else:
             self.state = State.HOLDING_BODY
             self._saw_first_token()
-            self._out.append(do.Arm("idle", self.deadlines.idle_s))
+            self._out.append(do.arm("idle", self._limits.idle_s))
 
     def _error_head(self, status: int, retry_after_s: float | None) -> None:
         code = _WITHOUT_BODY.get(status)
@@ -236,7 +239,7 @@ class Exchange:
             self._fail(Failure(code, status, retry_after_s))
             return
         self.state = State.HOLDING_ERROR
-        self._out.append(do.Arm("idle", self.deadlines.idle_s))
+        self._out.append(do.arm("idle", self._limits.idle_s))
 
     def _saw_first_token(self) -> None:
         if self.first_token_s is None:
@@ -251,7 +254,7 @@ class Exchange:
             self._saw_first_token()
             self._commit(b"transfer-encoding: chunked\r\n", data)
             self.state = State.RELAYING_STREAM
-            self._out.append(do.Arm("idle", self.deadlines.idle_s))
+            self._out.append(do.arm("idle", self._limits.idle_s))
             self._after_feed(relay)
         elif relay.broken:
             self._fail(Failure(relay.broken))
@@ -262,7 +265,7 @@ class Exchange:
             self._commit(b"transfer-encoding: chunked\r\n", b"".join(self._held))
             self._held = []
             self.state = State.RELAYING_BODY
-        self._out.append(do.Touch())
+        self._out.append(do.TOUCH)
 
     def _hold_error(self, event: on.AnswerData) -> None:
         if self._held_bytes < ERROR_LIMIT_BYTES:
@@ -302,7 +305,7 @@ class Exchange:
         if backend is None:
             self._pass_back(status, body)
             return
-        self._out.append(do.DropUpstream())
+        self._out.append(do.DROP)
         self._held, self._held_bytes = [], 0
         self._dial(backend)
 
@@ -323,7 +326,7 @@ class Exchange:
             self._send_head(framing, chunk(data))
         else:
             self._send_head(b"connection: close\r\n", data)
-        self._out.append(do.Relay())
+        self._out.append(do.RELAY)
 
     def _send_head(self, framing: bytes, data: bytes) -> None:
         answer = cast("AnswerHead", self.answer)
@@ -346,12 +349,12 @@ class Exchange:
         if data:
             self._pass_down(data)
         if relay.saw_data:
-            self._out.append(do.Touch())
+            self._out.append(do.TOUCH)
         self._after_feed(relay)
 
     def _relay_body(self, event: on.AnswerData) -> None:
         self._pass_down(event.data)
-        self._out.append(do.Touch())
+        self._out.append(do.TOUCH)
 
     def _pass_down(self, data: bytes) -> None:
         self.bytes_out += len(data)
@@ -389,12 +392,12 @@ class Exchange:
         self.code = code
         self.terminal = terminal_code(kind.source, "s", code)
         self.attempts.end(code, "released" if code == "total_timeout" else how)
-        self._out.append(do.DropUpstream())
+        self._out.append(do.DROP)
         if self.state is State.RELAYING_STREAM:
             self._pass_down(error_event(kind, self.request.request_id))
         self.outcome = outcome_after_commit(code)
         self._over()
-        self._out.append(do.Break())
+        self._out.append(do.BREAK)
 
     # -- endings
 
@@ -402,17 +405,17 @@ class Exchange:
         how: Settlement = "succeeded" if outcome == "complete" else "released"
         self.attempts.end("complete" if outcome == "complete" else "upstream_refused", how)
         self.terminal = terminal
-        self._out.append(do.ReleaseUpstream())
+        self._out.append(do.RELEASE)
         self._end(outcome, close=close or self.request.close)
 
     def _end(self, outcome: Outcome, *, close: bool) -> None:
         self.outcome = outcome
         self._over()
-        self._out.append(do.Finish(close))
+        self._out.append(do.FINISH[close])
 
     def _over(self) -> None:
         self.state = State.DONE
-        self._out.append(do.Ended())
+        self._out.append(do.ENDED)
 
     def _client_gone(self, event: on.ClientGone) -> None:
         self.code = self.outcome = "client_gone"
@@ -432,7 +435,7 @@ class Exchange:
 
     def _leave(self, outcome: str) -> None:
         self.attempts.end(outcome, "released")
-        self._out.append(do.DropUpstream())
+        self._out.append(do.DROP)
 
 
 def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:

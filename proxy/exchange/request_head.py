@@ -25,7 +25,7 @@ _DOORS: Final[dict[bytes, tuple[Door, bytes]]] = {
     b"/v1/models": ("models", b"GET"),
 }
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^`|~0-9a-z]+\Z")
+_NAMES: Final = re.compile(rb"[!#$%&'*+\-.^`|~0-9a-z]+(?:,[!#$%&'*+\-.^`|~0-9a-z]+)*\Z")
 
 
 @frozen
@@ -51,7 +51,7 @@ def admit_head(
         raise RejectedError("bad_request", "Exactly one Host header is needed.", "host")
     length, chunked = _framing(headers, version)
     door = _door(method, target)
-    if any(v.lower() != "identity" for v in headers.get("content-encoding", ())):
+    if "content-encoding" in headers and headers["content-encoding"] != ("identity",):
         raise RejectedError("encoded_body", param="content-encoding")
     return Head(
         door=door,
@@ -66,18 +66,20 @@ def admit_head(
 def _collect(fields: list[tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:
     if len(fields) > MAX_HEADERS:
         raise RejectedError("head_too_large", f"At most {MAX_HEADERS} header fields.")
-    headers: dict[str, tuple[str, ...]] = {}
-    size = 0
-    for name, value in fields:
-        size += len(name) + len(value)
-        if not _TOKEN.match(name):
-            raise RejectedError("bad_request", "A header name is not acceptable.")
-        if _CONTROL.search(value):
-            raise RejectedError("bad_request", "A header value has a control character.")
-        key = name.decode("ascii")
-        headers[key] = (*headers.get(key, ()), value.decode("latin-1"))
-    if size > MAX_HEAD_BYTES:
+    names = b",".join([name for name, _ in fields])
+    values = b"".join([value for _, value in fields])
+    if len(names) + len(values) > MAX_HEAD_BYTES:
         raise RejectedError("head_too_large")
+    if fields and not _NAMES.match(names):
+        raise RejectedError("bad_request", "A header name is not acceptable.")
+    if _CONTROL.search(values):
+        raise RejectedError("bad_request", "A header value has a control character.")
+    headers: dict[str, tuple[str, ...]] = {}
+    for name, value in fields:
+        key = name.decode("ascii")
+        held = headers.get(key)
+        text = value.decode("latin-1")
+        headers[key] = (text,) if held is None else (*held, text)
     return headers
 
 
@@ -112,16 +114,17 @@ def _door(method: bytes, target: bytes) -> Door:
 
 
 def _expects_continue(headers: Mapping[str, tuple[str, ...]]) -> bool:
-    expectations = headers.get("expect", ())
+    expectations = headers.get("expect")
+    if expectations is None:
+        return False
     if any(value.lower() != "100-continue" for value in expectations):
         raise RejectedError("expectation_failed", param="expect")
-    return bool(expectations)
+    return True
 
 
 def _keep_alive(headers: Mapping[str, tuple[str, ...]], version: str) -> bool:
-    tokens = {
-        token.strip().lower()
-        for value in headers.get("connection", ())
-        for token in value.split(",")
-    }
+    fields = headers.get("connection")
+    if fields is None:
+        return version == "1.1"
+    tokens = {token.strip().lower() for value in fields for token in value.split(",")}
     return "close" not in tokens if version == "1.1" else "keep-alive" in tokens

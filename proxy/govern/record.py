@@ -5,6 +5,7 @@ they are rendered once per decision; the rest per request. orjson escapes contro
 caller's field can neither end the line nor colour a terminal.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -58,14 +59,19 @@ def attempt_document(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def deadlines_document(limits: Deadlines) -> dict[str, float | None]:
-    """Return the deadlines in force as they stand in a record."""
-    return {
-        "connect_s": limits.connect_s,
-        "first_token_s": limits.first_token_s,
-        "idle_s": limits.idle_s,
-        "total_s": limits.total_s,
-    }
+@lru_cache(maxsize=1024)
+def deadlines_fragment(limits: Deadlines) -> orjson.Fragment:
+    """Return the deadlines in force as they stand in a record; there are few of them."""
+    return orjson.Fragment(
+        orjson.dumps(
+            {
+                "connect_s": limits.connect_s,
+                "first_token_s": limits.first_token_s,
+                "idle_s": limits.idle_s,
+                "total_s": limits.total_s,
+            }
+        )
+    )
 
 
 NO_ENDING: Final[dict[str, Any]] = {

@@ -15,7 +15,7 @@ from proxy.exchange.admitted import Admitted
 from proxy.exchange.answers import whole, whole_error
 from proxy.exchange.body import scan
 from proxy.exchange.errors import KINDS, RejectedError
-from proxy.exchange.events import Interrupted, Start
+from proxy.exchange.events import START, Interrupted
 from proxy.exchange.machine import Exchange
 from proxy.exchange.request_head import Head
 from proxy.govern.credentials import Credentials
@@ -51,6 +51,7 @@ class Desk:
     diallers: dict[str, Dialler] = field(factory=dict)
     _models: bytes = b""
     _policy_header: bytes = b""
+    _rule_headers: dict[str | None, bytes] = field(factory=dict)
     _prefixes: dict[tuple[str, str | None], bytes] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -69,6 +70,7 @@ class Desk:
             if self.diallers.get(name) is not dialler:
                 dialler.close()
         self._prefixes = {}
+        self._rule_headers = {}
         self._models = _models_document(policy)
         self._policy_header = b"x-lockgate-policy: %b\r\n" % policy.digest.encode()
 
@@ -124,7 +126,7 @@ class Desk:
         self.gate.budget.saw_request(self.gate.now())
         run = front.run = Run(self, front, Exchange(request, self.gate))
         self.runs.add(run)
-        run.feed(Start())
+        run.feed(START)
 
     def ended(self, run: Run) -> None:
         """An exchange is over: its one record."""
@@ -163,8 +165,11 @@ class Desk:
 
     def _answer_headers(self, decision: Decision, request_id: str) -> bytes:
         rule = decision.reading.rule_name
-        named = b"x-lockgate-rule: %b\r\n" % rule.encode() if rule else b""
-        return b"x-request-id: %b\r\n%b%b" % (request_id.encode(), named, self._policy_header)
+        named = self._rule_headers.get(rule)
+        if named is None:
+            shown = b"x-lockgate-rule: %b\r\n" % rule.encode() if rule else b""
+            named = self._rule_headers[rule] = shown + self._policy_header
+        return b"x-request-id: %b\r\n%b" % (request_id.encode(), named)
 
     def _serve_models(self, front: Front, received: Received, request_id: str) -> None:
         headers = b"x-request-id: %b\r\n%b" % (request_id.encode(), self._policy_header)

@@ -13,7 +13,7 @@ from proxy.exchange.request_head import Head
 from proxy.govern.record import (
     NO_ENDING,
     attempt_document,
-    deadlines_document,
+    deadlines_fragment,
     decision_fields,
     render,
     undecided_fields,
@@ -45,8 +45,14 @@ class Recorder:
         if exchange.outcome not in {"complete", "upstream_refused"} and exchange.status != 200:
             answered = None
         tokens = exchange.usage
+        self._sequence += 1
         ending = {
-            **self._begin(request.request_id, exchange.outcome, exchange.terminal),
+            "sequence": self._sequence,
+            "time": self.wall(),
+            "request_id": request.request_id,
+            "door": "chat",
+            "outcome": exchange.outcome,
+            "terminal": exchange.terminal,
             "status": exchange.status,
             "error": exchange.code,
             "latency_ms": round((self.now() - exchange.started_s) * 1e3, 3),
@@ -58,12 +64,11 @@ class Recorder:
             "skipped": [{"backend": s.backend, "reason": s.reason} for s in attempts.skipped],
             "bytes_in": len(request.body),
             "bytes_out": exchange.bytes_out,
-            "tokens": None
-            if tokens is None
-            else {"prompt": tokens[0], "completion": tokens[1], "source": "reported"},
+            "tokens": tokens
+            and {"prompt": tokens[0], "completion": tokens[1], "source": "reported"},
             "splices": exchange.splices,
             "malformed_events": exchange.malformed_events,
-            "deadlines": deadlines_document(exchange.deadlines),
+            "deadlines": exchange.deadlines and deadlines_fragment(exchange.deadlines),
         }
         self.sink.write(render(ending, self._decided(request.route)))
         rule = request.route.reading.rule_name or ""

@@ -31,6 +31,7 @@ class Run:
     """
 
     __slots__ = (
+        "_armed_s",
         "_cancel_dial",
         "_events",
         "_idle_s",
@@ -58,34 +59,36 @@ class Run:
         self._phase_name: on.DeadlineName | Literal["pause"] = "connect"
         self._total: Timer | None = None
         self._idle_s = 0.0
+        self._armed_s: float | None = None  # set by commands, armed once when they are all done
 
     def feed(self, event: on.Event) -> None:
-        """Give the exchange an event and do what it says; events met on the way wait."""
-        self._events.append(event)
+        """Give the exchange one event and do what it says."""
+        self.feed_all([event])
+
+    def feed_all(self, events: list[on.Event]) -> None:
+        """Give the exchange events in order; events met while doing what it says wait."""
+        self._events.extend(events)
         if self._running:
             return
         self._running = True
-        try:
-            while self._events:
-                self._take(self._events.popleft())
-        finally:
-            self._running = False
-
-    def _take(self, event: on.Event) -> None:
-        exchange = self.exchange
-        if exchange.state is State.DONE:
-            return
-        try:
-            for command in exchange.handle(event):
-                _EXECUTE[type(command)](self, command)
-        except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
-            self._fail(event)
+        exchange, waiting = self.exchange, self._events
+        while waiting and exchange.state is not State.DONE:
+            event = waiting.popleft()
+            try:
+                for command in exchange.handle(event):
+                    _EXECUTE[type(command)](self, command)
+            except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
+                self._fail(event)
+        self._running = False
+        if self._armed_s is not None and exchange.state is not State.DONE:
+            self._phase.arm(self._armed_s)
+            self._armed_s = None
 
     def _fail(self, event: on.Event) -> None:
         """A fault of ours: this request ends as `internal`, all others go on."""
         _log.failure("exchange failed on {event}", event=type(event).__name__)
         if isinstance(event, on.Interrupted):
-            self._ended(do.Ended())
+            self._ended(do.ENDED)
             self.front.transport.abortConnection()
         else:
             self.feed(on.Interrupted("internal"))
@@ -107,7 +110,7 @@ class Run:
     def _connected(self, upstream: Upstream, reused: bool) -> None:  # noqa: FBT001 - a callback
         self._cancel_dial = None
         self._upstream = upstream
-        self.feed(on.Connected(reused))
+        self.feed(on.CONNECTED[reused])
 
     def _dial_failed(self, code: str) -> None:
         self._cancel_dial = None
@@ -120,6 +123,7 @@ class Run:
         if self._upstream is not None:
             self._upstream.transport.pauseProducing()
             self._phase.disarm()
+            self._armed_s = None
             self.front.watch_stall()
 
     def resumeProducing(self) -> None:
@@ -144,7 +148,7 @@ class Run:
         upstream = self._upstream
         assert upstream is not None
         data = self.desk.request_bytes(command.backend, command.body, self.exchange.request)
-        upstream.send(data, self.feed)
+        upstream.send(data, self.feed_all)
 
     def _send_down(self, command: do.SendDown) -> None:
         self.front.send(command.data)
@@ -156,16 +160,15 @@ class Run:
             self._total.arm(command.seconds)
             return
         self._phase_name = command.name
-        self._idle_s = command.seconds
-        self._phase.arm(command.seconds)
+        self._idle_s = self._armed_s = command.seconds
 
     def _touch(self, _: do.Touch) -> None:
         if self._phase.at is not None:
-            self._phase.arm(self._idle_s)
+            self._armed_s = self._idle_s
 
     def _pause(self, command: do.Pause) -> None:
         self._phase_name = "pause"
-        self._phase.arm(command.seconds)
+        self._armed_s = command.seconds
 
     def _relay(self, _: do.Relay) -> None:
         self._producing = True
@@ -178,6 +181,8 @@ class Run:
             self.desk.diallers[name].release(upstream)
 
     def _drop(self, _: do.DropUpstream) -> None:
+        while self._events and isinstance(self._events[0], _OF_UPSTREAM):
+            self._events.popleft()  # what else the dropped upstream said in the same read
         cancel, self._cancel_dial = self._cancel_dial, None
         if cancel is not None:
             cancel()
@@ -206,6 +211,7 @@ class Run:
                 self.front.transport.unregisterProducer()
 
 
+_OF_UPSTREAM: Final = (on.AnswerStarted, on.AnswerData, on.AnswerEnded, on.UpstreamFailed)
 _EXECUTE: Final[dict[type, Callable[[Run, Any], None]]] = {
     do.Dial: Run._dial,
     do.SendUp: Run._send_up,

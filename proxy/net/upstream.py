@@ -13,18 +13,19 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from proxy.exchange.events import AnswerData, AnswerEnded, AnswerStarted, Event, UpstreamFailed
+from proxy.exchange.events import ENDED, AnswerData, AnswerStarted, Event, UpstreamFailed
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
 MAX_INTERIM: Final = 8
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Upstream(Protocol):
     """Carries one answer at a time to `listener`; between answers it rests in the pool."""
 
     def __init__(self) -> None:
-        self.listener: Callable[[Event], None] | None = None
+        self.listener: Callable[[list[Event]], None] | None = None
         self.lost: Callable[[Upstream], None] | None = None
         self.reusable = False
         self.idle_since = 0.0
@@ -38,11 +39,12 @@ class Upstream(Protocol):
         self._until_close = False
         self._complete = False
 
-    def send(self, data: bytes, listener: Callable[[Event], None]) -> None:
+    def send(self, data: bytes, listener: Callable[[list[Event]], None]) -> None:
         """Write one request; its answer's events go to `listener`."""
         self.listener = listener
         self.reusable = False
-        self._parser = httptools.HttpResponseParser(self)
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
         self._headers = []
         self._head_bytes = self._interim = 0
         self._in_body = self._until_close = self._complete = False
@@ -70,8 +72,7 @@ class Upstream(Protocol):
             self._take_interim(status)
             return
         self._in_body = True
-        names = {name for name, _ in self._headers}
-        framed = b"content-length" in names or b"transfer-encoding" in names
+        framed = any(name in _FRAMING for name, _ in self._headers)
         self._until_close = not framed and status not in {204, 304}
         self.reusable = framed and parser.should_keep_alive()
         self._events.append(AnswerStarted(status, self._headers))
@@ -127,10 +128,9 @@ class Upstream(Protocol):
             self.reusable = False
             events.append(failure)
         elif self._complete:
-            events.append(AnswerEnded())
-        for event in events:
-            if self.listener is not None:
-                self.listener(event)
+            events.append(ENDED)
+        if events and self.listener is not None:
+            self.listener(events)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection ended: cleanly for a close-delimited body, else in failure."""
@@ -142,9 +142,10 @@ class Upstream(Protocol):
             return
         clean = reason.check(ConnectionDone) is not None
         if clean and self._until_close and self._in_body:
-            listener(AnswerEnded())
+            listener([ENDED])
         else:
-            listener(UpstreamFailed("upstream_truncated" if self._in_body else "upstream_reset"))
+            code = "upstream_truncated" if self._in_body else "upstream_reset"
+            listener([UpstreamFailed(code)])
 
     def release(self) -> bool:
         """The exchange is done with this connection; return whether it can carry another."""

@@ -16,7 +16,7 @@ from proxy.exchange.body import scan
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.machine import Exchange
 from proxy.exchange.ports import Settlement, Skipped
-from proxy.policy.backends import Backend, External, InferenceServiceRef, Timeouts
+from proxy.policy.backends import Backend, External, InferenceServiceRef
 from proxy.policy.decide import decide
 from proxy.policy.decision import Request, Route
 from proxy.policy.load import compiled
@@ -37,7 +37,9 @@ def local(name: str, **fields: Any) -> Backend:
 
 def cloud(name: str, **fields: Any) -> Backend:
     """Return a backend in the cloud."""
-    return Backend(name=name, tier="cloud", external=External(provider="openai", model=name), **fields)
+    return Backend(
+        name=name, tier="cloud", external=External(provider="openai", model=name), **fields
+    )
 
 
 class FakePorts:

@@ -75,10 +75,14 @@ def test_everything_else_passes_as_it_is(body: bytes) -> None:
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=6,
 )
-_options = st.none() | st.fixed_dictionaries({}, optional={"include_usage": st.booleans(), "x": _json})
+_options = st.none() | st.fixed_dictionaries(
+    {}, optional={"include_usage": st.booleans(), "x": _json}
+)
 _bodies = st.fixed_dictionaries(
     {"model": st.from_regex(r"[a-zé☺][a-z0-9-]{0,6}", fullmatch=True)},
     optional={"stream": st.booleans(), "stream_options": _options, "é": _json, "messages": _json},

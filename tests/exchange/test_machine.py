@@ -26,14 +26,18 @@ WHOLE = (do.SendDown, do.ReleaseUpstream, do.Ended, do.Finish(close=False))
 
 def asserted(book: Playbook, *expected: object) -> Playbook:
     for command in expected:
-        book << command  # noqa: B018 - the playbook's own assertion
+        book << command
     return book
 
 
 def test_a_whole_answer_is_passed_on() -> None:
     book = Playbook(local("a")).answered()
     book >> on.AnswerStarted(200, JSON) >> on.AnswerData(b"{}") >> on.AnswerEnded()
-    asserted(book, down(b"200 OK", b"content-length: 2", b"x-lockgate-backend: a", b"\r\n\r\n{}"), *WHOLE[1:])
+    asserted(
+        book,
+        down(b"200 OK", b"content-length: 2", b"x-lockgate-backend: a", b"\r\n\r\n{}"),
+        *WHOLE[1:],
+    )
     exchange = book.end()
     assert (exchange.outcome, exchange.terminal, exchange.status) == ("complete", "Ud", 200)
     assert book.ports.log == [("a", "succeeded")]
@@ -57,7 +61,9 @@ def test_an_answer_that_is_no_json_document_is_never_passed_on(body: bytes) -> N
     asserted(book, do.DropUpstream, do.Pause)
 
 
-@pytest.mark.parametrize("code", ["upstream_connect", "upstream_dns", "upstream_tls", "upstream_address"])
+@pytest.mark.parametrize(
+    "code", ["upstream_connect", "upstream_dns", "upstream_tls", "upstream_address"]
+)
 def test_a_backend_that_cannot_be_reached_is_not_asked_twice(code: str) -> None:
     book = Playbook(local("a"), local("b"))
     book >> on.Start() << dial("a")
@@ -117,7 +123,13 @@ def test_a_short_retry_after_is_waited_for_and_a_long_one_is_not() -> None:
 def test_429_from_all_stays_429_with_its_retry_after() -> None:
     book = Playbook(local("a")).answered()
     book >> on.AnswerStarted(429, [(b"retry-after", b"30")])
-    asserted(book, do.DropUpstream, down(b"429", b"retry-after: 30", b"rate_limit_error"), do.Ended, do.Finish)
+    asserted(
+        book,
+        do.DropUpstream,
+        down(b"429", b"retry-after: 30", b"rate_limit_error"),
+        do.Ended,
+        do.Finish,
+    )
     assert book.end().outcome == "upstream_failed"
 
 
@@ -143,7 +155,11 @@ def test_the_callers_own_error_is_passed_back_and_nobody_else_is_asked() -> None
 
 
 def test_a_prompt_too_long_goes_to_a_larger_context_only() -> None:
-    backends = (local("a", context_length=8), local("b", context_length=8), local("c", context_length=32))
+    backends = (
+        local("a", context_length=8),
+        local("b", context_length=8),
+        local("c", context_length=32),
+    )
     body = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
     book = Playbook(*backends).answered()
     book >> on.AnswerStarted(400, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
@@ -285,7 +301,9 @@ def test_s4_a_partial_event_is_never_given_out() -> None:
 
 def test_usage_that_the_caller_did_not_ask_for_is_counted_and_hidden() -> None:
     book = committed()
-    book >> on.AnswerData(b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')
+    book >> on.AnswerData(
+        b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'
+    )
     book >> DONE << do.SendDown << do.SendDown << do.ReleaseUpstream << do.Ended << do.Finish
     assert book.end().usage == (3, 4)
     assert b"usage" not in book.down
@@ -330,7 +348,7 @@ def test_the_total_deadline_ends_the_search_for_a_backend() -> None:
 def test_an_event_that_cannot_happen_is_a_typed_error() -> None:
     book = Playbook(local("a"))
     with pytest.raises(ImpossibleEventError, match="AnswerEnded while new"):
-        book >> on.AnswerEnded()  # noqa: B018 - the playbook's own operator
+        book >> on.AnswerEnded()
 
 
 def test_a_large_answer_commits_at_the_limit_and_goes_on() -> None:

@@ -60,7 +60,12 @@ def test_a_plain_request_is_admitted_with_every_field_value() -> None:
 
 @pytest.mark.parametrize(
     ("version", "connection", "kept"),
-    [("1.1", None, True), ("1.1", b"x, Close", False), ("1.0", None, False), ("1.0", b"keep-alive", True)],
+    [
+        ("1.1", None, True),
+        ("1.1", b"x, Close", False),
+        ("1.0", None, False),
+        ("1.0", b"keep-alive", True),
+    ],
 )
 def test_keep_alive_follows_version_and_connection(
     version: str, connection: bytes | None, kept: bool

@@ -19,7 +19,9 @@ _ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
 _lines = st.sampled_from([b"data: a", b": ping", b"event: x", b"data: \xc3\xa9", b"id: 1"])
 
 
-@given(st.lists(st.tuples(_lines, _ends, _ends), max_size=6), st.lists(st.integers(0, 400), max_size=8))
+@given(
+    st.lists(st.tuples(_lines, _ends, _ends), max_size=6), st.lists(st.integers(0, 400), max_size=8)
+)
 def test_events_do_not_depend_on_how_the_bytes_are_cut(
     lines: list[tuple[bytes, bytes, bytes]], cuts: list[int]
 ) -> None:
@@ -67,7 +69,10 @@ def test_s8_an_event_without_end_is_refused() -> None:
             b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n',
             Event("data", usage=(1, 2), usage_only=True),
         ),
-        (b'data: {"choices":[{"delta":{"content":"x"}}],"usage":null}\n\n', Event("data", content=True)),
+        (
+            b'data: {"choices":[{"delta":{"content":"x"}}],"usage":null}\n\n',
+            Event("data", content=True),
+        ),
     ],
 )
 def test_what_an_event_means(raw: bytes, event: Event) -> None:

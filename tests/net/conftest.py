@@ -27,7 +27,12 @@ ANSWER = {
 
 def http(status: int, body: bytes, *headers: str, kind: str = "application/json") -> bytes:
     """Return a whole answer with its length."""
-    lines = [f"HTTP/1.1 {status} X", f"content-type: {kind}", f"content-length: {len(body)}", *headers]
+    lines = [
+        f"HTTP/1.1 {status} X",
+        f"content-type: {kind}",
+        f"content-length: {len(body)}",
+        *headers,
+    ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
@@ -36,7 +41,9 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-SSE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+SSE_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+)
 
 
 def word(text: str) -> bytes:
@@ -115,7 +122,9 @@ def read_request(connection: socket.socket) -> bytes:
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
-        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length")
+        int(line.split(b":")[1])
+        for line in head.split(b"\r\n")
+        if line.startswith(b"content-length")
     )
     while len(body) < length:
         body += connection.recv(65536)
@@ -125,13 +134,28 @@ def read_request(connection: socket.socket) -> bytes:
 class Proxy:
     """`lockgate serve` on a policy; `records` is what it wrote to stdout."""
 
-    def __init__(self, folder: Path, policy: dict[str, Any], addresses: dict[str, str], *more: str) -> None:
+    def __init__(
+        self, folder: Path, policy: dict[str, Any], addresses: dict[str, str], *more: str
+    ) -> None:
         self.policy_file = folder / "policy.json"
         self.policy_file.write_text(json.dumps(policy))
         self.port, self.admin = free_port(), free_port()
         self.records: queue.Queue[dict[str, Any]] = queue.Queue()
-        arguments = [sys.executable, "-m", "proxy.cli.main", "serve", "--policy", str(self.policy_file)]
-        arguments += ["--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}", *more]
+        arguments = [
+            sys.executable,
+            "-m",
+            "proxy.cli.main",
+            "serve",
+            "--policy",
+            str(self.policy_file),
+        ]
+        arguments += [
+            "--listen",
+            f"127.0.0.1:{self.port}",
+            "--admin",
+            f"127.0.0.1:{self.admin}",
+            *more,
+        ]
         for name, url in addresses.items():
             arguments += ["--address", f"{name}={url}"]
         self.log = folder / "proxy.log"
@@ -179,7 +203,9 @@ class Proxy:
             body = {"model": "m", "messages": []}
         data = body if isinstance(body, bytes) else json.dumps({**body, **more}).encode()
         lines = ["POST /v1/chat/completions HTTP/1.1", "host: x", "connection: close"]
-        lines += [f"{name}: {value}" for name, value in (*fields, ("content-length", str(len(data))))]
+        lines += [
+            f"{name}: {value}" for name, value in (*fields, ("content-length", str(len(data))))
+        ]
         with self.connect() as connection:
             connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
             return Answer.read(connection)
@@ -282,7 +308,10 @@ def proxy(shared_proxy: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
     """The shared proxy with closed breakers, no old record, and upstreams that serve well."""
     for upstream in upstreams.values():
         upstream.reset()
-    warm = {"local": ("x-llmkube-classification", "pii"), "cloud": ("x-llmkube-task-complexity", "complex")}
+    warm = {
+        "local": ("x-llmkube-classification", "pii"),
+        "cloud": ("x-llmkube-task-complexity", "complex"),
+    }
     for name, field in warm.items():
         deadline = time.monotonic() + 5
         while f"x-lockgate-backend: {name}" not in shared_proxy.ask(None, field).head:
@@ -306,5 +335,3 @@ def local(upstreams: dict[str, Upstream]) -> Upstream:
 def cloud(upstreams: dict[str, Upstream]) -> Upstream:
     """The cloud's upstream."""
     return upstreams["cloud"]
-
-

@@ -160,7 +160,9 @@ def test_audit_to_a_file_and_hangup_after_rotation(
     assert audit.stat().st_mode & 0o777 == 0o600
 
 
-def test_addresses_are_checked_at_connect_time(tmp_path: Path, upstreams: dict[str, Upstream]) -> None:
+def test_addresses_are_checked_at_connect_time(
+    tmp_path: Path, upstreams: dict[str, Upstream]
+) -> None:
     policy: dict[str, Any] = json.loads(json.dumps(POLICY))
     del policy["backends"][1]["external"]["allowPrivateAddress"]
     cloud = upstreams["cloud"]

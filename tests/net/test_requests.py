@@ -29,7 +29,9 @@ def sdk(proxy: Proxy, **options: object) -> openai.OpenAI:
 
 
 def test_the_sdk_gets_an_answer_and_one_record_is_left(proxy: Proxy, local: Upstream) -> None:
-    answer = sdk(proxy).chat.completions.create(model="any", messages=[{"role": "user", "content": "hi"}])
+    answer = sdk(proxy).chat.completions.create(
+        model="any", messages=[{"role": "user", "content": "hi"}]
+    )
     assert answer.choices[0].message.content == "hello"
     record = proxy.record()
     assert record["outcome"] == "complete"
@@ -41,7 +43,9 @@ def test_the_sdk_gets_an_answer_and_one_record_is_left(proxy: Proxy, local: Upst
     assert b'"model":"qwen"' in local.requests[0]
 
 
-def test_nothing_of_the_caller_goes_up_but_what_the_backend_lists(proxy: Proxy, local: Upstream) -> None:
+def test_nothing_of_the_caller_goes_up_but_what_the_backend_lists(
+    proxy: Proxy, local: Upstream
+) -> None:
     fields = (
         ("x-org", "blue"), ("cookie", "a=b"), ("authorization", "Bearer mine"), ("x-forwarded-for", "1.2.3.4"),
         ("x-llmkube-team", "red"), ("connection", "x-org"), ("x-secret", "s"),
@@ -79,13 +83,25 @@ def test_local_connections_are_reused_and_cloud_ones_are_fresh(
 def test_h7_only_allowed_headers_come_down(proxy: Proxy, local: Upstream) -> None:
     body = b'{"ok": 1}'
     local.script = lambda c, _: c.sendall(
-        http(200, body, "set-cookie: a=b", "server: nginx", "x-ratelimit-limit-requests: 5", "alt-svc: h3")
+        http(
+            200,
+            body,
+            "set-cookie: a=b",
+            "server: nginx",
+            "x-ratelimit-limit-requests: 5",
+            "alt-svc: h3",
+        )
     )
     head = proxy.ask().head.lower()
     assert "x-ratelimit-limit-requests: 5" in head
     assert "set-cookie" not in head
     assert "alt-svc" not in head
-    for name in ("x-request-id", "x-lockgate-backend: local", "x-lockgate-rule: all", "x-lockgate-policy: sha256:"):
+    for name in (
+        "x-request-id",
+        "x-lockgate-backend: local",
+        "x-lockgate-rule: all",
+        "x-lockgate-policy: sha256:",
+    ):
         assert name in head
 
 
@@ -119,7 +135,7 @@ def test_a_cut_stream_is_an_error_and_never_an_end(proxy: Proxy, local: Upstream
         elif how == "clean end":
             connection.sendall(b"0\r\n\r\n")
         elif how == "error event":
-            connection.sendall(b"16\r\ndata: {\"error\": \"boo\"}\r\n\r\n")
+            connection.sendall(b'16\r\ndata: {"error": "boo"}\r\n\r\n')
         raise OSError
 
     local.script = script
@@ -195,7 +211,9 @@ def test_a_failing_primary_falls_back_by_the_retry_law(
 def test_the_callers_own_400_comes_back_and_nobody_else_is_asked(
     proxy: Proxy, local: Upstream, cloud: Upstream
 ) -> None:
-    said = b'{"error": {"message": "no such tool", "type": "invalid_request_error", "internal": "x"}}'
+    said = (
+        b'{"error": {"message": "no such tool", "type": "invalid_request_error", "internal": "x"}}'
+    )
     local.script = lambda c, _: c.sendall(http(400, said))
     answer = proxy.ask()
     assert (answer.status, answer.json["error"]["message"]) == (400, "no such tool")
@@ -254,7 +272,9 @@ def test_c5_c6_a_caller_that_hangs_up_cancels_the_upstream_and_blames_nobody(
     assert proxy.record()["backend"] == "local"
 
 
-def test_five_failures_open_the_breaker_and_one_probe_closes_it(proxy: Proxy, local: Upstream) -> None:
+def test_five_failures_open_the_breaker_and_one_probe_closes_it(
+    proxy: Proxy, local: Upstream
+) -> None:
     local.script = lambda c, _: c.sendall(http(500, b"{}"))
     for _ in range(3):
         proxy.ask(None, PII)
@@ -273,7 +293,8 @@ def test_c14_pipelined_requests_are_answered_in_order(proxy: Proxy, local: Upstr
     local.script = lambda c, r: c.sendall(http(200, r.partition(b"\r\n\r\n")[2]))
     bodies = [json.dumps({"model": "m", "n": number}).encode() for number in range(40)]
     wire = b"".join(
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(b), b)
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b"
+        % (len(b), b)
         for b in bodies
     )
     with proxy.connect() as connection:
@@ -301,7 +322,7 @@ def test_a_chunked_body_goes_up_whole_with_a_length(proxy: Proxy, local: Upstrea
     with proxy.connect() as connection:
         connection.sendall(
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n"
-            b"connection: close\r\n\r\n8\r\n{\"model\"\r\n6\r\n: \"m\"}\r\n0\r\n\r\n"
+            b'connection: close\r\n\r\n8\r\n{"model"\r\n6\r\n: "m"}\r\n0\r\n\r\n'
         )
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
     assert local.requests[0].endswith(b'{"model": "qwen"}')

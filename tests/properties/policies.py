@@ -62,7 +62,9 @@ def specs(draw: st.DrawFn) -> RouterSpec:
     )
 
 
-_values = st.sampled_from(["pii", "phi", "public", "internal", "PII", "typo", "", "public,", "x,pii"])
+_values = st.sampled_from(
+    ["pii", "phi", "public", "internal", "PII", "typo", "", "public,", "x,pii"]
+)
 _headers = st.fixed_dictionaries(
     {},
     optional={

@@ -29,7 +29,10 @@ def matches(spec: RouterSpec, number: int, request: Request) -> bool:
         return True
     complexity = request.headers.get("x-llmkube-task-complexity", ())
     return (
-        (not match.data_classification or bool(labels(spec, request) & {*match.data_classification}))
+        (
+            not match.data_classification
+            or bool(labels(spec, request) & {*match.data_classification})
+        )
         and (match.task_complexity is None or complexity == (match.task_complexity,))
         and (not match.models or _named(request.model, match.models))
         and all(v in request.headers.get(n.lower(), ()) for n, v in match.headers.items())
