@@ -1,0 +1,190 @@
+"""The processes of a benchmark: nginx as upstream and as proxy, Lockgate, wrk. Loopback only."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PROXY_CORE, LOAD_CORE = "0", "1"
+TEXT = "y" * 600
+ANSWER = json.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}
+        ],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 15, "total_tokens": 24},
+    }
+)
+BODY = json.dumps(
+    {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "x" * 800}],
+        "temperature": 0.2,
+    }
+)
+
+
+def need(*programs: str) -> None:
+    """End with a hint when a program is missing."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        print(
+            f"missing: {', '.join(missing)}; on Debian: apt-get install nginx-light wrk util-linux"
+        )
+        sys.exit(2)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def policy(audit: Path) -> dict[str, Any]:
+    """Return ten rules, of which the last one matches; the audit goes to a file."""
+    rules: list[dict[str, Any]] = [
+        {
+            "name": "sensitive",
+            "match": {"dataClassification": ["pii", "phi"]},
+            "route": {"backends": ["local"]},
+            "failClosed": True,
+        }
+    ]
+    rules += [
+        {
+            "name": f"rule-{number}",
+            "match": {"models": [f"other-{number}-*"], "headers": {"X-Org": "one"}},
+            "route": {"backends": ["local"]},
+        }
+        for number in range(8)
+    ]
+    rules.append(
+        {"name": "last", "match": {"models": ["gpt-4*"]}, "route": {"backends": ["local"]}}
+    )
+    return {
+        "backends": [{"name": "local", "inferenceServiceRef": {"name": "model"}}],
+        "rules": rules,
+        "defaultRoute": "local",
+        "policy": {"auditLog": {"sink": "file", "filePath": str(audit)}},
+    }
+
+
+class Bench:
+    """What was started, and where it listens; everything ends with the `with`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def spawn(self, core: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a program on one core."""
+        process = subprocess.Popen(
+            ["taskset", "-c", core, *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "log").open("ab"),
+        )
+        self.started.append(process)
+        return process
+
+    def nginx(self, core: str, name: str, inside: str) -> None:
+        """Start one nginx worker with `inside` its http block."""
+        temporary = "".join(
+            f"{kind}_temp_path {self.folder}/{name}-{kind};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        text = f"""daemon off; worker_processes 1; pid {self.folder}/{name}.pid;
+error_log {self.folder}/{name}.log; events {{ worker_connections 4096; }}
+http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
+        config = self.folder / f"{name}.conf"
+        config.write_text(text)
+        self.spawn(core, "nginx", "-c", str(config), "-p", str(self.folder))
+
+    def upstream(self) -> int:
+        """Start the upstream with its fixed answer."""
+        port = free_port()
+        self.nginx(
+            LOAD_CORE,
+            "upstream",
+            f"server {{ listen 127.0.0.1:{port} backlog=1024; location / "
+            f"{{ default_type application/json; return 200 '{ANSWER}'; }} }}",
+        )
+        return wait(port)
+
+    def nginx_proxy(self, upstream: int) -> int:
+        """Start nginx's proxy_pass with kept connections."""
+        port = free_port()
+        self.nginx(
+            PROXY_CORE,
+            "proxy",
+            f"upstream u {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}"
+            f"server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ proxy_pass http://u; "
+            'proxy_http_version 1.1; proxy_set_header Connection ""; } }',
+        )
+        return wait(port)
+
+    def lockgate(self, upstream: int) -> tuple[int, subprocess.Popen[bytes]]:
+        """Start the proxy under test on the same core as nginx's."""
+        port, admin = free_port(), free_port()
+        file = self.folder / "policy.json"
+        file.write_text(json.dumps(policy(self.folder / "audit.jsonl")))
+        process = self.spawn(
+            PROXY_CORE,
+            *(sys.executable, "-m", "proxy.cli.main", "serve", "--policy", str(file)),
+            *("--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"),
+            *("--address", f"local=http://127.0.0.1:{upstream}"),
+        )
+        return wait(port), process
+
+
+def wait(port: int) -> int:
+    """Wait until something listens on `port`."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return port
+    raise TimeoutError(port)
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """Give a bench and end what it started."""
+    with tempfile.TemporaryDirectory(prefix="lockgate-bench-") as folder:
+        Path(folder).chmod(0o755)
+        held = Bench(Path(folder))
+        try:
+            yield held
+        finally:
+            for process in held.started:
+                process.terminate()
+            for process in held.started:
+                process.wait(timeout=15)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Return a process's resident memory."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
