@@ -130,7 +130,8 @@ http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
         self.nginx(
             PROXY_CORE,
             "proxy",
-            f"upstream u {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}"
+            f"upstream u {{ server 127.0.0.1:{upstream}; keepalive 64; "
+            "keepalive_requests 100000000; }"
             f"server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ proxy_pass http://u; "
             'proxy_http_version 1.1; proxy_set_header Connection ""; } }',
         )

@@ -111,7 +111,7 @@ class _Monitor(mocks.MockMonitor):
 def _whole_numbers(value: Any) -> Any:
     """Return plain data with numbers as the program wrote them: the wire knows floats alone."""
     if isinstance(value, Mapping):
-        return {key: _whole_numbers(held) for key, held in value.items()}
+        return {key: _whole_numbers(held) for key, held in sorted(value.items())}
     if isinstance(value, list | tuple):
         return [_whole_numbers(held) for held in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -54,8 +54,8 @@ def judge_head(status: int, headers: list[tuple[bytes, bytes]], *, streaming: bo
                 raise ProtocolError("transfer-encoding")
         elif name == b"content-type":
             content_type = value
-        elif name == b"content-encoding" and value.lower() != b"identity":
-            raise ProtocolError("content-encoding")
+        elif name == b"content-encoding":
+            _check_coding(value)
         elif name == b"retry-after":
             retry_after = _seconds(value)
     if lengths + codings > 1:
@@ -63,6 +63,11 @@ def judge_head(status: int, headers: list[tuple[bytes, bytes]], *, streaming: bo
     _check_status(status, content_type, streaming=streaming)
     framing: Final = "chunked" if codings else "length" if lengths else "close"
     return AnswerHead(status, framing, retry_after, passed_on)
+
+
+def _check_coding(value: bytes) -> None:
+    if value.lower() != b"identity":
+        raise ProtocolError("content-encoding")
 
 
 def _check_status(status: int, content_type: bytes, *, streaming: bool) -> None:

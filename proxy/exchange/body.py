@@ -1,10 +1,10 @@
-"""Reads the few fields of a request body that routing needs, and makes the two splices.
+r"""Reads the few fields of a request body that routing needs, and makes the two splices.
 
 The bytes inspected are the bytes sent: nothing is re-marshalled. So each key that is read must
 stand once and in its plain spelling, else a parser further up could read another value.
 
 There are two ways to one verdict, held together by a property test:
-- `_glance`: where ``"model"`` stands once in the bytes and no ``\\u`` does, no second spelling of
+- `_glance`: where ``"model"`` stands once in the bytes and no ``\u`` does, no second spelling of
   the key can exist, so a parse and two memchr scans are enough. Most bodies pass here.
 - `_walk`: the top level is walked with the standard library's C scanner, which gives the place of
   every key and value. A `str` index is a byte index while the body is ASCII; otherwise it is

@@ -18,7 +18,6 @@ import orjson
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
-from proxy.exchange.admitted import Admitted
 from proxy.exchange.answer import (
     AnswerHead,
     ProtocolError,
@@ -27,23 +26,19 @@ from proxy.exchange.answer import (
     is_model_not_found,
     judge_head,
 )
-from proxy.exchange.answers import LAST_CHUNK, chunk, status_line, whole, whole_error
-from proxy.exchange.attempts import Attempts
-from proxy.exchange.body import splice
-from proxy.exchange.deadlines import NO_DEADLINES, Deadlines
+from proxy.exchange.answers import LAST_CHUNK, chunk, status_line, whole
 from proxy.exchange.errors import KINDS, error_event
 from proxy.exchange.outcome import (
     Outcome,
     outcome_after_commit,
-    outcome_before_commit,
     terminal_code,
 )
-from proxy.exchange.ports import Ports, Settlement
+from proxy.exchange.ports import Settlement
 from proxy.exchange.relay import StreamRelay
-from proxy.exchange.retry import Again, Failure, Next
+from proxy.exchange.retry import Failure, Next
 from proxy.exchange.sse import tokens_used
-from proxy.exchange.state import PHASE, ImpossibleEventError, State
-from proxy.policy.backends import Backend
+from proxy.exchange.state import ImpossibleEventError, State
+from proxy.exchange.trying import Trying
 
 HOLD_LIMIT_BYTES: Final = 1 << 20
 """A non-streamed answer up to this size is held until it is one whole JSON document."""
@@ -58,56 +53,10 @@ _WITHOUT_BODY: Final = {
 }
 
 
-class Exchange:
-    """See the module's text. After `Ended` its attributes are the record's facts."""
+class Exchange(Trying):
+    """See the module's text."""
 
-    __slots__ = (
-        "_final_data",
-        "_held",
-        "_held_bytes",
-        "_limits",
-        "_out",
-        "_relay",
-        "_total_armed",
-        "answer",
-        "attempts",
-        "bytes_out",
-        "code",
-        "deadlines",
-        "first_token_s",
-        "outcome",
-        "ports",
-        "request",
-        "splices",
-        "started_s",
-        "state",
-        "status",
-        "terminal",
-        "usage",
-    )
-
-    def __init__(self, request: Admitted, ports: Ports) -> None:
-        self.request = request
-        self.ports = ports
-        self.state = State.NEW
-        self.started_s = ports.now()
-        self.attempts = Attempts(request, ports, self.started_s)
-        self.deadlines: Deadlines | None = None
-        self.splices: tuple[str, ...] = ()
-        self.status: int | None = None
-        self.code: str | None = None
-        self.outcome: Outcome = "internal"
-        self.terminal = ""
-        self.bytes_out = 0
-        self.first_token_s: float | None = None
-        self.usage: tuple[int, int] | None = None
-        self.answer: AnswerHead | None = None
-        self._limits = NO_DEADLINES
-        self._total_armed: float | None = None
-        self._relay: StreamRelay | None = None
-        self._held: list[bytes] = []
-        self._held_bytes = 0
-        self._out: list[do.Command] = []
+    __slots__ = ()
 
     @property
     def malformed_events(self) -> int:
@@ -122,93 +71,6 @@ class Exchange:
         react(self, event)
         out, self._out = self._out, []
         return out
-
-    # -- attempts
-
-    def _start(self, _: on.Start) -> None:
-        self._dial(self.attempts.next())
-
-    def _repeat(self, _: on.PauseOver) -> None:
-        self._dial(self.attempts.again() or self.attempts.next())
-
-    def _dial(self, backend: Backend | None) -> None:
-        if backend is None:
-            self._give_up()
-            return
-        self.state = State.CONNECTING
-        limits = self._limits = self.deadlines = self.ports.deadlines(self.request, backend)
-        if limits.total_s != self._total_armed and limits.total_s is not None:
-            self._total_armed = limits.total_s
-            left = self.started_s + limits.total_s - self.ports.now()
-            self._out.append(do.arm("total", max(left, 0.0)))
-        self._out.append(do.arm("connect", limits.connect_s))
-        self._out.append(do.Dial(backend))
-
-    def _connected(self, event: on.Connected) -> None:
-        attempt = self.attempts.current
-        attempt.reused = event.reused
-        attempt.bytes_written = True
-        self.state = State.WAITING
-        request = self.request
-        body, self.splices = splice(
-            request.body,
-            request.scan,
-            attempt.backend.upstream_model,
-            include_usage=request.scan.stream,
-        )
-        self._out.append(do.arm("first_token", self._limits.first_token_s))
-        self._out.append(do.SendUp(attempt.backend, body))
-
-    def _failed(self, event: on.UpstreamFailed) -> None:
-        self._fail(Failure(event.code))
-
-    def _late(self, event: on.DeadlinePassed) -> None:
-        code = "connect_timeout" if event.name == "connect" else f"{event.name}_timeout"
-        self._fail(Failure(code))
-
-    def _fail(self, failure: Failure) -> None:
-        """End the attempt before the commit point and do what the retry law says."""
-        limits = self._limits
-        own = limits.first_token_s >= limits.own_first_token_s
-        phase = self.state
-        verdict = self.attempts.fail(failure, own_deadline=own)
-        self._out.append(do.DROP)
-        self._held, self._held_bytes, self._relay = [], 0, None
-        if isinstance(verdict, Again):
-            self.state = State.PAUSING
-            self._out.append(do.Pause(verdict.pause_s))
-        elif isinstance(verdict, Next):
-            self._dial_from(phase)
-        else:
-            self._give_up(phase)
-
-    def _dial_from(self, phase: State) -> None:
-        backend = self.attempts.next()
-        if backend is None:
-            self._give_up(phase)
-        else:
-            self._dial(backend)
-
-    def _give_up(self, phase: State | None = None) -> None:
-        """Nothing is left to try: one whole error answer."""
-        final = self.attempts.final()
-        kind = KINDS[final.code]
-        headers = self.request.answer_headers
-        if final.retry_after_s is not None and kind.status in {429, 503}:
-            headers += b"retry-after: %d\r\n" % max(1, -int(-final.retry_after_s // 1))
-        self._say_error(final.code, headers)
-        code = final.cause or final.code
-        source = KINDS[code].source
-        self.terminal = terminal_code(source, PHASE[phase or self.state], code)
-        self._end(outcome_before_commit(code), close=self.request.close)
-
-    def _say_error(self, code: str, headers: bytes, *, close: bool | None = None) -> None:
-        kind = KINDS[code]
-        self.code, self.status = code, kind.status
-        shut = self.request.close if close is None else close
-        data = whole_error(kind, self.request.request_id, headers=headers, close=shut)
-        self.bytes_out += len(data)
-        self._out.append(do.SendDown(data))
 
     # -- the answer's head
 
@@ -408,34 +270,8 @@ class Exchange:
         self._out.append(do.RELEASE)
         self._end(outcome, close=close or self.request.close)
 
-    def _end(self, outcome: Outcome, *, close: bool) -> None:
-        self.outcome = outcome
-        self._over()
-        self._out.append(do.FINISH[close])
-
-    def _over(self) -> None:
-        self.state = State.DONE
-        self._out.append(do.ENDED)
-
-    def _client_gone(self, event: on.ClientGone) -> None:
-        self.code = self.outcome = "client_gone"
-        cause = f"-{event.cause}" if event.cause else ""
-        self.terminal = f"C{PHASE[self.state]}{cause}"
-        self._leave("client_gone")
-        self._over()
-
-    def _interrupted(self, event: on.Interrupted) -> None:
-        self.terminal = terminal_code("proxy", PHASE[self.state], event.code)
-        self._leave(event.code)
-        self._say_error(event.code, self.request.answer_headers, close=True)
-        self._end(outcome_before_commit(event.code), close=True)
-
     def _interrupted_late(self, event: on.Interrupted) -> None:
         self._cut(event.code, "released")
-
-    def _leave(self, outcome: str) -> None:
-        self.attempts.end(outcome, "released")
-        self._out.append(do.DROP)
 
 
 def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:

@@ -119,7 +119,8 @@ def test_a_stream_arrives_as_it_is_sent(proxy: Proxy, local: Upstream) -> None:
     local.script = script
     began, seen = time.monotonic(), []
     for part in sdk(proxy).chat.completions.create(model="m", messages=[], stream=True):
-        seen.append((part.choices[0].delta.content, time.monotonic() - began))
+        text = part.choices[0].delta.content
+        seen.append((text, time.monotonic() - began))
     assert [text for text, _ in seen] == ["one", "two", None]
     assert seen[0][1] < 0.25 < seen[1][1]
     assert b'"include_usage":true' in local.requests[0]

@@ -1,0 +1,89 @@
+"""The reference page of the spec, out of its types: ``python -m proxy.policy.reference``."""
+
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Union, get_args, get_origin
+
+import attrs
+
+from proxy.policy.duration import format_duration
+from proxy.policy.fields import Bytes, Seconds, doc_of, wire_name
+from proxy.policy.spec import RouterSpec
+from proxy.policy.unimplemented import BY_PATH
+
+HEAD = """\
+# The spec, field by field
+
+Generated from the types by `make docs`. A field marked *refused* is part of the schema and does not
+act in this version: a policy that uses it does not load. `[]` stands for any index.
+
+| place | type | default | effect |
+| --- | --- | --- | --- |
+"""
+
+
+def page() -> str:
+    """Return the page as Markdown."""
+    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows(RouterSpec, ""))
+
+
+def _rows(kind: Any, prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for field in attrs.fields(attrs.resolve_types(kind)):
+        path = prefix + wire_name(field)
+        inner, many = _inner(field.type)
+        path += "[]" if many and attrs.has(inner) else ""
+        row = BY_PATH.get(path.removesuffix("[]"))
+        note = f" *Refused: {row.note}.*" if row else ""
+        yield f"`{path}`", _shown(field.type), _default(field), doc_of(field) + note
+        if attrs.has(inner) and not (row and row.note == "any value"):
+            yield from _rows(inner, f"{path}.")
+
+
+def _inner(kind: Any) -> tuple[Any, bool]:
+    kind = _bare(kind)
+    if get_origin(kind) is tuple:
+        return get_args(kind)[0], True
+    return kind, False
+
+
+def _bare(kind: Any) -> Any:
+    if get_origin(kind) in {Union, types.UnionType}:
+        return next(arg for arg in get_args(kind) if arg is not type(None))
+    return kind
+
+
+def _shown(kind: Any) -> str:
+    kind = _bare(kind)
+    names = {
+        str: "text",
+        int: "whole number",
+        bool: "true, false",
+        Seconds: "duration",
+        Bytes: "size",
+    }
+    if kind in names:
+        return names[kind]
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"list of {_shown(get_args(kind)[0])}"
+    if get_origin(kind) is Mapping:
+        return "mapping"
+    return "object"
+
+
+def _default(field: "attrs.Attribute[Any]") -> str:
+    if field.default is attrs.NOTHING:
+        return "required"
+    default: Any = field.default
+    if default is None or attrs.has(type(default)) or default in ((), {}):
+        return ""
+    if field.type is Seconds:
+        return f"`{format_duration(default)}`"
+    if isinstance(default, tuple):
+        return ", ".join(f"`{item}`" for item in default)
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201 - the page is its output

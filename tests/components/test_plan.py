@@ -1,0 +1,152 @@
+"""`lockgate plan` and `check` through their door: what they print, and how they end."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from proxy.policy.load import load_policy
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+def lockgate(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    run = [sys.executable, "-m", "proxy.cli.main", *arguments]
+    return subprocess.run(run, capture_output=True, text=True, check=False, cwd=cwd, timeout=60)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of its own with the dev stack."""
+    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
+    shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
+    return tmp_path
+
+
+def test_a_stack_is_planned_and_its_manifests_written(tmp_path: Path) -> None:
+    done = lockgate("plan", "dev", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "PROVED" in done.stdout
+    assert "+ Deployment" in done.stdout
+    manifests = [yaml.safe_load(f.read_text()) for f in sorted((tmp_path / "out").iterdir())]
+    assert manifests[0]["kind"] == "Namespace"
+    [config] = [m for m in manifests if m["kind"] == "ConfigMap"]
+    policy = load_policy(config["data"]["policy.json"].encode(), "policy.json")
+    assert policy.json.decode() == config["data"]["policy.json"]
+    assert policy.digest in done.stdout
+
+
+def test_a_plan_is_the_same_twice_and_as_json() -> None:
+    first, second = lockgate("plan", "prod", "--json"), lockgate("plan", "prod", "--json")
+    assert first.stdout == second.stdout
+    assert json.loads(first.stdout)["outputs"]["url"].startswith("http://lockgate-router-proxy.")
+
+
+def test_a_leaking_stack_ends_with_1_and_a_curl_line(project: Path) -> None:
+    stack = project / "stacks" / "Pulumi.dev.yaml"
+    stack.write_text(stack.read_text().replace("[pii, phi]", "[pii]"))
+    for verb in ("plan", "check"):
+        done = lockgate(verb, "dev", cwd=project)
+        assert done.returncode == 1
+        curl = next(line for line in done.stdout.splitlines() if line.startswith("curl "))
+        assert "x-llmkube-classification: phi" in curl
+
+
+def test_a_broken_stack_ends_with_2_and_its_lines(project: Path) -> None:
+    stack = project / "stacks" / "Pulumi.dev.yaml"
+    stack.write_text(stack.read_text().replace("failClosed: true", "failClosd: true"))
+    line = next(i for i, t in enumerate(stack.read_text().splitlines(), 1) if "failClosd" in t)
+    for verb in ("plan", "check"):
+        done = lockgate(verb, "dev", cwd=project)
+        assert done.returncode == 2
+        assert f"Pulumi.dev.yaml:{line}: config.lockgate:router.rules[0].failClosd" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("lockgate:namespace", "lockgate:namepsace", "did you mean namespace?"),
+        ("pvc://models/", "hf://models/", "not implemented in this version"),
+        ("parallelSlots: 2", "paralelSlots: 2", "did you mean parallelSlots?"),
+    ],
+)
+def test_the_rest_of_the_stack_is_checked_too(project: Path, old: str, new: str, said: str) -> None:
+    stack = project / "stacks" / "Pulumi.dev.yaml"
+    stack.write_text(stack.read_text().replace(old, new))
+    done = lockgate("plan", "dev", cwd=project)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_an_unknown_stack_names_the_known_ones() -> None:
+    done = lockgate("plan", "prd")
+    assert done.returncode == 2
+    assert "did you mean prod?" in done.stderr
+
+
+def test_the_published_example_leaks_phi_with_complexity_complex() -> None:
+    done = lockgate("check", str(EXAMPLES / "llmkube-readme.yaml"))
+    assert done.returncode == 1
+    assert "x-llmkube-classification: phi" in done.stdout
+    assert "x-llmkube-task-complexity: complex" in done.stdout
+    assert lockgate("check", str(EXAMPLES / "llmkube-readme-mended.yaml")).returncode == 0
+
+
+def test_check_as_json() -> None:
+    report = json.loads(lockgate("check", str(EXAMPLES / "llmkube-readme.yaml"), "--json").stdout)
+    assert report["proved"] is False
+    assert report["leaks"][0]["labels"] == ["phi"]
+    assert report["leaks"][0]["confirmed"] is True
+    assert report["leaks"][0]["curl"].startswith("curl ")
+
+
+def test_explain_says_where_and_why() -> None:
+    example = str(EXAMPLES / "llmkube-readme.yaml")
+    done = lockgate("explain", example, "--model", "m", "--header", "x-llmkube-classification=typo")
+    assert done.returncode == 0
+    assert "unrecognised" in done.stdout
+    assert "pii-stays-local" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["diff", "import", "audit", "replay"])
+def test_a_verb_to_come_is_refused_by_name(verb: str) -> None:
+    done = lockgate(verb)
+    assert done.returncode == 2
+    assert "not implemented in this version" in done.stderr
+
+
+def test_help_lists_the_verbs_without_loading_them() -> None:
+    done = lockgate("--help")
+    assert done.returncode == 0
+    for verb in ("serve", "check", "plan", "explain", "demo"):
+        assert f"\n  {verb} " in done.stdout
+    assert "did you mean check?" in lockgate("chekc").stderr
+
+
+def test_the_demo_shows_what_it_claims() -> None:
+    done = lockgate("demo")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("\nok  ") == 12
+    assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("curl")) <= 80
+
+
+@pytest.mark.engine
+def test_the_real_engine_previews_the_dev_stack(project: Path) -> None:
+    home = project / "home"
+    home.mkdir()
+    shutil.copytree(ROOT / "infra", project / "infra")
+    (project / ".venv").symlink_to(ROOT / ".venv")
+    environment = {
+        "PATH": f"{ROOT}/.venv/bin:/usr/local/bin:/usr/bin:/bin:{Path(shutil.which('pulumi') or '/').parent}",
+        "HOME": str(home), "PULUMI_BACKEND_URL": f"file://{home}", "PULUMI_CONFIG_PASSPHRASE": "x",
+        "KUBECONFIG": str(home / "none"),
+    }  # fmt: skip
+    for arguments in (["stack", "init", "dev"], ["preview", "--stack", "dev", "--non-interactive"]):
+        done = subprocess.run(["pulumi", *arguments], capture_output=True, text=True, check=False,
+                              cwd=project, env=environment, timeout=110)  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
