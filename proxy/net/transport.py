@@ -2,9 +2,9 @@
 
 Stock Twisted buffers every write and sends it in the next turn, one more epoll round for each
 answer; on this data path that round is a quarter of the time a request takes. Here a write is sent
-at the end of the same turn (under `proxy.net.reactor`, together with the other connections' writes, so that a
-sleeping peer is woken once and not once per write) or at once (under any other reactor). What the
-kernel does not take stays in Twisted's own buffers.
+at the end of the same turn (under `proxy.net.reactor`, together with the other connections' writes,
+so that a sleeping peer is woken once and not once per write) or at once (under any other reactor).
+What the kernel does not take stays in Twisted's own buffers.
 """
 
 from collections.abc import Callable
