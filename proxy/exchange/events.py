@@ -42,6 +42,15 @@ class AnswerData:
 
 
 @frozen
+class AnswerWhole:
+    """All three at once: an answer that came in one read, as most that are not streamed do."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    data: bytes
+
+
+@frozen
 class AnswerEnded:
     """The answer's HTTP framing came to its clean end."""
 
@@ -78,6 +87,7 @@ Event = (
     | UpstreamFailed
     | AnswerStarted
     | AnswerData
+    | AnswerWhole
     | AnswerEnded
     | DeadlinePassed
     | PauseOver

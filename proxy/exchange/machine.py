@@ -74,7 +74,16 @@ class Exchange(Trying):
 
     # -- the answer's head
 
-    def _head(self, event: on.AnswerStarted) -> None:
+    def _at_once(self, event: on.AnswerWhole) -> None:
+        """Take head, data and end of an answer that came in one read."""
+        self._head(event)
+        for step in (on.AnswerData(event.data), on.ENDED):
+            react = TRANSITIONS.get((self.state, type(step)))
+            if react is None:
+                return  # the head or the data was the end of it
+            react(self, step)
+
+    def _head(self, event: on.AnswerStarted | on.AnswerWhole) -> None:
         self.attempts.current.status = event.status
         try:
             answer = judge_head(event.status, event.headers, streaming=self.request.scan.stream)
@@ -291,6 +300,7 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
         (State.PAUSING, on.DeadlinePassed): x._late,
         (State.CONNECTING, on.Connected): x._connected,
         (State.WAITING, on.AnswerStarted): x._head,
+        (State.WAITING, on.AnswerWhole): x._at_once,
         (State.HOLDING_STREAM, on.AnswerData): x._hold_stream,
         (State.HOLDING_STREAM, on.AnswerEnded): x._stream_ended_early,
         (State.HOLDING_BODY, on.AnswerData): x._hold_body,

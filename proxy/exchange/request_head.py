@@ -8,6 +8,7 @@ with an underscore are refused, since servers behind us may read them as dashes.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, Literal
 
 from attrs import frozen
@@ -30,11 +31,9 @@ _NAMES: Final = re.compile(rb"[!#$%&'*+\-.^`|~0-9a-z]+(?:,[!#$%&'*+\-.^`|~0-9a-z
 
 @frozen
 class Head:
-    """An admitted head. `headers` has every field value by lower-case name."""
+    """An admitted head. `headers` has every field value by lower-case name, the length aside."""
 
     door: Door
-    content_length: int | None
-    chunked: bool
     expects_continue: bool
     keep_alive: bool
     headers: Mapping[str, tuple[str, ...]]
@@ -43,29 +42,45 @@ class Head:
 def admit_head(
     method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]
 ) -> Head:
-    """Return the admitted head; names in `fields` are lower-case. RejectedError otherwise."""
+    """Return the admitted head; names in `fields` are lower-case. RejectedError otherwise.
+
+    A caller sends the same head again and again but for its length, so heads are remembered.
+    """
+    lengths = [value for name, value in fields if name == b"content-length"]
+    if lengths:
+        _check_length(lengths)
+        fields = [field for field in fields if field[0] != b"content-length"]
+    if len(fields) > MAX_HEADERS:
+        raise RejectedError("head_too_large", f"At most {MAX_HEADERS} header fields.")
+    return _admit(method, target, version, bool(lengths), *fields)
+
+
+@lru_cache(maxsize=256)
+def _admit(
+    method: bytes,
+    target: bytes,
+    version: str,
+    has_length: bool,  # noqa: FBT001 - the memo's key is positional
+    *fields: tuple[bytes, bytes],
+) -> Head:
     headers = _collect(fields)
     if version not in {"1.1", "1.0"}:
         raise RejectedError("bad_request", "Only HTTP/1.1 and HTTP/1.0 are understood.")
     if len(headers.get("host", ())) != 1:
         raise RejectedError("bad_request", "Exactly one Host header is needed.", "host")
-    length, chunked = _framing(headers, version)
+    _check_coding(headers, version, has_length=has_length)
     door = _door(method, target)
     if "content-encoding" in headers and headers["content-encoding"] != ("identity",):
         raise RejectedError("encoded_body", param="content-encoding")
     return Head(
         door=door,
-        content_length=length,
-        chunked=chunked,
         expects_continue=_expects_continue(headers),
         keep_alive=_keep_alive(headers, version),
         headers=headers,
     )
 
 
-def _collect(fields: list[tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:
-    if len(fields) > MAX_HEADERS:
-        raise RejectedError("head_too_large", f"At most {MAX_HEADERS} header fields.")
+def _collect(fields: tuple[tuple[bytes, bytes], ...]) -> dict[str, tuple[str, ...]]:
     names = b",".join([name for name, _ in fields])
     values = b"".join([value for _, value in fields])
     if len(names) + len(values) > MAX_HEAD_BYTES:
@@ -83,21 +98,19 @@ def _collect(fields: list[tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:
     return headers
 
 
-def _framing(headers: Mapping[str, tuple[str, ...]], version: str) -> tuple[int | None, bool]:
-    lengths = headers.get("content-length", ())
-    codings = headers.get("transfer-encoding", ())
-    if codings:
-        if lengths or version == "1.0" or len(codings) > 1 or codings[0].lower() != "chunked":
-            raise RejectedError("bad_request", "The body's framing is ambiguous.")
-        return None, True
-    if not lengths:
-        return None, False
-    if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()):
+def _check_length(lengths: list[bytes]) -> None:
+    if len(lengths) > 1 or not lengths[0].isdigit():
         raise RejectedError("bad_request", "Content-Length is not one number.")
-    length = int(lengths[0]) if len(lengths[0]) < 19 else MAX_BODY_BYTES + 1
-    if length > MAX_BODY_BYTES:
+    if len(lengths[0]) > 18 or int(lengths[0]) > MAX_BODY_BYTES:
         raise RejectedError("body_too_large")
-    return length, False
+
+
+def _check_coding(
+    headers: Mapping[str, tuple[str, ...]], version: str, *, has_length: bool
+) -> None:
+    codings = headers.get("transfer-encoding")
+    if codings is not None and (has_length or version == "1.0" or codings != ("chunked",)):
+        raise RejectedError("bad_request", "The body's framing is ambiguous.")
 
 
 def _door(method: bytes, target: bytes) -> Door:

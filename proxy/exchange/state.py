@@ -9,6 +9,8 @@ from proxy.exchange.outcome import Phase
 class State(enum.Enum):
     """Where an exchange stands."""
 
+    __hash__ = object.__hash__  # by identity, in C: a state is looked up with every event
+
     NEW = "new"
     CONNECTING = "connecting"
     PAUSING = "pausing"

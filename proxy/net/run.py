@@ -211,7 +211,13 @@ class Run:
                 self.front.transport.unregisterProducer()
 
 
-_OF_UPSTREAM: Final = (on.AnswerStarted, on.AnswerData, on.AnswerEnded, on.UpstreamFailed)
+_OF_UPSTREAM: Final = (
+    on.AnswerWhole,
+    on.AnswerStarted,
+    on.AnswerData,
+    on.AnswerEnded,
+    on.UpstreamFailed,
+)
 _EXECUTE: Final[dict[type, Callable[[Run, Any], None]]] = {
     do.Dial: Run._dial,
     do.SendUp: Run._send_up,

@@ -6,14 +6,21 @@ only with a FIN, under TLS only with a close_notify.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import httptools
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from proxy.exchange.events import ENDED, AnswerData, AnswerStarted, Event, UpstreamFailed
+from proxy.exchange.events import (
+    ENDED,
+    AnswerData,
+    AnswerStarted,
+    AnswerWhole,
+    Event,
+    UpstreamFailed,
+)
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
@@ -31,7 +38,7 @@ class Upstream(Protocol):
         self.idle_since = 0.0
         self._parser: httptools.HttpResponseParser | None = None
         self._headers: list[tuple[bytes, bytes]] = []
-        self._events: list[Event] = []
+        self._events: list[AnswerStarted] = []
         self._body: list[bytes] = []
         self._head_bytes = 0
         self._interim = 0
@@ -60,14 +67,14 @@ class Upstream(Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect one header field."""
         self._headers.append((name.lower(), value))
-        if len(self._headers) > MAX_HEADERS:
-            raise ValueError("too many headers")
 
     def on_headers_complete(self) -> None:
         """The head is whole: an interim one is dropped, a final one becomes an event."""
         parser = self._parser
         assert parser is not None
         status = parser.get_status_code()
+        if len(self._headers) > MAX_HEADERS:
+            raise ValueError("too many headers")
         if status < 200:
             self._take_interim(status)
             return
@@ -120,10 +127,18 @@ class Upstream(Protocol):
         return None
 
     def _report(self, failure: UpstreamFailed | None) -> None:
-        events, self._events = self._events, []
-        if self._body:
-            events.append(AnswerData(b"".join(self._body)))
-            self._body = []
+        events: list[Any] = self._events
+        self._events = []
+        pieces, self._body = self._body, []
+        if failure is None and self._complete and pieces and events:
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            started = events.pop()
+            events.append(AnswerWhole(started.status, started.headers, data))
+            if self.listener is not None:
+                self.listener(events)
+            return
+        if pieces:
+            events.append(AnswerData(b"".join(pieces)))
         if failure is not None:
             self.reusable = False
             events.append(failure)
