@@ -28,6 +28,8 @@ from proxy.policy.match import COMPLEXITY_HEADER, TEAM_HEADER, Matcher, matcher_
 from proxy.policy.rules import Rule
 
 MEMO_BOUND: Final = 4096
+MEMO_KEY_CHARS: Final = 1024
+_Key = tuple[str | tuple[str, ...] | None, ...]
 
 
 def decide(policy: LoadedPolicy, request: Request) -> Decision:
@@ -46,7 +48,7 @@ class Decider:
     _backends: dict[str, Backend] = field(init=False)
     _by_id: dict[str, Backend] = field(init=False)
     _key: str = field(init=False)
-    _memo: dict[tuple[object, ...], Decision] = field(init=False, factory=dict)
+    _memo: dict[_Key, Decision] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         spec = self.policy.spec
@@ -62,12 +64,14 @@ class Decider:
 
     def decide(self, model: str, headers: Mapping[str, tuple[str, ...]]) -> Decision:
         """Decide a request for `model`; `headers` maps lower-case names to all field values."""
-        key = (model, *[headers.get(name) for name in self.header_names])
+        key: _Key = (model, *[headers.get(name) for name in self.header_names])
         decision = self._memo.get(key)
         if decision is None:
-            if len(self._memo) >= self.bound:
-                self._memo.clear()
-            decision = self._memo[key] = self._decide(Request(model, headers))
+            decision = self._decide(Request(model, headers))
+            if _is_short(key):
+                if len(self._memo) >= self.bound:
+                    self._memo.clear()
+                self._memo[key] = decision
         return decision
 
     def _only_local(self, rule: Rule) -> bool:
@@ -109,6 +113,12 @@ class Decider:
         if spec.default_route is not None:
             return [self._backends[spec.default_route]], "default_route"
         return [], "none"
+
+
+def _is_short(key: _Key) -> bool:
+    """Whether a memo's key is small enough to keep: callers choose these values."""
+    texts = (part if isinstance(part, str) else "".join(part or ()) for part in key)
+    return sum(len(text) for text in texts) <= MEMO_KEY_CHARS
 
 
 def _reason(backend: Backend, labels: Labels, required: tuple[str, ...]) -> Skip:

@@ -1,0 +1,61 @@
+"""Deadlines on the wheel: never early, at most a slot late, and no turn without work."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from proxy.net.wheel import SLOT_S, Timer, Wheel
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.floats(0.01, 3)), min_size=1, max_size=6))
+def test_a_timer_comes_up_after_its_time_and_within_two_slots(
+    arms: list[tuple[float, float]],
+) -> None:
+    clock, reached = Clock(), []
+    timer = Timer(Wheel(clock), lambda: reached.append(clock.seconds()))
+    due = 0.0
+    for pause, seconds in arms:
+        clock.pump([0.01] * int(pause * 10))
+        reached.clear()
+        timer.arm(seconds)
+        due = clock.seconds() + seconds
+    clock.pump([0.01] * 400)
+    assert len(reached) == 1
+    assert due <= reached[0] <= due + 2 * SLOT_S + 0.02
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_cancelled_timer_leaves_no_delayed_call() -> None:
+    clock = Clock()
+    timer = Timer(Wheel(clock), lambda: None)
+    timer.arm(10)
+    timer.arm(5)
+    timer.cancel()
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_disarmed_timer_does_not_call_back() -> None:
+    clock, reached = Clock(), []
+    timer = Timer(Wheel(clock), lambda: reached.append(1))
+    timer.arm(0.5)
+    timer.disarm()
+    clock.pump([0.05] * 40)
+    assert reached == []
+
+
+def test_one_timer_may_cancel_another_of_the_same_slot() -> None:
+    clock, reached = Clock(), []
+    wheel = Wheel(clock)
+    timers: list[Timer] = []
+
+    def first_wins(number: int) -> None:
+        reached.append(number)
+        for timer in timers:
+            timer.cancel()
+
+    timers += [Timer(wheel, lambda n=n: first_wins(n)) for n in range(5)]  # type: ignore[misc]
+    for timer in timers:
+        timer.arm(0.5)
+    clock.pump([0.05] * 40)
+    assert len(reached) == 1
+    assert clock.getDelayedCalls() == []
