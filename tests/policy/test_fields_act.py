@@ -1,0 +1,85 @@
+"""Every field of the schema acts or is refused by name; this walks the types to show it.
+
+`ACTS` names, for each field that is accepted, where a test shows what it does.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from proxy.policy.reference import page
+from proxy.policy.unimplemented import BY_PATH
+
+TESTS = Path(__file__).parent.parent
+FIELD = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
+PATHS = [path.replace("[]", "[]") for path in FIELD.findall(page())]
+
+REQUESTS, LIFE, LOAD = "net/test_requests.py", "net/test_life.py", "policy/test_load.py"
+MANIFESTS, PLAN, MACHINE = (
+    "components/test_manifests.py",
+    "components/test_plan.py",
+    "exchange/test_machine.py",
+)
+ADDRESSES, DECIDE, HERE = (
+    "net/test_addresses.py",
+    "properties/test_decide.py",
+    "policy/test_fields_act.py",
+)
+DEADLINES, ENDPOINT = "exchange/test_deadlines.py", "net/test_resolve.py"
+ACTS = {
+    "backends[]": LOAD, "backends[].name": LOAD, "backends[].displayName": ENDPOINT,
+    "backends[].inferenceServiceRef": ENDPOINT, "backends[].inferenceServiceRef.name": ENDPOINT,
+    "backends[].inferenceServiceRef.namespace": ENDPOINT, "backends[].external": REQUESTS,
+    "backends[].external.provider": ENDPOINT, "backends[].external.model": REQUESTS,
+    "backends[].external.url": ENDPOINT, "backends[].external.credentialsSecretRef": LIFE,
+    "backends[].external.credentialsSecretRef.name": LIFE,
+    "backends[].external.allowPrivateAddress": LIFE, "backends[].tier": DECIDE,
+    "backends[].servedModel": ENDPOINT, "backends[].capabilities": DECIDE,
+    "backends[].contextLength": MACHINE, "backends[].timeout": DEADLINES,
+    "backends[].timeouts": DEADLINES, "backends[].attestedLocal": ADDRESSES,
+    "backends[].upwardHeaders": REQUESTS, "rules[]": DECIDE, "rules[].name": REQUESTS,
+    "rules[].match": DECIDE, "rules[].match.dataClassification": DECIDE,
+    "rules[].match.taskComplexity": DECIDE, "rules[].match.models": DECIDE,
+    "rules[].match.headers": DECIDE, "rules[].match.requiredCapabilities": DECIDE,
+    "rules[].route": DECIDE, "rules[].route.backends": DECIDE, "rules[].route.strategy": MACHINE,
+    "rules[].failClosed": REQUESTS, "rules[].timeout": MACHINE, "rules[].timeouts": DEADLINES,
+    "rules[].retry": MACHINE, "rules[].recovery": MACHINE, "defaultRoute": DECIDE,
+    "defaultRouteStrategy": DECIDE, "policy": DECIDE, "policy.classification": DECIDE,
+    "policy.classification.mode": LOAD, "policy.classification.headerKey": ENDPOINT,
+    "policy.classification.sensitiveClassifications": ENDPOINT,
+    "policy.classification.knownClassifications": ENDPOINT, "policy.auditLog": LIFE,
+    "policy.auditLog.sink": LIFE, "policy.auditLog.filePath": LIFE,
+    "policy.auditLog.includeRequestBody": LOAD, "proxy": MANIFESTS, "proxy.replicas": MANIFESTS,
+    "proxy.image": MANIFESTS, "proxy.imagePullSecrets[]": MANIFESTS,
+    "proxy.imagePullSecrets[].name": MANIFESTS, "proxy.resources": MANIFESTS,
+    "proxy.quarantineDuration": "exchange/test_breaker.py",
+    "proxy.responseHeaderTimeout": DEADLINES, "proxy.retryAfterMax": MACHINE,
+    "proxy.timeouts": DEADLINES, "proxy.privateRanges": ADDRESSES, "proxy.drainDelay": LIFE,
+    "proxy.drainGrace": LIFE, "proxy.revisionHistoryLimit": MANIFESTS, "proxy.nodeSelector": MANIFESTS,
+    "proxy.rollout": MANIFESTS, "endpoint": MANIFESTS, "endpoint.port": MANIFESTS,
+    "endpoint.type": MANIFESTS, "endpoint.nodePort": MANIFESTS,
+}  # fmt: skip
+for holder in ("backends[]", "rules[]", "proxy"):
+    for name in ("connect", "firstToken", "idle", "total"):
+        ACTS[f"{holder}.timeouts.{name}"] = DEADLINES
+
+
+def refused(path: str) -> bool:
+    """Whether the field, or something that it lies in, is refused whatever its value."""
+    parts = path.split(".")
+    places = [".".join(parts[: n + 1]).removesuffix("[]") for n in range(len(parts))]
+    return any(p in BY_PATH and BY_PATH[p].note == "any value" for p in places)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_field_acts_or_is_refused_by_name(path: str) -> None:
+    assert refused(path) != (path in ACTS), "neither, or both"
+    if path in ACTS:
+        assert (TESTS / ACTS[path]).is_file()
+
+
+def test_no_row_is_about_a_field_that_is_gone() -> None:
+    known = {path.removesuffix("[]") for path in PATHS}
+    assert {path.removesuffix("[]") for path in ACTS} <= known
+    assert set(BY_PATH) <= known
