@@ -90,13 +90,14 @@ class Front(Protocol):
         self._timer.cancel()
         self._stall.cancel()
         self.phase_timer.cancel()
-        self._waiting.clear()
         if self.run is not None:
             self.run.client_gone()
-        elif self._head is not None and not self._closing:
-            self.desk.record_unserved(
-                self._head, RejectedError("client_gone"), bytes_in=self._body_bytes
-            )
+        gone = RejectedError("client_gone")
+        for received in self._waiting:
+            self.desk.record_unserved(received.head, gone, bytes_in=len(received.body))
+        self._waiting.clear()
+        if self._head is not None and not self._closing:
+            self.desk.record_unserved(self._head, gone, bytes_in=self._body_bytes)
 
     def dataReceived(self, data: bytes) -> None:
         """Parse what came; serve what is whole."""
@@ -216,6 +217,7 @@ class Front(Protocol):
             self._timer.arm(LINGER_S)
             return
         self._timer.arm(IDLE_S)
+        self._watch()
         self._serve()
 
     def break_off(self, *, http10: bool) -> None:

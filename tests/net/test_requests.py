@@ -307,6 +307,29 @@ def test_c14_pipelined_requests_are_answered_in_order(proxy: Proxy, local: Upstr
     assert numbers == list(range(40))
 
 
+def test_c2_pipelined_requests_of_a_caller_that_leaves_are_recorded_each(
+    proxy: Proxy, local: Upstream
+) -> None:
+    local.script = lambda c, _: time.sleep(0.5)
+    one = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 14\r\n\r\n"
+    with proxy.connect() as connection:
+        connection.sendall((one + b'{"model": "m"}') * 2 + one + b"{")
+        time.sleep(0.1)
+    found = [proxy.record() for _ in range(3)]
+    assert [record["outcome"] for record in found] == ["client_gone"] * 3
+    assert [record["terminal"] for record in found] == ["Cw", "Cb", "Cb"]
+    assert len(local.requests) == 1
+
+
+def test_c10_a_head_that_drips_meets_its_deadline_and_leaves_no_record(proxy: Proxy) -> None:
+    with proxy.connect() as connection:
+        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nho")
+        connection.settimeout(15)
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert proxy.records.empty()
+
+
 def test_c16_expect_continue_is_answered_once_the_head_is_admitted(proxy: Proxy) -> None:
     body = b'{"model": "m"}'
     with proxy.connect() as connection:
