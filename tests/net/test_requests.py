@@ -3,6 +3,7 @@
 import http.client as http_client
 import json
 import socket
+import threading
 import time
 
 import openai
@@ -111,18 +112,19 @@ def test_models_are_listed_by_their_published_ids(proxy: Proxy) -> None:
 
 
 def test_a_stream_arrives_as_it_is_sent(proxy: Proxy, local: Upstream) -> None:
+    first_came = threading.Event()
+
     def script(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + word("one"))
-        time.sleep(0.3)
+        assert first_came.wait(timeout=10)  # nothing more is sent before the caller has the first
         connection.sendall(word("two") + END + DONE)
 
     local.script = script
-    began, seen = time.monotonic(), []
+    seen = []
     for part in sdk(proxy).chat.completions.create(model="m", messages=[], stream=True):
-        text = part.choices[0].delta.content
-        seen.append((text, time.monotonic() - began))
-    assert [text for text, _ in seen] == ["one", "two", None]
-    assert seen[0][1] < 0.25 < seen[1][1]
+        seen.append(part.choices[0].delta.content)
+        first_came.set()
+    assert seen == ["one", "two", None]
     assert b'"include_usage":true' in local.requests[0]
 
 
@@ -263,8 +265,7 @@ def test_c5_c6_a_caller_that_hangs_up_cancels_the_upstream_and_blames_nobody(
                 connection.recv(10)
             else:
                 time.sleep(0.1)
-            left = time.monotonic()
-        assert local.closed.get(timeout=2) - left < 1.0
+        local.closed.get(timeout=1)  # I4: within a second
         record = proxy.record()
         assert record["outcome"] == "client_gone"
         assert record["terminal"] == ("Cs" if phase == "streaming" else "Cw")
