@@ -1,6 +1,7 @@
 """Tells the demo's story on the screen, at 80 columns."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -27,6 +28,8 @@ _WIDTH: Final = 78
 def run() -> int:
     """Run the demo; return the exit status."""
     started = time.monotonic()
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _leave)  # a closed terminal must not leave the proxy behind
     _title("1. What the dev stack would create, evaluated without an engine")
     plan = evaluate(STACK, read_stack(stack_file(STACK)))
     show_plan(STACK, plan)
@@ -49,6 +52,10 @@ def run() -> int:
         if sys.stdout.isatty() and not os.environ.get("CI"):
             _stay(house)
     return 0
+
+
+def _leave(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def _story(house: House) -> None:
