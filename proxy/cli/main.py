@@ -48,6 +48,8 @@ class Verbs(click.Group):
     def _refuse(self, ctx: click.Context, name: str) -> None:
         if name in LATER:
             ctx.fail(f"`lockgate {name}` is not implemented in this version")
+        if entry_points(group=GROUP, name=name):
+            ctx.fail(f"`lockgate {name}` is not part of this installation")
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         ctx.fail(f"there is no verb {name!r}{hint}")
