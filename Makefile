@@ -7,7 +7,13 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	&& { echo $$p; break; }; done)
 
-.PHONY: help demo test lint format typecheck pytest bench docs requirements clean
+# a C compiler and Python's headers: what mypyc needs
+CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys, sysconfig; \
+	sys.exit(not os.path.isfile(sysconfig.get_path("include") + "/Python.h"))' && echo yes)
+COMPILED := build/compiled
+WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
+
+.PHONY: help demo test lint format typecheck pytest compiled test-compiled bench docs requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,7 +37,15 @@ typecheck: $(VENV)/.test
 pytest: $(VENV)/.test
 	$(BIN)/pytest
 
-bench: $(VENV)/.program ## one core of Lockgate against nginx on the same core
+compiled: $(COMPILED)/.made ## the package as it is deployed: the data path compiled by mypyc
+
+test-compiled: $(COMPILED)/.made $(VENV)/.test ## the data path's tests on the compiled package
+	$(WITH_COMPILED) $(BIN)/python -c 'import proxy.net.run as run; assert run.__file__.endswith(".so")'
+	$(WITH_COMPILED) $(BIN)/python -m pytest -o pythonpath='$(COMPILED) .' \
+		tests/exchange tests/net tests/properties tests/spec
+
+bench: $(VENV)/.program $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lockgate against nginx on the same core
+	@$(if $(CAN_COMPILE),:,echo "no C compiler or no Python.h: plain Python is measured (apt-get install gcc python3-dev)")
 	$(BIN)/python bench/proxying.py
 	$(BIN)/python bench/streaming.py
 
@@ -39,13 +53,13 @@ docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m proxy.policy.reference > docs/spec.md
 
 requirements: $(VENV)/.uv ## compile the hashed files from the .in files
-	for set in proxy program test; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	for set in proxy program build test; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
 		--custom-compile-command 'make requirements' \
 		requirements/$$set.in -o requirements/$$set.txt; done
 
 clean: ## the environment and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install python3"; exit 2; }
@@ -60,6 +74,18 @@ $(VENV)/.program: requirements/program.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.program
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.build: requirements/build.txt $(VENV)/.program
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	@touch $@
+
+$(COMPILED)/.made: setup.py pyproject.toml $(shell find proxy -name '*.py') | $(VENV)/.build
+	@echo "compiling the data path (about half a minute)"
+	@rm -rf build
+	@LOCKGATE_COMPILED=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --wheel-dir build/wheel .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(COMPILED) build/wheel/*.whl
 	@touch $@
 
 $(VENV)/.uv: | $(VENV)/bin/python

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 PROXY_CORE, LOAD_CORE = "0", "1"
+COMPILED = Path(__file__).parent.parent / "build" / "compiled"
+"""Where `make compiled` puts the package as it is deployed; absent without a C compiler."""
 TEXT = "y" * 600
 ANSWER = json.dumps(
     {
@@ -90,10 +93,11 @@ class Bench:
         self.folder = folder
         self.started: list[subprocess.Popen[bytes]] = []
 
-    def spawn(self, core: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def spawn(self, core: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a program on one core."""
         process = subprocess.Popen(
             ["taskset", "-c", core, *arguments],
+            env={**os.environ, **environment},
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / "log").open("ab"),
         )
@@ -147,8 +151,22 @@ http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
             *(sys.executable, "-m", "proxy.cli.main", "serve", "--policy", str(file)),
             *("--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"),
             *("--address", f"local=http://127.0.0.1:{upstream}"),
+            **compiled_environment(),
         )
         return wait(port), process
+
+
+def compiled_environment() -> dict[str, str]:
+    """Return what makes a Python process import the compiled package, where there is one."""
+    if not COMPILED.is_dir():
+        return {}
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(COMPILED)}
+
+
+def build_name() -> str:
+    """Say which build of Lockgate is measured."""
+    kind = "data path compiled by mypyc" if COMPILED.is_dir() else "plain Python"
+    return f"lockgate: {kind}, {platform.python_implementation()} {platform.python_version()}"
 
 
 def wait(port: int) -> int:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import BODY, LOAD_CORE, Bench, bench, need
+from house import BODY, LOAD_CORE, Bench, bench, build_name, need
 
 ROUNDS = 3
 
@@ -44,6 +44,7 @@ def main() -> None:
     """Print the table."""
     need("nginx", "wrk", "taskset")
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 4
+    print(build_name())
     with bench() as held:
         upstream = held.upstream()
         ports = {"nginx": held.nginx_proxy(upstream), "lockgate": held.lockgate(upstream)[0]}

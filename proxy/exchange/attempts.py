@@ -4,7 +4,7 @@ The candidates come from the decision and from nowhere else. At most one repeat 
 going on to the next candidate is always allowed, unless the rule says connect-only.
 """
 
-from attrs import define, field
+from attrs import define
 
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.attempt import Attempt
@@ -30,19 +30,19 @@ class Final:
     cause: str | None = None
 
 
-@define
 class Attempts:
     """The attempts of one exchange. `log` holds them in order, `skipped` what was not tried."""
 
-    request: Admitted
-    ports: Ports
-    started_s: float
-    log: list[Attempt] = field(factory=list)
-    skipped: list[Skipped] = field(factory=list)
-    _position: int = 0
-    _repeated: bool = False
-    _last: Failure | None = None
-    _longer_than: int | None = None
+    def __init__(self, request: Admitted, ports: Ports, started_s: float) -> None:
+        self.request = request
+        self.ports = ports
+        self.started_s = started_s
+        self.log: list[Attempt] = []
+        self.skipped: list[Skipped] = []
+        self._position = 0
+        self._repeated = False
+        self._last: Failure | None = None
+        self._longer_than: int | None = None
 
     @property
     def current(self) -> Attempt:

@@ -5,10 +5,10 @@ metrics. A reload swaps policy, decider and dialers in one step between two requ
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
-from attrs import define, field
 from twisted.logger import Logger
 
 from proxy.exchange.admitted import Admitted
@@ -34,27 +34,35 @@ from proxy.providers.dialect import head_prefix, request_bytes
 _log = Logger("lockgate.desk")
 
 
-@define(eq=False)
 class Desk:
     """See the module's text. `addresses` are the ``--address`` overrides by backend name."""
 
-    reactor: Any
-    wheel: Wheel
-    gate: Gate
-    credentials: Credentials
-    recorder: Recorder
-    next_request_id: Callable[[], str]
-    addresses: Mapping[str, str] = field(factory=dict)
-    fronts: set[Front] = field(factory=set)
-    runs: set[Run] = field(factory=set)
-    draining: bool = False
-    diallers: dict[str, Dialler] = field(factory=dict)
-    _models: bytes = b""
-    _policy_header: bytes = b""
-    _rule_headers: dict[str | None, bytes] = field(factory=dict)
-    _prefixes: dict[tuple[str, str | None], bytes] = field(factory=dict)
-
-    def __attrs_post_init__(self) -> None:
+    def __init__(  # noqa: PLR0913 - the house is put together here
+        self,
+        reactor: Any,
+        wheel: Wheel,
+        gate: Gate,
+        credentials: Credentials,
+        recorder: Recorder,
+        *,
+        next_request_id: Callable[[], str],
+        addresses: Mapping[str, str],
+    ) -> None:
+        self.reactor = reactor
+        self.wheel = wheel
+        self.gate = gate
+        self.credentials = credentials
+        self.recorder = recorder
+        self.next_request_id = next_request_id
+        self.addresses = addresses
+        self.fronts: set[Front] = set()
+        self.runs: set[Run] = set()
+        self.draining = False
+        self.diallers: dict[str, Dialler] = {}
+        self._models = b""
+        self._policy_header = b""
+        self._rule_headers: dict[str | None, bytes] = {}
+        self._prefixes: dict[tuple[str, str | None], bytes] = {}
         self._install(self.gate.policy)
 
     def adopt(self, policy: LoadedPolicy) -> None:
@@ -82,19 +90,17 @@ class Desk:
         if held is not None and held.backend == backend and held.private_ranges == ranges:
             return held
         endpoint = endpoint_of(backend, self.addresses.get(backend.name))
-        return Dialler(self.reactor, backend, endpoint, ranges, self._refused_address(backend))
+        return Dialler(
+            self.reactor, backend, endpoint, ranges, partial(self._refused, backend.name)
+        )
 
-    @staticmethod
-    def _refused_address(backend: Backend) -> Callable[[str, str], None]:
-        def refused(address: str, reason: str) -> None:
-            _log.error(
-                "backend {backend}: address {address} refused: {reason}",
-                backend=backend.name,
-                address=address,
-                reason=reason,
-            )
-
-        return refused
+    def _refused(self, backend: str, address: str, reason: str) -> None:
+        _log.error(
+            "backend {backend}: address {address} refused: {reason}",
+            backend=backend,
+            address=address,
+            reason=reason,
+        )
 
     # -- one request
 

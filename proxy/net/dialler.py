@@ -8,14 +8,13 @@ address that was checked, so that a name cannot change between check and use.
 from collections.abc import Callable
 from typing import Any, Final
 
-from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IHandshakeListener
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from proxy.net.addresses import permitted
 from proxy.net.failures import dial_failure_code
@@ -62,7 +61,6 @@ class _Opening(Upstream):
         super().connectionLost(reason)
 
 
-@implementer(IHandshakeListener)
 class _OpeningTls(_Opening):
     """The same over TLS: ready only when the handshake and the name check are done."""
 
@@ -73,6 +71,9 @@ class _OpeningTls(_Opening):
     def handshakeCompleted(self) -> None:
         """The peer is who it should be."""
         self._opened()
+
+
+classImplements(_OpeningTls, IHandshakeListener)
 
 
 class _Factory(ClientFactory):
@@ -89,17 +90,22 @@ class _Factory(ClientFactory):
         self._failed(reason)
 
 
-@define(eq=False)
 class Dial:
     """One attempt to get a fresh connection; `cancel` ends it at any point, silently."""
 
-    dialler: "Dialler"
-    connected: Callable[[Upstream, bool], None]
-    failed: Callable[[str], None]
-    _addresses: list[str] = field(factory=list)
-    _resolving: Deferred[list[str]] | None = None
-    _disconnect: Callable[[], None] = _nothing
-    _cancelled: bool = False
+    def __init__(
+        self,
+        dialler: "Dialler",
+        connected: Callable[[Upstream, bool], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self.dialler = dialler
+        self.connected = connected
+        self.failed = failed
+        self._addresses: list[str] = []
+        self._resolving: Deferred[list[str]] | None = None
+        self._disconnect: Callable[[], None] = _nothing
+        self._cancelled = False
 
     def start(self) -> None:
         """Resolve the name; the rest follows."""
@@ -167,16 +173,23 @@ class Dial:
             self.failed(code)
 
 
-@define(eq=False)
 class Dialler:
     """The connections of one backend. `refused` is told of addresses the policy forbids."""
 
-    reactor: Any
-    backend: Backend
-    endpoint: Endpoint
-    private_ranges: tuple[str, ...]
-    refused: Callable[[str, str], None]
-    _idle: list[Upstream] = field(factory=list)
+    def __init__(
+        self,
+        reactor: Any,
+        backend: Backend,
+        endpoint: Endpoint,
+        private_ranges: tuple[str, ...],
+        refused: Callable[[str, str], None],
+    ) -> None:
+        self.reactor = reactor
+        self.backend = backend
+        self.endpoint = endpoint
+        self.private_ranges = private_ranges
+        self.refused = refused
+        self._idle: list[Upstream] = []
 
     def dial(
         self, connected: Callable[[Upstream, bool], None], failed: Callable[[str], None]

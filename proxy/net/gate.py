@@ -8,8 +8,6 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
-
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.breaker import Breaker
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
@@ -22,29 +20,29 @@ from proxy.policy.decision import Route
 from proxy.policy.loaded import LoadedPolicy
 
 
-@define(eq=False)
 class Gate:
     """See the module's text. `now` is monotonic; `policy` and `decider` change at a reload."""
 
-    now: Callable[[], float]
-    policy: LoadedPolicy
-    credentials: Credentials
-    jitter: Callable[[], float] = random.random
-    budget: RetryBudget = field(factory=RetryBudget)
-    retry_after_max_s: float = 0.0
-    decider: Decider = field(init=False)
-    breakers: dict[str, Breaker] = field(factory=dict)
-    _limits: dict[tuple[str | None, str, str], Deadlines] = field(factory=dict)
-
-    def __attrs_post_init__(self) -> None:
-        self.adopt(self.policy)
+    def __init__(
+        self,
+        now: Callable[[], float],
+        policy: LoadedPolicy,
+        credentials: Credentials,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.now = now
+        self.credentials = credentials
+        self.jitter = jitter
+        self.budget = RetryBudget()
+        self.breakers: dict[str, Breaker] = {}
+        self.adopt(policy)
 
     def adopt(self, policy: LoadedPolicy) -> None:
         """Put `policy` in force; breakers of backends that stay keep their state."""
         self.policy = policy
         self.decider = Decider(policy)
         self.retry_after_max_s = policy.spec.proxy.retry_after_max
-        self._limits = {}
+        self._limits: dict[tuple[str | None, str, str], Deadlines] = {}
         quarantine_s = policy.spec.proxy.quarantine_duration
         kept = self.breakers
         self.breakers = {

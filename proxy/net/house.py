@@ -99,7 +99,13 @@ def build(
         lambda: gate.policy.digest,
     )
     desk = Desk(
-        reactor, Wheel(reactor), gate, credentials, recorder, next_request_id, options.addresses
+        reactor,
+        Wheel(reactor),
+        gate,
+        credentials,
+        recorder,
+        next_request_id=next_request_id,
+        addresses=options.addresses,
     )
     grace = options.drain_grace_s
     service = Service(

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from attrs import define, field
-
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.machine import Exchange
@@ -26,17 +24,24 @@ ALARMS: Final = frozenset({"upstream_auth", "upstream_model"})
 MEMO_BOUND: Final = 4096
 
 
-@define(eq=False)
 class Recorder:
     """`wall` is epoch seconds, for people; durations come from the exchange's own clock."""
 
-    sink: Sink
-    metrics: Metrics
-    wall: Callable[[], float]
-    now: Callable[[], float]
-    digest: Callable[[], str]
-    _sequence: int = 0
-    _memo: dict[int, tuple[Decision, bytes]] = field(factory=dict)
+    def __init__(
+        self,
+        sink: Sink,
+        metrics: Metrics,
+        wall: Callable[[], float],
+        now: Callable[[], float],
+        digest: Callable[[], str],
+    ) -> None:
+        self.sink = sink
+        self.metrics = metrics
+        self.wall = wall
+        self.now = now
+        self.digest = digest
+        self._sequence = 0
+        self._memo: dict[int, tuple[Decision, bytes]] = {}
 
     def exchange(self, exchange: Exchange) -> None:
         """Record an exchange that ended."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _log = Logger("lockgate.run")
 
 
-@implementer(IPushProducer)
 class Run:
     """One exchange between `front` and whichever upstream serves it.
 
@@ -210,6 +209,8 @@ class Run:
             if not self.front.lost:
                 self.front.transport.unregisterProducer()
 
+
+classImplements(Run, IPushProducer)
 
 _OF_UPSTREAM: Final = (
     on.AnswerWhole,

@@ -75,8 +75,7 @@ class Wheel:
         timers = self._slots.get(slot)
         if timers is None:
             self._slots[slot] = {timer}
-            if self._turn is None:
-                self._turn = self._clock.callLater(SLOT_S, self._tick)
+            self._go_on()
         else:
             timers.add(timer)
 
@@ -95,6 +94,9 @@ class Wheel:
         for slot in sorted(slot for slot in self._slots if slot <= current):
             for timer in self._slots.pop(slot):
                 timer.come_up(current)
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._slots and self._turn is None:
             self._turn = self._clock.callLater(SLOT_S, self._tick)
 

@@ -1,0 +1,47 @@
+"""Builds the wheel. With LOCKGATE_COMPILED=1 the data path in it is compiled by mypyc.
+
+The sources run as they are, which is how they are developed and tested; the compiled wheel is what
+is deployed and measured. `make compiled` builds it (docs/adr/0006).
+"""
+
+import os
+from pathlib import Path
+
+from setuptools import setup
+
+INTERPRETED = {
+    "proxy/net/addresses.py",  # at a dial, not at a request
+    "proxy/net/admin.py",  # twisted.web's resources
+    "proxy/net/failures.py",  # at a failed dial
+    "proxy/net/house.py",  # at the start
+    "proxy/net/reactor.py",  # inherits from Twisted's reactor
+    "proxy/net/resolve.py",  # at a dial
+    "proxy/net/service.py",  # at a reload and at the end
+    "proxy/net/tls.py",  # at a dial
+    "proxy/net/transport.py",  # inherits from Twisted's transports
+}
+"""What of the data path's folders stays Python, and why."""
+BESIDES = [
+    "proxy/govern/record.py",
+    "proxy/govern/sink.py",
+    "proxy/observe/metrics.py",
+    "proxy/providers/dialect.py",
+]
+
+
+def data_path() -> list[str]:
+    """Return the sources that every request runs through."""
+    folders = (Path("proxy/exchange"), Path("proxy/net"))
+    found = [str(path) for folder in folders for path in sorted(folder.glob("[!_]*.py"))]
+    return [path for path in found if path not in INTERPRETED] + BESIDES
+
+
+def compiled() -> list[object]:
+    """Return the extension modules; mypyc is needed only where they are built."""
+    from mypyc.build import mypycify
+
+    modules: list[object] = mypycify(data_path(), opt_level="3")
+    return modules
+
+
+setup(ext_modules=compiled() if os.environ.get("LOCKGATE_COMPILED") == "1" else [])
