@@ -22,9 +22,11 @@ INTERPRETED = {
 }
 """What of the data path's folders stays Python, and why."""
 BESIDES = [
+    "proxy/govern/credentials.py",
     "proxy/govern/record.py",
     "proxy/govern/sink.py",
     "proxy/observe/metrics.py",
+    "proxy/policy/decide.py",
     "proxy/providers/dialect.py",
 ]
 

@@ -4,12 +4,12 @@ Facts: RFC 9112 section 6.3 (which framing wins, and that both at once is an att
 section 15 (status classes) and 10.2.3 (Retry-After).
 """
 
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal, final
 
 import orjson
-from attrs import frozen
 
 from proxy.exchange.headers import is_allowed_down
+from proxy.exchange.value import Value
 
 CONTEXT_CODES: Final = frozenset({"context_length_exceeded"})
 _CONTEXT_WORDS: Final = (
@@ -25,14 +25,23 @@ class ProtocolError(Exception):
     """The answer breaks HTTP, or is not of the kind that was asked for."""
 
 
-@frozen
-class AnswerHead:
+@final
+class AnswerHead(Value):
     """A final answer's head. `passed_on`: rendered header lines that the caller may see."""
 
-    status: int
-    framing: Literal["length", "chunked", "close"]
-    retry_after_s: float | None
-    passed_on: bytes
+    __match_args__: ClassVar = ("status", "framing", "retry_after_s", "passed_on")
+
+    def __init__(
+        self,
+        status: int,
+        framing: Literal["length", "chunked", "close"],
+        retry_after_s: float | None,
+        passed_on: bytes,
+    ) -> None:
+        self.status: Final = status
+        self.framing: Final = framing
+        self.retry_after_s: Final = retry_after_s
+        self.passed_on: Final = passed_on
 
 
 def judge_head(status: int, headers: list[tuple[bytes, bytes]], *, streaming: bool) -> AnswerHead:

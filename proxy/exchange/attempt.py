@@ -1,27 +1,42 @@
 """One try at one backend, and what became of it."""
 
-from typing import Any
-
-from attrs import define, field
+from typing import Any, final
 
 from proxy.policy.backends import Backend
 
 
-@define
+@final
 class Attempt:
     """`outcome` is "complete", "client_gone" or a code of `errors.KINDS`; times in seconds.
 
     `permit` is the breaker's, to be given back exactly once. `status` is the upstream's.
     """
 
-    backend: Backend
-    permit: Any = field(repr=False)
-    started_s: float
-    reused: bool = False
-    bytes_written: bool = False
-    status: int | None = None
-    outcome: str = ""
-    ended_s: float = 0.0
+    __slots__ = (
+        "backend",
+        "bytes_written",
+        "ended_s",
+        "outcome",
+        "permit",
+        "reused",
+        "started_s",
+        "status",
+    )
+
+    def __init__(
+        self,
+        backend: Backend,
+        permit: Any,
+        started_s: float,
+    ) -> None:
+        self.backend = backend
+        self.permit = permit
+        self.started_s = started_s
+        self.reused = False
+        self.bytes_written = False
+        self.status: int | None = None
+        self.outcome = ""
+        self.ended_s = 0.0
 
     @property
     def ms(self) -> float:

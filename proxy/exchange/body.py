@@ -14,12 +14,12 @@ There are two ways to one verdict, held together by a property test:
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final, final
 
 import orjson
-from attrs import frozen
 
 from proxy.exchange.errors import RejectedError
+from proxy.exchange.value import Value
 
 ROUTING_KEYS: Final = frozenset(
     {"fallbacks", "models", "route", "provider", "api_base", "base_url", "api_key"}
@@ -27,6 +27,7 @@ ROUTING_KEYS: Final = frozenset(
 """Keys that a router further up would obey: LiteLLM's and OpenRouter's ways to choose a backend."""
 MAX_MODEL_CHARS: Final = 1024
 _TOP_KEYS: Final = frozenset({"model", "stream", "stream_options"}) | ROUTING_KEYS
+_NOT_PLAIN: Final = ROUTING_KEYS | {"stream_options"}
 _OPTION_KEYS: Final = frozenset({"include_usage"})
 _SPACE: Final = " \t\n\r"
 _Field = tuple[Any, int, int]
@@ -42,19 +43,30 @@ _decode: Final = json.JSONDecoder(parse_constant=_constant, parse_int=float).raw
 _MODEL: Final = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
 
 
-@frozen
-class Scan:
+@final
+class Scan(Value):
     """What routing needs of a body.
 
     `model_span` is the byte span of the model's JSON string. `usage_edit` (start, end, new bytes)
     makes `stream_options.include_usage` true; None where the caller does not stream or has it.
     """
 
-    model: str
-    model_span: tuple[int, int]
-    stream: bool
-    include_usage: bool
-    usage_edit: _Edit | None
+    __match_args__: ClassVar = ("model", "model_span", "stream", "include_usage", "usage_edit")
+
+    def __init__(
+        self,
+        model: str,
+        model_span: tuple[int, int],
+        *,
+        stream: bool,
+        include_usage: bool,
+        usage_edit: _Edit | None,
+    ) -> None:
+        self.model: Final = model
+        self.model_span: Final = model_span
+        self.stream: Final = stream
+        self.include_usage: Final = include_usage
+        self.usage_edit: Final = usage_edit
 
 
 def scan(body: bytes) -> Scan:
@@ -64,13 +76,13 @@ def scan(body: bytes) -> Scan:
 
 def _glance(body: bytes) -> Scan | None:
     """Return the scan of a plain body; None for whatever needs a closer look."""
-    if body.count(b'"model"') != 1 or b"\\u" in body or b'"stream_options"' in body:
+    if body.count(b'"model"') != 1 or (b"\\" in body and b"\\u" in body):
         return None
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    if type(document) is not dict or not ROUTING_KEYS.isdisjoint(document):
+    if type(document) is not dict or not _NOT_PLAIN.isdisjoint(document):
         return None
     model, stream = document.get("model"), document.get("stream", False)
     found = _MODEL.search(body)
@@ -82,7 +94,7 @@ def _glance(body: bytes) -> Scan | None:
         return None
     end = body.rindex(b"}")
     edit = (end, end, b',"stream_options":{"include_usage":true}') if stream else None
-    return Scan(model, found.span(1), stream, include_usage=False, usage_edit=edit)
+    return Scan(model, found.span(1), stream=stream, include_usage=False, usage_edit=edit)
 
 
 def walk(body: bytes) -> Scan:
@@ -116,7 +128,7 @@ def splice(
     edits: list[_Edit] = []
     names: tuple[str, ...] = ()
     if model is not None and model != scanned.model:
-        edits.append((*scanned.model_span, json.dumps(model).encode()))
+        edits.append((*scanned.model_span, orjson.dumps(model)))
         names = ("model",)
     if include_usage and scanned.usage_edit is not None:
         edits.append(scanned.usage_edit)

@@ -9,9 +9,11 @@ a request from before counts for nothing.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final, final
 
 from attrs import frozen
+
+from proxy.exchange.value import Value
 
 THRESHOLD: Final = 5
 FIRST_SHARE: Final = 0.25
@@ -44,12 +46,15 @@ class HalfOpen:
 State = Closed | Open | HalfOpen
 
 
-@frozen
-class Permit:
+@final
+class Permit(Value):
     """The right to try once. `probe` permits are the half-open one."""
 
-    epoch: int
-    probe: bool = False
+    __match_args__: ClassVar = ("epoch", "probe")
+
+    def __init__(self, epoch: int, *, probe: bool = False) -> None:
+        self.epoch: Final = epoch
+        self.probe: Final = probe
 
 
 _CLOSED: Final = Closed()

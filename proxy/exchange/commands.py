@@ -1,85 +1,102 @@
 """What an exchange asks of the shell. Executed in order; each is one thing done to one side."""
 
 from functools import lru_cache
-from typing import Final
-
-from attrs import frozen
+from typing import ClassVar, Final, final
 
 from proxy.exchange.events import DeadlineName
+from proxy.exchange.value import Value
 from proxy.policy.backends import Backend
 
 
-@frozen
-class Dial:
+@final
+class Dial(Value):
     """Get a connection to `backend`: answer with Connected or UpstreamFailed."""
 
-    backend: Backend
+    __match_args__: ClassVar = ("backend",)
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend: Final = backend
 
 
-@frozen
-class SendUp:
+@final
+class SendUp(Value):
     """Write the request to the connected upstream: head rendered for `backend`, then `body`."""
 
-    backend: Backend
-    body: bytes
+    __match_args__: ClassVar = ("backend", "body")
+
+    def __init__(self, backend: Backend, body: bytes) -> None:
+        self.backend: Final = backend
+        self.body: Final = body
 
 
-@frozen
-class SendDown:
+@final
+class SendDown(Value):
     """Write these bytes to the caller."""
 
-    data: bytes
+    __match_args__: ClassVar = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data: Final = data
 
 
-@frozen
-class Arm:
+@final
+class Arm(Value):
     """Replace the attempt's phase deadline (or the total one) by this many seconds from now."""
 
-    name: DeadlineName
-    seconds: float
+    __match_args__: ClassVar = ("name", "seconds")
+
+    def __init__(self, name: DeadlineName, seconds: float) -> None:
+        self.name: Final = name
+        self.seconds: Final = seconds
 
 
-@frozen
-class Touch:
+@final
+class Touch(Value):
     """Data came: the idle deadline starts anew."""
 
 
-@frozen
-class Pause:
+@final
+class Pause(Value):
     """Wait this many seconds, then report PauseOver. No deadline of an attempt runs meanwhile."""
 
-    seconds: float
+    __match_args__: ClassVar = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds: Final = seconds
 
 
-@frozen
-class Relay:
+@final
+class Relay(Value):
     """The answer is committed and goes on: couple the two sides' back-pressure."""
 
 
-@frozen
-class ReleaseUpstream:
+@final
+class ReleaseUpstream(Value):
     """The answer is whole: keep the connection where its tier and framing allow."""
 
 
-@frozen
-class DropUpstream:
+@final
+class DropUpstream(Value):
     """Cancel: abort the connection, or the attempt to get one."""
 
 
-@frozen
-class Finish:
+@final
+class Finish(Value):
     """The answer to the caller is complete: serve the next request, or close in order."""
 
-    close: bool
+    __match_args__: ClassVar = ("close",)
+
+    def __init__(self, *, close: bool) -> None:
+        self.close: Final = close
 
 
-@frozen
-class Break:
+@final
+class Break(Value):
     """End the caller's connection after what was written, without a clean end of the answer."""
 
 
-@frozen
-class Ended:
+@final
+class Ended(Value):
     """The exchange is over: write its one record. Exactly once; only Finish or Break follow."""
 
 

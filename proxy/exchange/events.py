@@ -1,84 +1,108 @@
 """What can happen to an exchange. The shell turns each into exactly one of these values."""
 
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal, final
 
-from attrs import frozen
+from proxy.exchange.value import Value
 
 DeadlineName = Literal["connect", "first_token", "idle", "total"]
 
 
-@frozen
-class Start:
+@final
+class Start(Value):
     """The request was admitted and decided: begin."""
 
 
-@frozen
-class Connected:
+@final
+class Connected(Value):
     """The dialled upstream connection is ready for the request's bytes."""
 
-    reused: bool
+    __match_args__: ClassVar = ("reused",)
+
+    def __init__(self, *, reused: bool) -> None:
+        self.reused: Final = reused
 
 
-@frozen
-class UpstreamFailed:
+@final
+class UpstreamFailed(Value):
     """Dialling failed, or the connection broke. `code` is a key of `errors.KINDS`."""
 
-    code: str
+    __match_args__: ClassVar = ("code",)
+
+    def __init__(self, code: str) -> None:
+        self.code: Final = code
 
 
-@frozen
-class AnswerStarted:
+@final
+class AnswerStarted(Value):
     """The upstream's final answer head. Header names are lower-case."""
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
+    __match_args__: ClassVar = ("status", "headers")
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status: Final = status
+        self.headers: Final = headers
 
 
-@frozen
-class AnswerData:
+@final
+class AnswerData(Value):
     """Body bytes of the answer, de-chunked, never empty."""
 
-    data: bytes
+    __match_args__: ClassVar = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data: Final = data
 
 
-@frozen
-class AnswerWhole:
+@final
+class AnswerWhole(Value):
     """All three at once: an answer that came in one read, as most that are not streamed do."""
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    data: bytes
+    __match_args__: ClassVar = ("status", "headers", "data")
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], data: bytes) -> None:
+        self.status: Final = status
+        self.headers: Final = headers
+        self.data: Final = data
 
 
-@frozen
-class AnswerEnded:
+@final
+class AnswerEnded(Value):
     """The answer's HTTP framing came to its clean end."""
 
 
-@frozen
-class DeadlinePassed:
+@final
+class DeadlinePassed(Value):
     """The deadline armed under this name was reached."""
 
-    name: DeadlineName
+    __match_args__: ClassVar = ("name",)
+
+    def __init__(self, name: DeadlineName) -> None:
+        self.name: Final = name
 
 
-@frozen
-class PauseOver:
+@final
+class PauseOver(Value):
     """The pause asked for before a repeat is over."""
 
 
-@frozen
-class ClientGone:
+@final
+class ClientGone(Value):
     """The caller closed, reset or stalled; `cause` refines the terminal code."""
 
-    cause: Literal["", "stall"] = ""
+    __match_args__: ClassVar = ("cause",)
+
+    def __init__(self, cause: Literal["", "stall"] = "") -> None:
+        self.cause: Final = cause
 
 
-@frozen
-class Interrupted:
+@final
+class Interrupted(Value):
     """The proxy itself ends this exchange."""
 
-    code: Literal["draining", "internal"]
+    __match_args__: ClassVar = ("code",)
+
+    def __init__(self, code: Literal["draining", "internal"]) -> None:
+        self.code: Final = code
 
 
 Event = (

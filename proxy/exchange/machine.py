@@ -77,6 +77,10 @@ class Exchange(Trying):
     def _at_once(self, event: on.AnswerWhole) -> None:
         """Take head, data and end of an answer that came in one read."""
         self._head(event)
+        if self.state is State.HOLDING_BODY and len(event.data) <= HOLD_LIMIT_BYTES:
+            self._out.clear()  # no deadline runs between things that came together
+            self._body_is(event.data)
+            return
         for step in (on.AnswerData(event.data), on.ENDED):
             react = TRANSITIONS.get((self.state, type(step)))
             if react is None:
@@ -150,7 +154,9 @@ class Exchange(Trying):
         self._fail(Failure("upstream_truncated"))
 
     def _body_ended(self, _: on.AnswerEnded) -> None:
-        body = b"".join(self._held)
+        self._body_is(b"".join(self._held))
+
+    def _body_is(self, body: bytes) -> None:
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError:

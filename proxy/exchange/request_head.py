@@ -9,11 +9,10 @@ with an underscore are refused, since servers behind us may read them as dashes.
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, Literal
-
-from attrs import frozen
+from typing import ClassVar, Final, Literal, final
 
 from proxy.exchange.errors import RejectedError
+from proxy.exchange.value import Value
 
 MAX_HEADERS: Final = 100
 MAX_HEAD_BYTES: Final = 32 * 1024
@@ -29,14 +28,24 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NAMES: Final = re.compile(rb"[!#$%&'*+\-.^`|~0-9a-z]+(?:,[!#$%&'*+\-.^`|~0-9a-z]+)*\Z")
 
 
-@frozen
-class Head:
+@final
+class Head(Value):
     """An admitted head. `headers` has every field value by lower-case name, the length aside."""
 
-    door: Door
-    expects_continue: bool
-    keep_alive: bool
-    headers: Mapping[str, tuple[str, ...]]
+    __match_args__: ClassVar = ("door", "expects_continue", "keep_alive", "headers")
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        expects_continue: bool,
+        keep_alive: bool,
+        headers: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self.door: Final = door
+        self.expects_continue: Final = expects_continue
+        self.keep_alive: Final = keep_alive
+        self.headers: Final = headers
 
 
 def admit_head(

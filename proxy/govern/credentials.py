@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from attrs import define, field
-
 from proxy.policy.backends import Backend
 
 CONVENTIONAL: Final = {
@@ -22,20 +20,22 @@ LOOK_S: Final = 1.0
 """A changed Secret takes effect within this time; a look costs two system calls."""
 
 
-@define
 class _Held:
-    looked_at: float
-    stamp: tuple[int, int] | None
-    key: str | None = field(repr=False)
+    __slots__ = ("key", "looked_at", "stamp")
+
+    def __init__(self, looked_at: float, stamp: tuple[int, int] | None, key: str | None) -> None:
+        self.looked_at = looked_at
+        self.stamp = stamp
+        self.key = key
 
 
-@define
 class Credentials:
     """The keys under `directory`; `now` is monotonic seconds."""
 
-    directory: Path | None
-    now: Callable[[], float]
-    _held: dict[str, _Held] = field(factory=dict, repr=False)
+    def __init__(self, directory: Path | None, now: Callable[[], float]) -> None:
+        self.directory = directory
+        self.now = now
+        self._held: dict[str, _Held] = {}
 
     def key_for(self, backend: Backend) -> str | None:
         """Return the backend's key; None when it needs none, or it is not there."""

@@ -8,16 +8,17 @@ Decisions of this file:
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final, final
 
 import httptools
-from attrs import frozen
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from proxy.exchange.answers import whole_error
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.request_head import Head, admit_head
+from proxy.exchange.value import Value
+from proxy.net.connection import Connection
 from proxy.net.wheel import Timer
 
 if TYPE_CHECKING:
@@ -38,19 +39,23 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_WAITING: Final = 16
 
 
-@frozen
-class Received:
+@final
+class Received(Value):
     """A whole request. `http10` callers cannot take a chunked answer."""
 
-    head: Head
-    body: bytes
-    http10: bool
+    __match_args__: ClassVar = ("head", "body", "http10")
+
+    def __init__(self, head: Head, body: bytes, *, http10: bool) -> None:
+        self.head: Final = head
+        self.body: Final = body
+        self.http10: Final = http10
 
 
-class Front(Protocol):
+class Front(Connection):
     """See the module's text."""
 
     def __init__(self, desk: "Desk") -> None:
+        super().__init__()
         self.desk = desk
         self.run: Run | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -180,7 +185,7 @@ class Front(Protocol):
         assert head is not None
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         http10 = self._parser.get_http_version() == "1.0"
-        self._waiting.append(Received(head, body, http10))
+        self._waiting.append(Received(head, body, http10=http10))
         self._head = None
         self._body = []
         self._begun = False

@@ -5,10 +5,14 @@ This proxy's logs do not use it, and on its data path the wrapping is a tenth of
 """
 
 import errno
+from select import EPOLLIN
 from typing import Any
 
 from twisted.internet import epollreactor
 from twisted.internet.main import installReactor
+from twisted.logger import Logger
+
+_log = Logger("lockgate.reactor")
 
 
 class DirectEPollReactor(epollreactor.EPollReactor):
@@ -35,12 +39,25 @@ class DirectEPollReactor(epollreactor.EPollReactor):
         selectables: Any = self._selectables
         for descriptor, event in ready:
             selectable = selectables.get(descriptor)
-            if selectable is not None:
+            if selectable is None:
+                continue
+            if event == EPOLLIN:
+                self._read(selectable)
+            else:
                 self._doReadOrWrite(selectable, descriptor, event)
-
         self._send_all()
 
     doIteration = doPoll
+
+    def _read(self, selectable: Any) -> None:
+        """Do what `_doReadOrWrite` does when there is something to read and nothing else."""
+        try:
+            why = selectable.doRead()
+        except Exception as problem:  # noqa: BLE001 - as Twisted does: one connection is lost
+            _log.failure("reading from {selectable}", selectable=selectable)
+            why = problem
+        if why:
+            self._disconnectSelectable(selectable, why, True)
 
     def _send_all(self) -> None:
         while self.outbox:

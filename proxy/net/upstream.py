@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httptools
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from proxy.exchange.events import (
@@ -21,6 +21,7 @@ from proxy.exchange.events import (
     Event,
     UpstreamFailed,
 )
+from proxy.net.connection import Connection
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
@@ -28,10 +29,11 @@ MAX_INTERIM: Final = 8
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class Upstream(Protocol):
+class Upstream(Connection):
     """Carries one answer at a time to `listener`; between answers it rests in the pool."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.listener: Callable[[list[Event]], None] | None = None
         self.lost: Callable[[Upstream], None] | None = None
         self.reusable = False

@@ -8,8 +8,6 @@ a decision's candidates.
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import define, field
-
 from proxy.policy.backends import Backend
 from proxy.policy.decision import (
     Considered,
@@ -37,30 +35,23 @@ def decide(policy: LoadedPolicy, request: Request) -> Decision:
     return Decider(policy).decide(request.model, request.headers)
 
 
-@define(eq=False)
 class Decider:
     """Decides requests under one policy. `bound` limits the memo, which is dropped when full."""
 
-    policy: LoadedPolicy
-    bound: int = MEMO_BOUND
-    header_names: tuple[str, ...] = field(init=False)
-    _matchers: tuple[Matcher, ...] = field(init=False)
-    _backends: dict[str, Backend] = field(init=False)
-    _by_id: dict[str, Backend] = field(init=False)
-    _key: str = field(init=False)
-    _memo: dict[_Key, Decision] = field(init=False, factory=dict)
-
-    def __attrs_post_init__(self) -> None:
-        spec = self.policy.spec
-        self._backends = {b.name: b for b in spec.backends}
+    def __init__(self, policy: LoadedPolicy, bound: int = MEMO_BOUND) -> None:
+        self.policy = policy
+        self.bound = bound
+        spec = policy.spec
+        self._backends: dict[str, Backend] = {b.name: b for b in spec.backends}
         self._by_id = {b.published_id: b for b in spec.backends}
-        self._matchers = tuple(
+        self._matchers: list[Matcher] = [
             matcher_of(rule, only_local=self._only_local(rule)) for rule in spec.rules
-        )
-        self._key = spec.policy.classification.header_key.lower()
+        ]
+        self._key: str = spec.policy.classification.header_key.lower()
         names = {self._key, COMPLEXITY_HEADER, TEAM_HEADER}
         names.update(name for m in self._matchers for name, _ in m.headers)
-        self.header_names = tuple(sorted(names))
+        self.header_names: tuple[str, ...] = tuple(sorted(names))
+        self._memo: dict[_Key, Decision] = {}
 
     def decide(self, model: str, headers: Mapping[str, tuple[str, ...]]) -> Decision:
         """Decide a request for `model`; `headers` maps lower-case names to all field values."""
