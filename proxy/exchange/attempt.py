@@ -37,8 +37,3 @@ class Attempt:
         self.status: int | None = None
         self.outcome = ""
         self.ended_s = 0.0
-
-    @property
-    def ms(self) -> float:
-        """How long it took, in milliseconds."""
-        return (self.ended_s - self.started_s) * 1e3

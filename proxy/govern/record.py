@@ -47,13 +47,18 @@ def undecided_fields(policy_digest: str) -> bytes:
     return _members({"policy_digest": policy_digest, **nulls})
 
 
+def milliseconds(seconds: float) -> float:
+    """Return a record's milliseconds: whole microseconds, cut and not rounded, which is cheap."""
+    return int(seconds * 1e6) / 1e3
+
+
 def attempt_document(attempt: Attempt) -> dict[str, Any]:
     """Return an attempt as it stands in a record."""
     return {
         "backend": attempt.backend.name,
         "tier": attempt.backend.tier,
         "outcome": attempt.outcome,
-        "ms": round(attempt.ms, 3),
+        "ms": milliseconds(attempt.ended_s - attempt.started_s),
         "status": attempt.status,
         "reused": attempt.reused,
     }

@@ -13,6 +13,7 @@ from proxy.govern.record import (
     attempt_document,
     deadlines_fragment,
     decision_fields,
+    milliseconds,
     render,
     undecided_fields,
 )
@@ -60,7 +61,7 @@ class Recorder:
             "terminal": exchange.terminal,
             "status": exchange.status,
             "error": exchange.code,
-            "latency_ms": round((self.now() - exchange.started_s) * 1e3, 3),
+            "latency_ms": milliseconds(self.now() - exchange.started_s),
             "first_token_ms": _ms(exchange.first_token_s),
             "stream": request.scan.stream,
             "backend": answered.name if answered else None,
@@ -178,4 +179,4 @@ class Recorder:
 
 
 def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1e3, 3)
+    return None if seconds is None else milliseconds(seconds)
