@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import LOAD_CORE, bench, cpu_seconds, free_port, need, resident_mib, wait
+from house import LOAD_CORE, bench, build_name, cpu_seconds, free_port, need, resident_mib, wait
 
 STREAMS, RATE, SECONDS = 300, 50, 10
 EVENT = json.dumps(
@@ -82,6 +82,7 @@ def main() -> None:
     if sys.argv[1:2] == ["client"]:
         print(asyncio.run(client(int(sys.argv[2]))))
         return
+    print(build_name())
     with bench() as held:
         port = free_port()
         held.spawn(LOAD_CORE, sys.executable, __file__, "upstream", str(port))

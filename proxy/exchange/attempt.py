@@ -12,23 +12,7 @@ class Attempt:
     `permit` is the breaker's, to be given back exactly once. `status` is the upstream's.
     """
 
-    __slots__ = (
-        "backend",
-        "bytes_written",
-        "ended_s",
-        "outcome",
-        "permit",
-        "reused",
-        "started_s",
-        "status",
-    )
-
-    def __init__(
-        self,
-        backend: Backend,
-        permit: Any,
-        started_s: float,
-    ) -> None:
+    def __init__(self, backend: Backend, permit: Any, started_s: float) -> None:
         self.backend = backend
         self.permit = permit
         self.started_s = started_s

@@ -51,6 +51,7 @@ _WITHOUT_BODY: Final = {
     408: "upstream_error",
     429: "upstream_rate_limited",
 }
+_HOLDING_WITHOUT_EVENTS: Final = (State.HOLDING_BODY, State.HOLDING_ERROR)
 
 
 class Exchange(Trying):
@@ -76,9 +77,8 @@ class Exchange(Trying):
 
     def _at_once(self, event: on.AnswerWhole) -> None:
         """Take head, data and end of an answer that came in one read."""
-        self._head(event)
+        self._judge(event)
         if self.state is State.HOLDING_BODY and len(event.data) <= HOLD_LIMIT_BYTES:
-            self._out.clear()  # no deadline runs between things that came together
             self._body_is(event.data)
             return
         for step in (on.AnswerData(event.data), on.ENDED):
@@ -87,7 +87,12 @@ class Exchange(Trying):
                 return  # the head or the data was the end of it
             react(self, step)
 
-    def _head(self, event: on.AnswerStarted | on.AnswerWhole) -> None:
+    def _head(self, event: on.AnswerStarted) -> None:
+        self._judge(event)
+        if self.state in _HOLDING_WITHOUT_EVENTS:
+            self._out.append(do.arm("idle", self._limits.idle_s))
+
+    def _judge(self, event: on.AnswerStarted | on.AnswerWhole) -> None:
         self.attempts.current.status = event.status
         try:
             answer = judge_head(event.status, event.headers, streaming=self.request.scan.stream)
@@ -103,7 +108,6 @@ class Exchange(Trying):
         else:
             self.state = State.HOLDING_BODY
             self._saw_first_token()
-            self._out.append(do.arm("idle", self._limits.idle_s))
 
     def _error_head(self, status: int, retry_after_s: float | None) -> None:
         code = _WITHOUT_BODY.get(status)
@@ -114,7 +118,6 @@ class Exchange(Trying):
             self._fail(Failure(code, status, retry_after_s))
             return
         self.state = State.HOLDING_ERROR
-        self._out.append(do.arm("idle", self._limits.idle_s))
 
     def _saw_first_token(self) -> None:
         if self.first_token_s is None:

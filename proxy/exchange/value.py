@@ -7,7 +7,7 @@ later; that is held by mypy, to whom they are `Final`.
 from typing import ClassVar
 
 
-class Value:
+class Value:  # noqa: PLW1641 - compared, never a key
     """Equal to a value of the same class with equal fields."""
 
     __match_args__: ClassVar[tuple[str, ...]] = ()
@@ -16,9 +16,6 @@ class Value:
         return type(other) is type(self) and all(
             getattr(self, name) == getattr(other, name) for name in self.__match_args__
         )
-
-    def __hash__(self) -> int:
-        return hash((type(self), *[getattr(self, name) for name in self.__match_args__]))
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)

@@ -8,7 +8,6 @@ address that was checked, so that a name cannot change between check and use.
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IHandshakeListener
 from twisted.internet.protocol import ClientFactory, connectionDone
@@ -103,7 +102,6 @@ class Dial:
         self.connected = connected
         self.failed = failed
         self._addresses: list[str] = []
-        self._resolving: Deferred[list[str]] | None = None
         self._disconnect: Callable[[], None] = _nothing
         self._cancelled = False
 
@@ -111,7 +109,6 @@ class Dial:
         """Resolve the name; the rest follows."""
         dialler = self.dialler
         resolving = resolve(dialler.reactor, dialler.endpoint)
-        self._resolving = resolving
         resolving.addCallbacks(self._resolved, self._unresolved)
 
     def cancel(self) -> None:

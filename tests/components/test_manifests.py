@@ -31,8 +31,17 @@ def pods() -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_manifest_holds_to_the_published_schema(stack: str) -> None:
-    for manifest in plan(stack).manifests:
+    manifests = plan(stack).manifests
+    assert {m["kind"] for m in manifests} >= {"Deployment", "Service", "ConfigMap"}
+    for manifest in manifests:
         kubernetes_validate.validate(manifest, "1.34", strict=True)
+
+
+def test_the_schema_check_can_fail() -> None:
+    (service, *_) = of_kind("dev", "Service")
+    misspelt = {**service, "spec": {**service["spec"], "selektor": {}}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(misspelt, "1.34", strict=True)
 
 
 def test_every_pod_is_admitted_by_the_restricted_profile() -> None:
