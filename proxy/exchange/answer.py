@@ -1,15 +1,8 @@
-"""What an upstream's answer head allows, and what of its errors a caller may read.
+"""What of an upstream's error answer is read, and what of it a caller may read."""
 
-Facts: RFC 9112 section 6.3 (which framing wins, and that both at once is an attack), RFC 9110
-section 15 (status classes) and 10.2.3 (Retry-After).
-"""
-
-from typing import Any, ClassVar, Final, Literal, final
+from typing import Any, Final
 
 import orjson
-
-from proxy.exchange.headers import is_allowed_down
-from proxy.exchange.value import Value
 
 CONTEXT_CODES: Final = frozenset({"context_length_exceeded"})
 _CONTEXT_WORDS: Final = (
@@ -19,83 +12,6 @@ _CONTEXT_WORDS: Final = (
 )
 _MODEL_WORDS: Final = (b"model_not_found", b"does not exist", b"not_found_error")
 _KEPT: Final = ("message", "type", "param", "code")
-
-
-class ProtocolError(Exception):
-    """The answer breaks HTTP, or is not of the kind that was asked for."""
-
-
-@final
-class AnswerHead(Value):
-    """A final answer's head. `passed_on`: rendered header lines that the caller may see."""
-
-    __match_args__: ClassVar = ("status", "framing", "retry_after_s", "passed_on")
-
-    def __init__(
-        self,
-        status: int,
-        framing: Literal["length", "chunked", "close"],
-        retry_after_s: float | None,
-        passed_on: bytes,
-    ) -> None:
-        self.status: Final = status
-        self.framing: Final = framing
-        self.retry_after_s: Final = retry_after_s
-        self.passed_on: Final = passed_on
-
-
-def judge_head(status: int, headers: list[tuple[bytes, bytes]], *, streaming: bool) -> AnswerHead:
-    """Check an answer's head; names are lower-case. ProtocolError when it cannot be used."""
-    lengths = codings = 0
-    content_type = b""
-    retry_after: float | None = None
-    passed_on = b""
-    for name, value in headers:
-        if is_allowed_down(name):
-            passed_on += b"%b: %b\r\n" % (name, value)
-        if name == b"content-length":
-            lengths += 1 if value.isdigit() else 2  # two of anything are refused below
-        elif name == b"transfer-encoding":
-            codings += 1
-            if value.lower() != b"chunked":
-                raise ProtocolError("transfer-encoding")
-        elif name == b"content-type":
-            content_type = value
-        elif name == b"content-encoding":
-            _check_coding(value)
-        elif name == b"retry-after":
-            retry_after = _seconds(value)
-    if lengths + codings > 1:
-        raise ProtocolError("framing")
-    _check_status(status, content_type, streaming=streaming)
-    framing: Final = "chunked" if codings else "length" if lengths else "close"
-    return AnswerHead(status, framing, retry_after, passed_on)
-
-
-def _check_coding(value: bytes) -> None:
-    if value.lower() != b"identity":
-        raise ProtocolError("content-encoding")
-
-
-def _check_status(status: int, content_type: bytes, *, streaming: bool) -> None:
-    if status >= 400:
-        if status > 599:
-            raise ProtocolError("status")
-        return
-    if status not in {200, 201, 202, 203}:
-        raise ProtocolError("status")
-    kind = content_type.split(b";", 1)[0].strip().lower()
-    if streaming:
-        fits = kind == b"text/event-stream"
-    else:
-        fits = kind == b"application/json" or kind.endswith(b"+json")
-    if not fits:
-        raise ProtocolError("content-type")
-
-
-def _seconds(value: bytes) -> float | None:
-    """Return delta-seconds; a date is not waited for, the next candidate is as good."""
-    return float(value) if value.isdigit() and len(value) < 10 else None
 
 
 def is_context_length(body: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Final, Literal, final
 
+from proxy.exchange.answer_head import AnswerHead
 from proxy.exchange.value import Value
 
 DeadlineName = Literal["connect", "first_token", "idle", "total"]
@@ -34,13 +35,12 @@ class UpstreamFailed(Value):
 
 @final
 class AnswerStarted(Value):
-    """The upstream's final answer head. Header names are lower-case."""
+    """The upstream's final answer head."""
 
-    __match_args__: ClassVar = ("status", "headers")
+    __match_args__: ClassVar = ("head",)
 
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.status: Final = status
-        self.headers: Final = headers
+    def __init__(self, head: AnswerHead) -> None:
+        self.head: Final = head
 
 
 @final
@@ -57,11 +57,10 @@ class AnswerData(Value):
 class AnswerWhole(Value):
     """All three at once: an answer that came in one read, as most that are not streamed do."""
 
-    __match_args__: ClassVar = ("status", "headers", "data")
+    __match_args__: ClassVar = ("head", "data")
 
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], data: bytes) -> None:
-        self.status: Final = status
-        self.headers: Final = headers
+    def __init__(self, head: AnswerHead, data: bytes) -> None:
+        self.head: Final = head
         self.data: Final = data
 
 

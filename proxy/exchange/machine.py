@@ -18,14 +18,8 @@ import orjson
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
-from proxy.exchange.answer import (
-    AnswerHead,
-    ProtocolError,
-    caller_error,
-    is_context_length,
-    is_model_not_found,
-    judge_head,
-)
+from proxy.exchange.answer import caller_error, is_context_length, is_model_not_found
+from proxy.exchange.answer_head import AnswerHead, ProtocolError, check_usable
 from proxy.exchange.answers import LAST_CHUNK, chunk, status_line, whole
 from proxy.exchange.errors import KINDS, error_event
 from proxy.exchange.outcome import (
@@ -93,15 +87,16 @@ class Exchange(Trying):
             self._out.append(do.arm("idle", self._limits.idle_s))
 
     def _judge(self, event: on.AnswerStarted | on.AnswerWhole) -> None:
-        self.attempts.current.status = event.status
+        answer = event.head
+        self.attempts.current.status = answer.status
         try:
-            answer = judge_head(event.status, event.headers, streaming=self.request.scan.stream)
+            check_usable(answer, streaming=self.request.scan.stream)
         except ProtocolError:
-            self._fail(Failure("upstream_protocol", event.status))
+            self._fail(Failure("upstream_protocol", answer.status))
             return
         self.answer = answer
-        if event.status >= 400:
-            self._error_head(event.status, answer.retry_after_s)
+        if answer.status >= 400:
+            self._error_head(answer.status, answer.retry_after_s)
         elif self.request.scan.stream:
             self.state = State.HOLDING_STREAM
             self._relay = StreamRelay(show_usage=self.request.scan.include_usage)
@@ -140,6 +135,9 @@ class Exchange(Trying):
     def _hold_body(self, event: on.AnswerData) -> None:
         self._hold(event.data)
         if self._held_bytes > HOLD_LIMIT_BYTES:
+            if cast("AnswerHead", self.answer).framing == "close":
+                self._fail(Failure("upstream_protocol"))  # its end could not be told from a cut
+                return
             self._commit(b"transfer-encoding: chunked\r\n", b"".join(self._held))
             self._held = []
             self.state = State.RELAYING_BODY

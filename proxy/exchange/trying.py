@@ -6,7 +6,7 @@
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.admitted import Admitted
-from proxy.exchange.answer import AnswerHead
+from proxy.exchange.answer_head import AnswerHead
 from proxy.exchange.answers import whole_error
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.body import splice

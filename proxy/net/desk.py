@@ -17,7 +17,7 @@ from proxy.exchange.body import scan
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.events import START, Interrupted
 from proxy.exchange.machine import Exchange
-from proxy.exchange.request_head import Head
+from proxy.exchange.request_head import Head, Heads
 from proxy.govern.credentials import Credentials
 from proxy.net.dialler import Dialler
 from proxy.net.front import Front, Received
@@ -55,6 +55,7 @@ class Desk:
         self.recorder = recorder
         self.next_request_id = next_request_id
         self.addresses = addresses
+        self.heads = Heads()
         self.fronts: set[Front] = set()
         self.runs: set[Run] = set()
         self.draining = False
@@ -126,7 +127,7 @@ class Desk:
             route=decision,
             caller_headers=received.head.headers,
             answer_headers=self._answer_headers(decision, request_id),
-            chunks=not received.http10,
+            chunks=not received.head.http10,
             close=self.draining or not received.head.keep_alive,
         )
         self.gate.budget.saw_request(self.gate.now())

@@ -10,14 +10,15 @@ Decisions of this file:
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
-import httptools
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from proxy.exchange.answers import whole_error
 from proxy.exchange.errors import RejectedError
-from proxy.exchange.request_head import Head, admit_head
+from proxy.exchange.framing import ChunkedBody, FramingError, LengthBody
+from proxy.exchange.request_head import MAX_BODY_BYTES, Head
 from proxy.exchange.value import Value
+from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
 from proxy.net.connection import Connection
 from proxy.net.wheel import Timer
 
@@ -34,21 +35,21 @@ IDLE_S: Final = 75.0
 LINGER_S: Final = 2.0
 STALL_S: Final = 30.0
 """How long a caller may take nothing while bytes wait for it."""
-MAX_BODY_BYTES: Final = 32 * 1024 * 1024
-MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_WAITING: Final = 16
 
 
 @final
 class Received(Value):
-    """A whole request. `http10` callers cannot take a chunked answer."""
+    """A whole request."""
 
-    __match_args__: ClassVar = ("head", "body", "http10")
+    __match_args__: ClassVar = ("head", "body")
 
-    def __init__(self, head: Head, body: bytes, *, http10: bool) -> None:
+    def __init__(self, head: Head, body: bytes) -> None:
         self.head: Final = head
         self.body: Final = body
-        self.http10: Final = http10
+
+
+_NO_BODY: Final = LengthBody(0)
 
 
 class Front(Connection):
@@ -58,21 +59,19 @@ class Front(Connection):
         super().__init__()
         self.desk = desk
         self.run: Run | None = None
-        self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Received] = deque()
-        self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._begun = b""  # a head that is not whole yet
+        self._head: Head | None = None
+        self._framing: LengthBody | ChunkedBody = _NO_BODY
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._head: Head | None = None
-        self._head_bytes = 0
-        self._rejection: RejectedError | None = None
+        self._bodiless = False
+        self._rejection: RejectedError | None = None  # answered once what came before it is
         self._busy = False
         self._serving = False
         self._closing = False
         self._paused = False
         self.lost = False
-        self._begun = False
         self._head_timed = False
         self._timer = Timer(desk.wheel, self._late)
         self.phase_timer = Timer(desk.wheel, self._phase_reached)
@@ -105,19 +104,16 @@ class Front(Connection):
             self.desk.record_unserved(self._head, gone, bytes_in=self._body_bytes)
 
     def dataReceived(self, data: bytes) -> None:
-        """Parse what came; serve what is whole."""
-        if self._closing:
+        """Take what came; serve what is whole."""
+        if self._closing or self._rejection is not None:
             return
-        if self._head is None:
-            self._head_bytes += len(data)
         try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._reject(self._rejection or RejectedError("bad_request"))
-            return
-        if self._head is None and self._head_bytes > MAX_HEAD_BYTES:
-            self._reject(RejectedError("head_too_large"))
-            return
+            while data:
+                data = self._take_head(data) if self._head is None else self._take_body(data)
+        except RejectedError as rejection:
+            self._rejection = rejection
+        except FramingError:
+            self._rejection = RejectedError("bad_request", "The body's framing is broken.")
         self._watch()
         self._serve()
 
@@ -135,60 +131,64 @@ class Front(Connection):
         earned = BODY_S + self._body_bytes / BODY_RATE_BYTES
         return max(self._body_since + earned - self.desk.wheel.now(), 0.0)
 
-    # -- httptools callbacks
+    # -- reading a request
 
-    def on_message_begin(self) -> None:
-        """A new request begins."""
-        self._begun = True
+    def _take_head(self, data: bytes) -> bytes:
+        """Take a head, or a part of one; return what follows it."""
+        searched = len(self._begun)
+        if searched:
+            data = self._begun + data
+        # one empty line before a request is ignored (RFC 9112, 2.2)
+        start = 2 if data.startswith(b"\r\n") else 0
+        end = data.find(HEAD_END, max(searched - 3, start), start + MAX_HEAD_BYTES) + 4
+        if end < 4:
+            fault = prefix_fault(data[start:], searched - start)
+            if fault is not None:
+                raise RejectedError(fault)
+            self._begun = data
+            return b""
+        self._begun = b""
         self._head_timed = False
-        self._target = b""
-        self._headers = []
+        raw = data[start:end]
+        self._bodiless = raw.startswith(b"HEAD ")
+        head, length = self.desk.heads.read(raw)
+        self._admitted(head, length)
+        return data[end:]
+
+    def _admitted(self, head: Head, length: int | None) -> None:
+        """The head passed the gates: a body follows, or the request is whole."""
+        if head.chunked:
+            self._framing = ChunkedBody()
+        elif length:
+            self._framing = LengthBody(length)
+        else:
+            self._waiting.append(Received(head, b""))
+            return
+        self._head = head
         self._body = []
         self._body_bytes = 0
-        self._head = None
-
-    def on_url(self, target: bytes) -> None:
-        """Collect the request target, which may come in pieces."""
-        self._target += target
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect one header field."""
-        self._headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        """The head is whole: the gates decide."""
-        parser = self._parser
-        try:
-            head = admit_head(
-                parser.get_method(), self._target, parser.get_http_version(), self._headers
-            )
-        except RejectedError as rejection:
-            self._rejection = rejection
-            raise
-        self._head = head
-        self._head_bytes = 0
         self._body_since = self.desk.wheel.now()
         if head.expects_continue and not self._busy:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def on_body(self, data: bytes) -> None:
-        """Collect body bytes up to the cap."""
-        self._body_bytes += len(data)
-        if self._body_bytes > MAX_BODY_BYTES:
-            self._rejection = RejectedError("body_too_large")
-            raise self._rejection
-        self._body.append(data)
-
-    def on_message_complete(self) -> None:
-        """The request is whole."""
-        head = self._head
+    def _take_body(self, data: bytes) -> bytes:
+        """Take body bytes up to the cap; return what follows the body."""
+        framing, head = self._framing, self._head
         assert head is not None
+        piece = framing.feed(data)
+        if piece:
+            self._body_bytes += len(piece)
+            if self._body_bytes > MAX_BODY_BYTES:
+                raise RejectedError("body_too_large")
+            self._body.append(piece)
+        if not framing.done:
+            return b""
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        http10 = self._parser.get_http_version() == "1.0"
-        self._waiting.append(Received(head, body, http10=http10))
+        self._waiting.append(Received(head, body))
         self._head = None
         self._body = []
-        self._begun = False
+        self._framing = _NO_BODY
+        return framing.surplus
 
     # -- serving
 
@@ -201,6 +201,9 @@ class Front(Connection):
             self._timer.disarm()
             self.desk.serve(self, self._waiting.popleft())
         self._serving = False
+        if self._rejection is not None and not self._busy and not self._closing:
+            self._reject(self._rejection)
+            return
         full = len(self._waiting) >= MAX_WAITING
         if full != self._paused and not self.lost:
             self._paused = full
@@ -280,10 +283,6 @@ class Front(Connection):
 
     def _reject(self, rejection: RejectedError) -> None:
         """Answer and close: the rest of what this caller sends is not understood or not wanted."""
-        if self._busy:
-            self._rejection = rejection
-            self.transport.abortConnection()  # an answer is under way: nothing may be mixed into it
-            return
         request_id = self.desk.next_request_id()
         if self._head is not None:
             self.desk.record_unserved(
@@ -292,16 +291,17 @@ class Front(Connection):
             self._head = None
         self._closing = True
         headers = rejection_headers(rejection)
-        self.transport.write(
-            whole_error(
-                rejection.kind,
-                request_id,
-                headers=headers,
-                detail=rejection.detail,
-                param=rejection.param,
-                close=True,
-            )
+        answer = whole_error(
+            rejection.kind,
+            request_id,
+            headers=headers,
+            detail=rejection.detail,
+            param=rejection.param,
+            close=True,
         )
+        if self._bodiless:  # HEAD: the same head, no body (RFC 9110, 9.3.2)
+            answer = answer[: answer.index(HEAD_END) + 4]
+        self.transport.write(answer)
         self.transport.loseWriteConnection()
         self._timer.arm(LINGER_S)
 

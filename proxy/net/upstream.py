@@ -6,13 +6,13 @@ only with a FIN, under TLS only with a close_notify.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-import httptools
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from proxy.exchange.answer_head import AnswerHead, AnswerHeads, ProtocolError, body_of
 from proxy.exchange.events import (
     ENDED,
     AnswerData,
@@ -21,12 +21,12 @@ from proxy.exchange.events import (
     Event,
     UpstreamFailed,
 )
+from proxy.exchange.framing import Body, FramingError
+from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
 from proxy.net.connection import Connection
 
-MAX_HEAD_BYTES: Final = 32 * 1024
-MAX_HEADERS: Final = 100
 MAX_INTERIM: Final = 8
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_HEADS: Final = AnswerHeads()
 
 
 class Upstream(Connection):
@@ -38,13 +38,11 @@ class Upstream(Connection):
         self.lost: Callable[[Upstream], None] | None = None
         self.reusable = False
         self.idle_since = 0.0
-        self._parser: httptools.HttpResponseParser | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._events: list[AnswerStarted] = []
+        self._begun = b""  # a head that is not whole yet
+        self._started: AnswerHead | None = None  # came in this read
+        self._framing: Body | None = None
         self._body: list[bytes] = []
-        self._head_bytes = 0
         self._interim = 0
-        self._in_body = False
         self._until_close = False
         self._complete = False
 
@@ -52,11 +50,10 @@ class Upstream(Connection):
         """Write one request; its answer's events go to `listener`."""
         self.listener = listener
         self.reusable = False
-        if self._parser is None:
-            self._parser = httptools.HttpResponseParser(self)
-        self._headers = []
-        self._head_bytes = self._interim = 0
-        self._in_body = self._until_close = self._complete = False
+        self._begun = b""
+        self._framing = None
+        self._interim = 0
+        self._until_close = self._complete = False
         self.transport.write(data)
 
     def abort(self) -> None:
@@ -64,88 +61,80 @@ class Upstream(Connection):
         self.listener = None
         self.transport.abortConnection()
 
-    # -- httptools callbacks
+    # -- reading an answer
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect one header field."""
-        self._headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        """The head is whole: an interim one is dropped, a final one becomes an event."""
-        parser = self._parser
-        assert parser is not None
-        status = parser.get_status_code()
-        if len(self._headers) > MAX_HEADERS:
-            raise ValueError("too many headers")
-        if status < 200:
-            self._take_interim(status)
+    def dataReceived(self, data: bytes) -> None:
+        """Parse what came and report it."""
+        if self.listener is None or self._complete:
+            self.reusable = False
+            self.transport.abortConnection()  # nobody asked for these bytes
             return
-        self._in_body = True
-        framed = any(name in _FRAMING for name, _ in self._headers)
-        self._until_close = not framed and status not in {204, 304}
-        self.reusable = framed and parser.should_keep_alive()
-        self._events.append(AnswerStarted(status, self._headers))
+        failure: UpstreamFailed | None = None
+        try:
+            while data and not self._complete:
+                data = self._take_head(data) if self._framing is None else self._take_body(data)
+        except (ProtocolError, FramingError):
+            failure = UpstreamFailed("upstream_protocol")
+        self._report(failure)
 
-    def on_body(self, data: bytes) -> None:
-        """Collect body bytes of this read."""
-        self._body.append(data)
-
-    def on_message_complete(self) -> None:
-        """An answer, or an interim one, is over."""
-        if not self._in_body:
-            self._headers = []
-            return
-        if self._complete:
-            raise ValueError("a second answer to one request")
-        self._complete = True
+    def _take_head(self, data: bytes) -> bytes:
+        """Take a head, or a part of one; return what follows it."""
+        searched = len(self._begun)
+        if searched:
+            data = self._begun + data
+        end = data.find(HEAD_END, max(searched - 3, 0), MAX_HEAD_BYTES) + 4
+        if end < 4:
+            if prefix_fault(data, searched) is not None:
+                raise ProtocolError("head")
+            self._begun = data
+            return b""
+        self._begun = b""
+        head, length = _HEADS.read(data[:end])
+        if head.status < 200:
+            self._take_interim(head.status)
+            return data[end:]
+        self._started = head
+        framing = self._framing = body_of(head, length)
+        self._until_close = head.framing == "close"
+        self.reusable = head.keep_alive
+        self._complete = framing.done
+        return data[end:]
 
     def _take_interim(self, status: int) -> None:
         self._interim += 1
         if status == 101 or self._interim > MAX_INTERIM:
-            raise ValueError("interim responses out of hand")
-        self._headers = []
+            raise ProtocolError("interim answers out of hand")
 
-    # -- Twisted callbacks
-
-    def dataReceived(self, data: bytes) -> None:
-        """Parse what came and report it."""
-        if self.listener is None or self._parser is None or self._complete:
-            self.reusable = False
-            self.transport.abortConnection()  # nobody asked for these bytes
-            return
-        failure = self._parse(data)
-        self._report(failure)
-
-    def _parse(self, data: bytes) -> UpstreamFailed | None:
-        assert self._parser is not None
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            return UpstreamFailed("upstream_protocol")
-        if not self._in_body:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                return UpstreamFailed("upstream_protocol")
-        return None
+    def _take_body(self, data: bytes) -> bytes:
+        """Take body bytes; what follows the body was not asked for."""
+        framing = self._framing
+        assert framing is not None
+        piece = framing.feed(data)
+        if piece:
+            self._body.append(piece)
+        if framing.done:
+            self._complete = True
+            if framing.surplus:
+                self.reusable = False
+        return b""
 
     def _report(self, failure: UpstreamFailed | None) -> None:
-        events: list[Any] = self._events
-        self._events = []
+        events: list[Event] = []
+        head, self._started = self._started, None
         pieces, self._body = self._body, []
-        if failure is None and self._complete and pieces and events:
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            started = events.pop()
-            events.append(AnswerWhole(started.status, started.headers, data))
-            if self.listener is not None:
-                self.listener(events)
-            return
-        if pieces:
-            events.append(AnswerData(b"".join(pieces)))
-        if failure is not None:
-            self.reusable = False
-            events.append(failure)
-        elif self._complete:
-            events.append(ENDED)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if head is not None and data and self._complete and failure is None:
+            events.append(AnswerWhole(head, data))
+        else:
+            if head is not None:
+                events.append(AnswerStarted(head))
+            if data:
+                events.append(AnswerData(data))
+            if failure is not None:
+                self.reusable = False
+                events.append(failure)
+            elif self._complete:
+                events.append(ENDED)
         if events and self.listener is not None:
             self.listener(events)
 
@@ -158,13 +147,14 @@ class Upstream(Connection):
         if listener is None:
             return
         clean = reason.check(ConnectionDone) is not None
-        if clean and self._until_close and self._in_body:
+        if clean and self._until_close and not self._complete:
             listener([ENDED])
         else:
-            code = "upstream_truncated" if self._in_body else "upstream_reset"
+            code = "upstream_reset" if self._framing is None else "upstream_truncated"
             listener([UpstreamFailed(code)])
 
     def release(self) -> bool:
         """The exchange is done with this connection; return whether it can carry another."""
         self.listener = None
-        return self.reusable and self._complete
+        sent = not getattr(self.transport, "unsent_bytes", 1)  # an early answer stops our upload
+        return self.reusable and self._complete and sent

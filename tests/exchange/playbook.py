@@ -12,6 +12,7 @@ from typing import Any, Self
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.admitted import Admitted
+from proxy.exchange.answer_head import ProtocolError, read_answer_head
 from proxy.exchange.body import scan
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.machine import Exchange
@@ -163,6 +164,15 @@ def event(text: str) -> on.AnswerData:
     return on.AnswerData(
         b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % text.encode()
     )
+
+
+def started(status: int, fields: list[tuple[bytes, bytes]]) -> on.Event:
+    """Return what the shell reports of an answer's head."""
+    lines = [b"HTTP/1.1 %d X" % status, *[b"%b: %b" % field for field in fields]]
+    try:
+        return on.AnswerStarted(read_answer_head(b"\r\n".join(lines) + b"\r\n\r\n"))
+    except ProtocolError:
+        return on.UpstreamFailed("upstream_protocol")
 
 
 def finish() -> on.AnswerData:

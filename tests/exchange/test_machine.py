@@ -19,6 +19,7 @@ from tests.exchange.playbook import (
     event,
     finish,
     local,
+    started,
 )
 
 WHOLE = (do.SendDown, do.ReleaseUpstream, do.Ended, do.Finish(close=False))
@@ -32,7 +33,7 @@ def asserted(book: Playbook, *expected: object) -> Playbook:
 
 def test_a_whole_answer_is_passed_on() -> None:
     book = Playbook(local("a")).answered()
-    book >> on.AnswerStarted(200, JSON) >> on.AnswerData(b"{}") >> on.AnswerEnded()
+    book >> started(200, JSON) >> on.AnswerData(b"{}") >> on.AnswerEnded()
     asserted(
         book,
         down(b"200 OK", b"content-length: 2", b"x-lockgate-backend: a", b"\r\n\r\n{}"),
@@ -54,7 +55,7 @@ def test_the_body_goes_up_with_the_backends_model_and_nothing_else_changed() -> 
 @pytest.mark.parametrize("body", [b"", b"{", b"{}x", b"<html>"])
 def test_an_answer_that_is_no_json_document_is_never_passed_on(body: bytes) -> None:
     book = Playbook(local("a"), local("b")).answered()
-    book >> on.AnswerStarted(200, JSON)
+    book >> started(200, JSON)
     if body:
         book >> on.AnswerData(body)
     book >> on.AnswerEnded()
@@ -116,13 +117,13 @@ def test_a_stricter_rules_deadline_is_not_the_backends_fault() -> None:
 def test_a_short_retry_after_is_waited_for_and_a_long_one_is_not() -> None:
     for seconds, expected in ((b"2", do.Pause(2.0)), (b"4", dial("b"))):
         book = Playbook(local("a"), local("b")).answered()
-        book >> on.AnswerStarted(429, [(b"retry-after", seconds)]) << do.DropUpstream << expected
+        book >> started(429, [(b"retry-after", seconds)]) << do.DropUpstream << expected
         assert book.ports.log == [("a", "released")]
 
 
 def test_429_from_all_stays_429_with_its_retry_after() -> None:
     book = Playbook(local("a")).answered()
-    book >> on.AnswerStarted(429, [(b"retry-after", b"30")])
+    book >> started(429, [(b"retry-after", b"30")])
     asserted(
         book,
         do.DropUpstream,
@@ -139,7 +140,7 @@ def test_429_from_all_stays_429_with_its_retry_after() -> None:
 )
 def test_a_refused_key_is_our_fault_and_the_next_backend_serves(status: int, code: str) -> None:
     book = Playbook(cloud("a"), local("b")).answered()
-    book >> on.AnswerStarted(status, JSON) << do.DropUpstream << dial("b")
+    book >> started(status, JSON) << do.DropUpstream << dial("b")
     assert book.exchange.attempts.log[0].outcome == code
     assert book.ports.log == [("a", "released")]
 
@@ -147,7 +148,7 @@ def test_a_refused_key_is_our_fault_and_the_next_backend_serves(status: int, cod
 def test_the_callers_own_error_is_passed_back_and_nobody_else_is_asked() -> None:
     body = b'{"error": {"message": "bad tool", "type": "invalid_request_error", "code": "x", "secret": "s"}}'
     book = Playbook(local("a"), local("b")).answered()
-    book >> on.AnswerStarted(422, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    book >> started(422, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
     asserted(book, down(b"422", b"bad tool"), do.ReleaseUpstream, do.Ended, do.Finish)
     assert b"secret" not in book.down
     assert book.end().outcome == "upstream_refused"
@@ -162,14 +163,14 @@ def test_a_prompt_too_long_goes_to_a_larger_context_only() -> None:
     )
     body = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
     book = Playbook(*backends).answered()
-    book >> on.AnswerStarted(400, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    book >> started(400, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
     asserted(book, do.DropUpstream, dial("c"))
 
 
 def test_a_prompt_too_long_for_all_is_the_callers_400() -> None:
     body = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
     book = Playbook(local("a", context_length=8)).answered()
-    book >> on.AnswerStarted(400, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    book >> started(400, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
     asserted(book, down(b" 400 ", b"too long"), do.ReleaseUpstream, do.Ended, do.Finish)
     book.end()
 
@@ -190,7 +191,7 @@ def test_an_answer_of_the_wrong_kind_is_a_protocol_error(
     status: int, headers: list[tuple[bytes, bytes]]
 ) -> None:
     book = Playbook(local("a")).answered()
-    book >> on.AnswerStarted(status, headers) << do.DropUpstream << do.Pause
+    book >> started(status, headers) << do.DropUpstream << do.Pause
     assert book.exchange.attempts.log[0].outcome == "upstream_protocol"
 
 
@@ -216,7 +217,7 @@ def test_open_breakers_say_when_to_come_back() -> None:
 def test_a_stream_is_relayed_event_by_event_from_its_first_content() -> None:
     book = Playbook(local("a"), body=STREAM).answered()
     role = on.AnswerData(b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n')
-    book >> on.AnswerStarted(200, SSE) >> role
+    book >> started(200, SSE) >> role
     book >> event("hi") << down(b"200 OK", b"chunked", b"assistant", b"hi") << do.Relay
     book >> event("you") << down(b"you")
     book >> finish() << down(b"stop")
@@ -228,20 +229,20 @@ def test_a_stream_is_relayed_event_by_event_from_its_first_content() -> None:
 def test_a_stream_that_dies_before_content_is_served_by_the_next_backend() -> None:
     book = Playbook(local("a"), local("b"), body=STREAM).answered()
     book.ports.repeats = 0
-    book >> on.AnswerStarted(200, SSE) >> on.UpstreamFailed("upstream_truncated")
+    book >> started(200, SSE) >> on.UpstreamFailed("upstream_truncated")
     asserted(book, do.DropUpstream, dial("b"))
 
 
 @pytest.mark.parametrize("data", [b"data: [DONE]\n\n", b'data: {"error": {"message": "x"}}\n\n'])
 def test_an_error_or_a_bare_done_before_content_fails_the_attempt(data: bytes) -> None:
     book = Playbook(local("a"), local("b"), body=STREAM).answered()
-    book >> on.AnswerStarted(200, SSE) >> on.AnswerData(data)
+    book >> started(200, SSE) >> on.AnswerData(data)
     asserted(book, do.DropUpstream, do.Pause)
 
 
 def committed(**rule: object) -> Playbook:
     book = Playbook(local("a"), local("b"), body=STREAM, **rule).answered()
-    book >> on.AnswerStarted(200, SSE) >> event("hi") << do.SendDown << do.Relay
+    book >> started(200, SSE) >> event("hi") << do.SendDown << do.Relay
     return book
 
 
@@ -311,7 +312,7 @@ def test_usage_that_the_caller_did_not_ask_for_is_counted_and_hidden() -> None:
 
 def test_an_http10_caller_gets_no_chunks_and_a_closed_connection() -> None:
     book = Playbook(local("a"), body=STREAM, chunks=False).answered()
-    book >> on.AnswerStarted(200, SSE) >> event("hi") << down(b"connection: close") << do.Relay
+    book >> started(200, SSE) >> event("hi") << down(b"connection: close") << do.Relay
     book >> finish() << do.SendDown
     book >> DONE << do.SendDown << do.ReleaseUpstream << do.Ended << do.Finish(close=True)
     assert b"chunked" not in book.down
@@ -320,7 +321,7 @@ def test_an_http10_caller_gets_no_chunks_and_a_closed_connection() -> None:
 @pytest.mark.parametrize("steps", range(5))
 def test_a_caller_that_goes_away_cancels_the_upstream_in_every_phase(steps: int) -> None:
     book = Playbook(local("a"), local("b"), body=STREAM)
-    played = [on.Start(), on.Connected(reused=False), on.AnswerStarted(200, SSE), event("x")]
+    played = [on.Start(), on.Connected(reused=False), started(200, SSE), event("x")]
     for step in played[: max(steps, 1)]:
         book >> step
         book.pending.clear()
@@ -354,7 +355,7 @@ def test_an_event_that_cannot_happen_is_a_typed_error() -> None:
 def test_a_large_answer_commits_at_the_limit_and_goes_on() -> None:
     book = Playbook(local("a")).answered()
     piece = on.AnswerData(b"x" * (600 * 1024))
-    book >> on.AnswerStarted(200, JSON) >> piece >> piece
+    book >> started(200, JSON) >> piece >> piece
     asserted(book, down(b"chunked"), do.Relay)
     book >> piece << do.SendDown
     book >> on.AnswerEnded() << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended << do.Finish

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.exchange.errors import RejectedError
-from proxy.exchange.request_head import admit_head
+from proxy.exchange.request_head import Heads, admit_head
 
 HOST = (b"host", b"x")
 CHAT = b"/v1/chat/completions"
@@ -14,16 +14,14 @@ CHAT = b"/v1/chat/completions"
     [
         (b"POST", CHAT, "1.1", [], "bad_request"),
         (b"POST", CHAT, "1.1", [HOST, HOST], "bad_request"),
-        (b"POST", CHAT, "2.0", [HOST], "bad_request"),
         (b"GET", CHAT, "1.1", [HOST], "method_not_allowed"),
         (b"POST", b"/v1/models", "1.1", [HOST], "method_not_allowed"),
         (b"POST", b"/", "1.1", [HOST], "not_found"),
-        (b"POST", b"/v1//chat/completions", "1.1", [HOST], "not_found"),
-        (b"POST", b"/v1/x/../chat/completions", "1.1", [HOST], "not_found"),
+        (b"POST", b"/v1//chat/completions", "1.1", [HOST], "bad_request"),
+        (b"POST", b"/v1/x/../chat/completions", "1.1", [HOST], "bad_request"),
         (b"POST", b"/v1/chat/completions/", "1.1", [HOST], "not_found"),
-        (b"POST", b"/v1/chat%2fcompletions", "1.1", [HOST], "not_found"),
-        (b"POST", b"http://x/v1/chat/completions", "1.1", [HOST], "not_found"),
-        (b"POST", b"/" + b"x" * 9000, "1.1", [HOST], "uri_too_long"),
+        (b"POST", b"/v1/chat%2fcompletions", "1.1", [HOST], "bad_request"),
+        (b"POST", b"http://y/v1/chat/completions", "1.1", [HOST], "bad_request"),
         (b"POST", CHAT, "1.1", [HOST, (b"content-encoding", b"gzip")], "encoded_body"),
         (b"POST", CHAT, "1.1", [HOST, (b"expect", b"magic")], "expectation_failed"),
         (b"POST", CHAT, "1.1", [HOST, (b"content-length", b"33554433")], "body_too_large"),
@@ -37,10 +35,6 @@ CHAT = b"/v1/chat/completions"
         ),
         (b"POST", CHAT, "1.1", [HOST, (b"transfer-encoding", b"gzip, chunked")], "bad_request"),
         (b"POST", CHAT, "1.0", [HOST, (b"transfer-encoding", b"chunked")], "bad_request"),
-        (b"POST", CHAT, "1.1", [HOST, (b"x_y", b"1")], "bad_request"),
-        (b"POST", CHAT, "1.1", [HOST, (b"x", b"a\x00b")], "bad_request"),
-        (b"POST", CHAT, "1.1", [HOST, *[(b"x", b"1")] * 100], "head_too_large"),
-        (b"POST", CHAT, "1.1", [HOST, (b"x", b"1" * 40_000)], "head_too_large"),
     ],
 )  # fmt: skip
 def test_a_head_that_is_not_understood_is_refused(
@@ -72,3 +66,41 @@ def test_keep_alive_follows_version_and_connection(
 ) -> None:
     fields = [HOST, *([(b"connection", connection)] if connection else [])]
     assert admit_head(b"POST", CHAT, version, fields).keep_alive is kept
+
+
+def raw(length: bytes, *fields: bytes) -> bytes:
+    lines = [
+        b"POST /v1/chat/completions HTTP/1.1",
+        b"Host: x",
+        *fields,
+        b"Content-Length: " + length,
+    ]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def test_heads_that_differ_by_their_length_alone_are_one_head() -> None:
+    heads = Heads()
+    first, length = heads.read(raw(b"5"))
+    second, longer = heads.read(raw(b"50"))
+    assert second is first
+    assert (length, longer) == (5, 50)
+    assert heads.read(raw(b"5", b"X-A: b"))[0] is not first
+
+
+@pytest.mark.parametrize(
+    "field", [b"Content-Length: 5", b"content-length: 6", b"CONTENT-LENGTH: 5"]
+)
+def test_a_second_length_is_refused_whatever_was_remembered(field: bytes) -> None:
+    heads = Heads()
+    heads.read(raw(b"5"))
+    for _ in range(2):
+        with pytest.raises(RejectedError):
+            heads.read(raw(b"5", field))
+
+
+def test_a_length_over_the_cap_is_refused_whatever_was_remembered() -> None:
+    heads = Heads()
+    heads.read(raw(b"5"))
+    with pytest.raises(RejectedError) as rejected:
+        heads.read(raw(b"33554433"))
+    assert rejected.value.kind.code == "body_too_large"

@@ -1,0 +1,145 @@
+"""A caller's bytes become requests, or a refusal: to one verdict however they are cut."""
+
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from proxy.exchange.answers import whole
+from proxy.exchange.request_head import Heads
+from proxy.net import front as front_module
+from proxy.net.front import Front, Received
+from proxy.net.wheel import Wheel
+from tests.net.corpus import BAD, GOOD, JSON
+
+pytestmark = pytest.mark.skipif(
+    front_module.__file__.endswith(".so"),
+    reason="a compiled Front takes no desk but its own; tests/faults sends the corpus to it",
+)
+Verdict = tuple[int, list[bytes]]
+"""The first status that was answered, and the bodies of the requests that were served."""
+
+
+class Transport(StringTransport):
+    unsent_bytes = 0
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        pass
+
+    def loseWriteConnection(self) -> None:
+        self.disconnecting = True
+
+
+class Desk:
+    """Serves every request at once with an empty object."""
+
+    draining = False
+
+    def __init__(self) -> None:
+        self.wheel = Wheel(Clock())
+        self.heads = Heads()
+        self.fronts: set[Front] = set()
+        self.served: list[bytes] = []
+        self.unserved = 0
+
+    def next_request_id(self) -> str:
+        return "req-1"
+
+    def serve(self, front: Front, received: Received) -> None:
+        self.served.append(received.body)
+        front.send(whole(200, b"", b"{}", close=False))
+        front.finished(close=False)
+
+    def record_unserved(self, *_: Any, **__: Any) -> None:
+        self.unserved += 1
+
+
+def verdict(pieces: Iterator[bytes]) -> Verdict:
+    desk = Desk()
+    front = Front(desk)  # type: ignore[arg-type]
+    transport = Transport()
+    front.makeConnection(transport)
+    for piece in pieces:
+        if not transport.disconnecting:
+            front.dataReceived(piece)
+    answer = transport.value()
+    return (int(answer.split(b" ")[1]) if answer else 0), desk.served
+
+
+def cut(raw: bytes, places: list[int]) -> Iterator[bytes]:
+    edges = [0, *sorted(places), len(raw)]
+    return (raw[a:b] for a, b in pairwise(edges) if a < b)
+
+
+def every_way(raw: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
+    yield "whole", iter([raw])
+    yield "per line", iter(raw.splitlines(keepends=True))
+    yield "per byte", (raw[n : n + 1] for n in range(len(raw)))
+    chance = random.Random(raw)
+    for number in range(10):
+        places = [chance.randrange(len(raw) + 1) for _ in range(chance.randrange(1, 6))]
+        yield f"split {number}", cut(raw, places)
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_ambiguous_is_refused_however_it_comes(case: str) -> None:
+    raw, status = BAD[case]
+    for way, pieces in every_way(raw):
+        assert verdict(pieces) == (status, []), way
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_what_is_plain_is_served_however_it_comes(case: str) -> None:
+    for way, pieces in every_way(GOOD[case]):
+        assert verdict(pieces) == (200, [JSON]), way
+
+
+def test_a_size_of_sixteen_digits_waits_for_its_bytes_up_to_the_bodys_cap() -> None:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    pieces = [head + b"f" * 16 + b"\r\n", *[b"x" * (1 << 20)] * 33]
+    assert verdict(iter(pieces)) == (413, [])
+
+
+@given(
+    first=st.sampled_from(sorted(GOOD)),
+    second=st.sampled_from([*sorted(GOOD), *sorted(BAD)]),
+    places=st.lists(st.integers(0, 400), max_size=5),
+)
+def test_a_second_request_is_read_where_the_first_one_ends(
+    first: str, second: str, places: list[int]
+) -> None:
+    raw, status = (GOOD[second], 200) if second in GOOD else BAD[second]
+    pieces = cut(GOOD[first] + raw, places)
+    served = [JSON, JSON] if status == 200 else [JSON]
+    assert verdict(pieces)[1] == served
+
+
+@given(
+    case=st.sampled_from(sorted(GOOD)),
+    edits=st.lists(
+        st.tuples(st.integers(0, 10_000), st.sampled_from(list(b"\r\n\t :;,0aA\0\x0b\x7f\xff#/_"))),
+        min_size=1,
+        max_size=3,
+    ),
+    insert=st.booleans(),
+    places=st.lists(st.integers(0, 400), max_size=4),
+)
+def test_a_mutated_request_has_one_verdict_and_is_at_most_one_request(
+    case: str, edits: list[tuple[int, int]], insert: bool, places: list[int]
+) -> None:
+    raw = bytearray(GOOD[case])
+    for place, byte in edits:
+        at = place % len(raw)
+        raw[at : at + (0 if insert else 1)] = bytes([byte])
+    whole_verdict = verdict(iter([bytes(raw)]))
+    assert verdict(cut(bytes(raw), places)) == whole_verdict
+    assert verdict(bytes(raw)[n : n + 1] for n in range(len(raw))) == whole_verdict
+    status, served = whole_verdict
+    assert len(served) <= 1
+    assert (status == 200) == bool(served)

@@ -1,0 +1,158 @@
+"""An upstream's bytes become one answer, or a protocol error: to one verdict however they come."""
+
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from proxy.exchange import events as on
+from proxy.net.upstream import Upstream
+from tests.net.corpus import BAD_ANSWERS, GOOD_ANSWERS
+
+REQUEST = b"POST / HTTP/1.1\r\n\r\n"
+Verdict = tuple[int | None, bytes, str]
+"""Status, body, and how it ended: "ended", a code of `errors.KINDS`, or "" for not yet."""
+
+
+class Transport(StringTransport):
+    unsent_bytes = 0
+
+
+class Seen:
+    """What the events of one answer come to."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.body = b""
+        self.end = ""
+
+    def take(self, events: list[on.Event]) -> None:
+        for event in events:
+            assert not self.end, f"{event} after the end"
+            match event:
+                case on.AnswerStarted(head):
+                    self.status = head.status
+                case on.AnswerData(data):
+                    self.body += data
+                case on.AnswerWhole(head, data):
+                    self.status, self.body, self.end = head.status, data, "ended"
+                case on.AnswerEnded():
+                    self.end = "ended"
+                case on.UpstreamFailed(code):
+                    self.end = code
+
+
+def opened() -> tuple[Upstream, Seen, Transport]:
+    upstream, seen, transport = Upstream(), Seen(), Transport()
+    upstream.makeConnection(transport)
+    upstream.send(REQUEST, seen.take)
+    return upstream, seen, transport
+
+
+def verdict(pieces: Iterator[bytes]) -> Verdict:
+    upstream, seen, _ = opened()
+    for piece in pieces:
+        if not seen.end:
+            upstream.dataReceived(piece)
+    return seen.status, seen.body, seen.end
+
+
+def every_way(raw: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
+    yield "whole", iter([raw])
+    yield "per line", iter(raw.splitlines(keepends=True))
+    yield "per byte", (raw[n : n + 1] for n in range(len(raw)))
+    chance = random.Random(raw)
+    for number in range(10):
+        edges = sorted([0, len(raw), *(chance.randrange(len(raw)) for _ in range(4))])
+        pairs = pairwise(edges)
+        yield f"split {number}", (raw[a:b] for a, b in pairs if a < b)
+
+
+@pytest.mark.parametrize("case", BAD_ANSWERS)
+def test_an_answer_that_cannot_be_trusted_is_a_protocol_error(case: str) -> None:
+    for way, pieces in every_way(BAD_ANSWERS[case]):
+        assert verdict(pieces)[2] == "upstream_protocol", way
+
+
+@pytest.mark.parametrize("case", GOOD_ANSWERS)
+def test_a_plain_answer_is_whole(case: str) -> None:
+    for way, pieces in every_way(GOOD_ANSWERS[case]):
+        assert verdict(pieces) == (200, b"{}", "ended"), way
+
+
+@given(
+    case=st.sampled_from(sorted(GOOD_ANSWERS)),
+    edits=st.lists(
+        st.tuples(st.integers(0, 10_000), st.sampled_from(list(b"\r\n\t :;,0aA\0\x0b\x7f\xff"))),
+        min_size=1,
+        max_size=3,
+    ),
+)
+def test_a_mutated_answer_has_one_verdict(case: str, edits: list[tuple[int, int]]) -> None:
+    raw = bytearray(GOOD_ANSWERS[case])
+    for place, byte in edits:
+        raw[place % len(raw)] = byte
+    whole = verdict(iter([bytes(raw)]))
+    by_byte = verdict(bytes(raw)[n : n + 1] for n in range(len(raw)))
+    if whole[2] == "ended":
+        assert by_byte == whole
+    else:  # what of a broken body came before the break depends on the reads, the verdict does not
+        assert by_byte[2] == whole[2]
+
+
+def test_s7_s12_what_follows_an_answer_is_dropped_with_its_connection() -> None:
+    for surplus in (GOOD_ANSWERS["a length"], b"x"):
+        upstream, seen, _ = opened()
+        upstream.dataReceived(GOOD_ANSWERS["a length"] + surplus)
+        assert (seen.status, seen.body, seen.end) == (200, b"{}", "ended")
+        assert not upstream.release()
+
+
+def test_s12_a_second_answer_that_comes_late_ends_the_connection() -> None:
+    upstream, seen, transport = opened()
+    upstream.dataReceived(GOOD_ANSWERS["a length"])
+    assert upstream.release()
+    upstream.dataReceived(GOOD_ANSWERS["a length"])
+    assert transport.disconnected
+    assert seen.end == "ended"
+
+
+def test_h6_an_answer_that_has_no_body_has_none() -> None:
+    upstream, seen, _ = opened()
+    upstream.dataReceived(b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}")
+    assert (seen.status, seen.body, seen.end) == (204, b"", "ended")
+    assert not upstream.release()
+
+
+def test_h6_an_answer_that_came_before_our_request_was_sent_is_not_reused() -> None:
+    upstream, _, transport = opened()
+    transport.unsent_bytes = 5
+    upstream.dataReceived(GOOD_ANSWERS["a length"])
+    assert not upstream.release()
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason", "end"),
+    [
+        (b"", ConnectionDone(), "upstream_reset"),
+        (b"HTTP/1.1 200", ConnectionLost(), "upstream_reset"),
+        (GOOD_ANSWERS["a length"][:-1], ConnectionDone(), "upstream_truncated"),
+        (GOOD_ANSWERS["chunked"][:-3], ConnectionDone(), "upstream_truncated"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", ConnectionDone(), "ended"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", ConnectionLost(), "upstream_truncated"),
+    ],
+)
+def test_h1_t9_the_end_of_a_connection_ends_an_answer_only_where_nothing_else_can(
+    raw: bytes, reason: Exception, end: str
+) -> None:
+    upstream, seen, _ = opened()
+    if raw:
+        upstream.dataReceived(raw)
+    upstream.connectionLost(Failure(reason))
+    assert seen.end == end
