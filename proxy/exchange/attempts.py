@@ -20,6 +20,8 @@ from proxy.exchange.retry import (
 )
 from proxy.policy.backends import Backend
 
+_RESTING = frozenset({"breaker_open", "unhealthy"})
+
 
 @define
 class Final:
@@ -37,6 +39,7 @@ class Attempts:
         self.request = request
         self.ports = ports
         self.started_s = started_s
+        self.order = ports.order(request)
         self.log: list[Attempt] = []
         self.skipped: list[Skipped] = []
         self._position = 0
@@ -51,7 +54,7 @@ class Attempts:
 
     def next(self) -> Backend | None:
         """Begin an attempt on the next candidate that may be tried; None when there is none."""
-        candidates = self.request.route.candidates
+        candidates = self.order
         while self._position < len(candidates):
             backend = candidates[self._position]
             self._position += 1
@@ -69,6 +72,8 @@ class Attempts:
     def fail(self, failure: Failure, *, own_deadline: bool = False) -> Verdict:
         """End the current attempt as failed; return what the retry law says."""
         self._last = failure
+        if failure.code == "first_token_timeout":
+            self.saw_first_token()
         counted = failure.code in COUNTED or (
             failure.code == "first_token_timeout" and own_deadline
         )
@@ -76,6 +81,11 @@ class Attempts:
         if failure.code == "upstream_context":
             self._longer_than = self._larger(self.current.backend.context_length)
         return self._verdict(failure)
+
+    def saw_first_token(self) -> None:
+        """The current attempt brought its first token, or its deadline for it: a sample."""
+        attempt = self.current
+        self.ports.saw_first_token(attempt.backend, self.ports.now() - attempt.started_s)
 
     def end(self, outcome: str, how: Settlement, status: int | None = None) -> None:
         """End the current attempt and give its permit back. Does nothing when it has ended."""
@@ -91,7 +101,7 @@ class Attempts:
     def final(self) -> Final:
         """Return what all the failures together come to."""
         last = self._last
-        open_for = [s.retry_after_s for s in self.skipped if s.reason == "breaker_open"]
+        open_for = [s.retry_after_s for s in self.skipped if s.reason in _RESTING]
         retry_after = last.retry_after_s if last else (min(open_for) if open_for else None)
         if last is not None and last.code == "upstream_context":
             return Final("upstream_context")

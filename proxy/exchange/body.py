@@ -119,23 +119,49 @@ def walk(body: bytes) -> Scan:
 
 
 def splice(
-    body: bytes, scanned: Scan, model: str | None, *, include_usage: bool
+    body: bytes,
+    scanned: Scan,
+    model: str | None,
+    *,
+    include_usage: bool,
+    prefill: _Edit | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
     """Put `model` and `include_usage` into `body`; return it and the names of what was changed.
 
-    `model` None leaves the caller's. Nothing else of the bytes changes.
+    `model` None leaves the caller's. `prefill` is the one edit more that `recovery: resume` may
+    make. Nothing else of the bytes changes.
     """
     edits: list[_Edit] = []
     names: tuple[str, ...] = ()
+    if prefill is not None:
+        edits.append(prefill)
+        names = ("messages",)
     if model is not None and model != scanned.model:
         edits.append((*scanned.model_span, orjson.dumps(model)))
-        names = ("model",)
+        names += ("model",)
     if include_usage and scanned.usage_edit is not None:
         edits.append(scanned.usage_edit)
         names += ("stream_options.include_usage",)
     for start, end, new in sorted(edits, reverse=True):
         body = body[:start] + new + body[end:]
     return body, names
+
+
+def last_of_messages(body: bytes) -> int | None:
+    """Return the byte offset behind the last of `messages`, where another one may be put.
+
+    None where there is none, or the last one is the assistant's already. `body` was scanned before.
+    """
+    text = body.decode()
+    fields, _ = _walk(text, _skip(text, 0), frozenset({"messages"}))
+    if "messages" not in fields:
+        return None
+    messages, _, end = fields["messages"]
+    if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
+        return None
+    if messages[-1].get("role") == "assistant":
+        return None
+    return _places(body, text)(end - 1)
 
 
 def _skip(text: str, at: int) -> int:

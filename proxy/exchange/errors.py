@@ -93,6 +93,12 @@ KINDS: Final = _table(
     ("first_token_timeout", "upstream", 504, "The backend sent nothing in time."),
     ("idle_timeout", "upstream", 504, "The backend stopped sending."),
     ("total_timeout", "upstream", 504, "The answer took longer than allowed."),
+    (
+        "resume_diverged",
+        "upstream",
+        502,
+        "The answer broke off, and another backend's would have gone on differently.",
+    ),
 )
 """By code. `upstream_error` stands for the provider's own 5xx, 408 and in-band error events."""
 
@@ -116,7 +122,7 @@ class RejectedError(Exception):
 
 def error_object(
     kind: Kind, request_id: str, *, detail: str = "", param: str | None = None
-) -> dict[str, object]:
+) -> dict[str, dict[str, object]]:
     """Return the ``{"error": ...}`` object in OpenAI's shape."""
     message = f"{kind.sentence} {detail}".rstrip()
     return {
@@ -135,6 +141,12 @@ def error_body(kind: Kind, request_id: str, *, detail: str = "", param: str | No
     return orjson.dumps(error_object(kind, request_id, detail=detail, param=param))
 
 
-def error_event(kind: Kind, request_id: str) -> bytes:
-    """Return that object as one SSE event, the last thing a broken stream says."""
-    return b"data: " + error_body(kind, request_id) + b"\n\n"
+def error_event(kind: Kind, request_id: str, ending: tuple[str, str]) -> bytes:
+    """Return that object as one SSE event, the last thing a broken stream says.
+
+    `ending` is the outcome and the terminal code, as the audit record has them.
+    """
+    document = error_object(kind, request_id)
+    outcome, terminal = ending
+    said = {**document["error"], "outcome": outcome, "terminal": terminal}
+    return b"data: " + orjson.dumps({"error": said}) + b"\n\n"

@@ -21,18 +21,14 @@ from proxy.exchange import events as on
 from proxy.exchange.answer import caller_error, is_context_length, is_model_not_found
 from proxy.exchange.answer_head import AnswerHead, ProtocolError, check_usable
 from proxy.exchange.answers import LAST_CHUNK, chunk, status_line, whole
-from proxy.exchange.errors import KINDS, error_event
-from proxy.exchange.outcome import (
-    Outcome,
-    outcome_after_commit,
-    terminal_code,
-)
+from proxy.exchange.breaking import Breaking
+from proxy.exchange.outcome import Outcome
 from proxy.exchange.ports import Settlement
 from proxy.exchange.relay import StreamRelay
+from proxy.exchange.resume import Spoken
 from proxy.exchange.retry import Failure, Next
 from proxy.exchange.sse import tokens_used
 from proxy.exchange.state import ImpossibleEventError, State
-from proxy.exchange.trying import Trying
 
 HOLD_LIMIT_BYTES: Final = 1 << 20
 """A non-streamed answer up to this size is held until it is one whole JSON document."""
@@ -48,7 +44,7 @@ _WITHOUT_BODY: Final = {
 _HOLDING_WITHOUT_EVENTS: Final = (State.HOLDING_BODY, State.HOLDING_ERROR)
 
 
-class Exchange(Trying):
+class Exchange(Breaking):
     """See the module's text."""
 
     __slots__ = ()
@@ -56,7 +52,7 @@ class Exchange(Trying):
     @property
     def malformed_events(self) -> int:
         """SSE events dropped because they were not JSON."""
-        return self._relay.malformed_events if self._relay else 0
+        return self.malformed_before + (self._relay.malformed_events if self._relay else 0)
 
     def handle(self, event: on.Event) -> list[do.Command]:
         """Take one event; return what is to be done, in order."""
@@ -75,7 +71,16 @@ class Exchange(Trying):
         if self.state is State.HOLDING_BODY and len(event.data) <= HOLD_LIMIT_BYTES:
             self._body_is(event.data)
             return
-        for step in (on.AnswerData(event.data), on.ENDED):
+        self._go_on(event.data)
+
+    def _resume_at_once(self, event: on.AnswerWhole) -> None:
+        self._resume_head(on.AnswerStarted(event.head))
+        if self.state is State.RELAYING_STREAM:
+            self._go_on(event.data)
+
+    def _go_on(self, data: bytes) -> None:
+        """Take the data and the end that came with a head."""
+        for step in (on.AnswerData(data), on.ENDED):
             react = TRANSITIONS.get((self.state, type(step)))
             if react is None:
                 return  # the head or the data was the end of it
@@ -99,7 +104,10 @@ class Exchange(Trying):
             self._error_head(answer.status, answer.retry_after_s)
         elif self.request.scan.stream:
             self.state = State.HOLDING_STREAM
-            self._relay = StreamRelay(show_usage=self.request.scan.include_usage)
+            self._spoken = Spoken() if self._resumes else None
+            self._relay = StreamRelay(
+                show_usage=self.request.scan.include_usage, spoken=self._spoken
+            )
         else:
             self.state = State.HOLDING_BODY
             self._saw_first_token()
@@ -115,6 +123,7 @@ class Exchange(Trying):
         self.state = State.HOLDING_ERROR
 
     def _saw_first_token(self) -> None:
+        self.attempts.saw_first_token()
         if self.first_token_s is None:
             self.first_token_s = self.ports.now() - self.started_s
 
@@ -234,14 +243,10 @@ class Exchange(Trying):
         self._pass_down(event.data)
         self._out.append(do.TOUCH)
 
-    def _pass_down(self, data: bytes) -> None:
-        self.bytes_out += len(data)
-        self._out.append(do.SendDown(chunk(data) if self.request.chunks else data))
-
     def _after_feed(self, relay: StreamRelay) -> None:
         self.usage = relay.usage
         if relay.broken:
-            self._cut(relay.broken)
+            self._lost(relay.broken)
         elif relay.done:
             self._whole()
 
@@ -257,26 +262,6 @@ class Exchange(Trying):
             self._out.append(do.SendDown(LAST_CHUNK))
         self._complete("complete", "Ud", close=not self.request.chunks)
 
-    def _cut_by_failure(self, event: on.UpstreamFailed) -> None:
-        # a protocol error or a reset in the middle of an answer is the same loss to the caller
-        self._cut("upstream_truncated" if event.code == "upstream_truncated" else "upstream_reset")
-
-    def _cut_by_deadline(self, event: on.DeadlinePassed) -> None:
-        self._cut(f"{event.name}_timeout")
-
-    def _cut(self, code: str, how: Settlement = "failed") -> None:
-        """Break off after the commit point: an error event where there are events, no clean end."""
-        kind = KINDS[code]
-        self.code = code
-        self.terminal = terminal_code(kind.source, "s", code)
-        self.attempts.end(code, "released" if code == "total_timeout" else how)
-        self._out.append(do.DROP)
-        if self.state is State.RELAYING_STREAM:
-            self._pass_down(error_event(kind, self.request.request_id))
-        self.outcome = outcome_after_commit(code)
-        self._over()
-        self._out.append(do.BREAK)
-
     # -- endings
 
     def _complete(self, outcome: Outcome, terminal: str, *, close: bool = False) -> None:
@@ -285,9 +270,6 @@ class Exchange(Trying):
         self.terminal = terminal
         self._out.append(do.RELEASE)
         self._end(outcome, close=close or self.request.close)
-
-    def _interrupted_late(self, event: on.Interrupted) -> None:
-        self._cut(event.code, "released")
 
 
 def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
@@ -327,7 +309,13 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
             for state in (*before_commit, *relaying, State.PAUSING)
         },
         **{(state, on.Interrupted): x._interrupted for state in (*before_commit, State.PAUSING)},
-        **{(state, on.Interrupted): x._interrupted_late for state in relaying},
+        **{(state, on.Interrupted): x._interrupted_late for state in (*relaying, State.RESUMING)},
+        (State.RESUMING, on.Connected): x._resume_connected,
+        (State.RESUMING, on.AnswerStarted): x._resume_head,
+        (State.RESUMING, on.AnswerWhole): x._resume_at_once,
+        (State.RESUMING, on.UpstreamFailed): x._resume_failed,
+        (State.RESUMING, on.DeadlinePassed): x._resume_late,
+        (State.RESUMING, on.ClientGone): x._client_gone,
     }
 
 

@@ -11,12 +11,12 @@ from proxy.policy.backends import Backend
 Settlement = Literal["succeeded", "failed", "released"]
 """What a permit is given back with: `failed` is the only one that counts against the backend."""
 
-SkipReason = Literal["breaker_open", "credentials_missing", "policy_changed"]
+SkipReason = Literal["breaker_open", "credentials_missing", "policy_changed", "unhealthy"]
 
 
 @frozen
 class Skipped:
-    """A candidate that was not tried, and why. `retry_after_s` is the breaker's."""
+    """A candidate that was not tried, and why. `retry_after_s`: when it may be tried again."""
 
     backend: str
     reason: SkipReason
@@ -33,6 +33,12 @@ class Ports(Protocol):
 
     def jitter(self) -> float:
         """Return a number in [0, 1)."""
+
+    def order(self, request: Admitted) -> tuple[Backend, ...]:
+        """Return the candidates of the request's decision in the order to try them."""
+
+    def saw_first_token(self, backend: Backend, seconds: float) -> None:
+        """Take one time to first token."""
 
     def admit(self, backend: Backend, request: Admitted) -> Any:
         """Return a permit to try `backend` now, or a `Skipped`."""

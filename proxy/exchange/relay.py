@@ -7,6 +7,7 @@ event is, byte for byte. A partial event is never given out. The end is judged b
 
 from typing import Final
 
+from proxy.exchange.resume import Continuation, DivergedError, Spoken
 from proxy.exchange.sse import Event, EventTooLargeError, Splitter, read_event
 
 HOLD_LIMIT_BYTES: Final = 1 << 20
@@ -19,34 +20,53 @@ class StreamRelay:
 
     `committed`: content was seen. `done`: the answer is complete. `broken`: a code of
     `errors.KINDS` once the stream cannot be completed. `saw_data`: the last feed had a data event.
+    `spoken` keeps what the caller has, for a rule that resumes; `continuing` makes this stream the
+    rest of another one, whose commit point lies behind it. `content_events` estimates tokens.
     """
 
     __slots__ = (
+        "_continuing",
         "_finished",
         "_held",
         "_held_bytes",
         "_show_usage",
         "_splitter",
+        "_spoken",
         "broken",
         "committed",
+        "content_events",
         "done",
         "malformed_events",
         "saw_data",
         "usage",
     )
 
-    def __init__(self, *, show_usage: bool) -> None:
+    def __init__(
+        self,
+        *,
+        show_usage: bool,
+        spoken: Spoken | None = None,
+        continuing: Continuation | None = None,
+    ) -> None:
         self._show_usage = show_usage
+        self._spoken = spoken
+        self._continuing = continuing
+        self.content_events = 0
         self._splitter = Splitter()
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._finished = False
-        self.committed = False
+        self.committed = continuing is not None
         self.done = False
         self.broken: str | None = None
         self.saw_data = False
         self.malformed_events = 0
         self.usage: tuple[int, int] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether a finish_reason was seen: nothing of the text is missing."""
+        return self._finished
 
     def feed(self, data: bytes) -> bytes:
         """Take body bytes; return the bytes that may go down now."""
@@ -59,6 +79,8 @@ class StreamRelay:
                     break
         except EventTooLargeError:
             self.broken = "upstream_protocol"
+        except DivergedError:
+            self.broken = "resume_diverged"
         if self.committed:
             self._held = []
             return b"".join(out)
@@ -69,7 +91,7 @@ class StreamRelay:
 
     def end(self) -> bytes:
         """The HTTP framing ended cleanly: return the last bytes, or set `broken`."""
-        if self.committed and self._finished:
+        if self.committed and self._finished and self.broken is None:
             self.done = True
             return DONE_EVENT
         self.broken = "upstream_truncated"
@@ -96,13 +118,21 @@ class StreamRelay:
             self.usage = event.usage
         if event.content:
             self.committed = True
+            self.content_events += 1
         if event.finished:
             self._finished = True
-        if self._show_usage or not event.usage_only:
-            out.append(raw)
+        if not self._show_usage and event.usage_only:
+            return
+        if self._continuing is not None:
+            raw = self._continuing.take(raw)
+        if self._spoken is not None and raw:
+            self._spoken.take(raw)
+        out.append(raw)
 
     def _take_done(self, raw: bytes, out: list[bytes]) -> None:
-        if self.committed:
+        if self._continuing is not None and self._continuing.skipping:
+            self.broken = "resume_diverged"
+        elif self.committed:
             self.done = True
             out.append(raw)
         else:

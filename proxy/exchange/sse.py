@@ -107,6 +107,18 @@ def read_event(raw: bytes) -> Event:
     return _read_chunk(document)
 
 
+def document_of(raw: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that one raw event carries, None where it carries none."""
+    data = _fields(raw)[1]
+    if data is None or data == b"[DONE]":
+        return None
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def _fields(raw: bytes) -> tuple[bytes, bytes | None]:
     """Return the event's name and its joined data; None when there is no data line."""
     if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2:

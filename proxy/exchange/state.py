@@ -20,6 +20,7 @@ class State(enum.Enum):
     HOLDING_ERROR = "holding error"
     RELAYING_STREAM = "relaying stream"
     RELAYING_BODY = "relaying body"
+    RESUMING = "resuming"
     DONE = "done"
 
 
@@ -33,6 +34,7 @@ PHASE: Final[dict[State, Phase]] = {
     State.HOLDING_ERROR: "w",
     State.RELAYING_STREAM: "s",
     State.RELAYING_BODY: "s",
+    State.RESUMING: "s",
     State.DONE: "d",
 }
 

@@ -15,8 +15,10 @@ from proxy.exchange.errors import KINDS
 from proxy.exchange.outcome import Outcome, outcome_before_commit, terminal_code
 from proxy.exchange.ports import Ports
 from proxy.exchange.relay import StreamRelay
+from proxy.exchange.resume import Continuation, Spoken
 from proxy.exchange.retry import Again, Failure, Next
 from proxy.exchange.state import PHASE, State
+from proxy.exchange.tokens import Source, Tokens, estimated, of_bytes
 from proxy.policy.backends import Backend
 
 
@@ -24,12 +26,14 @@ class Trying:
     """Tries the candidates of a decision. After `Ended` its attributes are the record's facts."""
 
     __slots__ = (
-        "_final_data",
+        "_continuation",
         "_held",
         "_held_bytes",
         "_limits",
         "_out",
         "_relay",
+        "_resumes",
+        "_spoken",
         "_total_armed",
         "answer",
         "attempts",
@@ -37,6 +41,7 @@ class Trying:
         "code",
         "deadlines",
         "first_token_s",
+        "malformed_before",
         "outcome",
         "ports",
         "request",
@@ -45,6 +50,7 @@ class Trying:
         "state",
         "status",
         "terminal",
+        "tokens_before",
         "usage",
     )
 
@@ -64,6 +70,12 @@ class Trying:
         self.first_token_s: float | None = None
         self.usage: tuple[int, int] | None = None
         self.answer: AnswerHead | None = None
+        self.malformed_before = 0
+        self.tokens_before = (0, 0)
+        rule = request.route.reading.rule
+        self._resumes = rule is not None and rule.recovery == "resume"
+        self._spoken: Spoken | None = None
+        self._continuation: Continuation | None = None
         self._limits = NO_DEADLINES
         self._total_armed: float | None = None
         self._relay: StreamRelay | None = None
@@ -106,7 +118,19 @@ class Trying:
         self._out.append(do.SendUp(attempt.backend, body))
 
     def _failed(self, event: on.UpstreamFailed) -> None:
-        self._fail(Failure(event.code))
+        if event.code == "upstream_stale":
+            self._redial()
+        else:
+            self._fail(Failure(event.code))
+
+    def _redial(self) -> None:
+        """A kept connection was dead and took no byte: a fresh one, which is not a repeat."""
+        attempt = self.attempts.current
+        attempt.bytes_written = False
+        self._out.append(do.DROP)
+        self._out.append(do.arm("connect", self._limits.connect_s))
+        self._out.append(do.Dial(attempt.backend))
+        self.state = State.CONNECTING
 
     def _late(self, event: on.DeadlinePassed) -> None:
         code = "connect_timeout" if event.name == "connect" else f"{event.name}_timeout"
@@ -166,6 +190,23 @@ class Trying:
     def _over(self) -> None:
         self.state = State.DONE
         self._out.append(do.ENDED)
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """What the answer used: as reported, summed over a resumed answer, or estimated.
+
+        None where no answer began.
+        """
+        if self.first_token_s is None:
+            return None
+        before, usage = self.tokens_before, self.usage
+        relay = self._relay
+        events = relay.content_events if relay is not None else 0
+        if usage is None and before == (0, 0):
+            return estimated(len(self.request.body), events, self.bytes_out)
+        prompt, completion = usage or (of_bytes(len(self.request.body)), events)
+        source: Source = "reported" if before == (0, 0) else "summed"
+        return Tokens(prompt + before[0], completion + before[1], source)
 
     def _client_gone(self, event: on.ClientGone) -> None:
         self.code = self.outcome = "client_gone"

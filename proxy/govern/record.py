@@ -84,6 +84,7 @@ NO_ENDING: Final[dict[str, Any]] = {
     "backend": None,
     "tier": None,
     "attempts": [],
+    "order": None,
     "skipped": [],
     "splices": [],
     "malformed_events": 0,

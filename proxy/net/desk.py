@@ -22,14 +22,16 @@ from proxy.govern.credentials import Credentials
 from proxy.net.dialler import Dialler
 from proxy.net.front import Front, Received
 from proxy.net.gate import Gate
+from proxy.net.health import Health
 from proxy.net.recorder import Recorder
 from proxy.net.resolve import Endpoint, endpoint_of
 from proxy.net.run import Run
+from proxy.net.shadow import Shadows
 from proxy.net.wheel import Wheel
 from proxy.policy.backends import Backend
 from proxy.policy.decision import Decision, Refuse
 from proxy.policy.loaded import LoadedPolicy
-from proxy.providers.dialect import head_prefix, request_bytes
+from proxy.providers.dialect import head_prefix, probe_bytes, request_bytes
 
 _log = Logger("lockgate.desk")
 
@@ -60,6 +62,8 @@ class Desk:
         self.runs: set[Run] = set()
         self.draining = False
         self.diallers: dict[str, Dialler] = {}
+        self.shadows = Shadows(self)
+        self.health = Health(wheel, gate.unhealthy, self._probe_bytes)
         self._models = b""
         self._policy_header = b""
         self._rule_headers: dict[str | None, bytes] = {}
@@ -78,6 +82,7 @@ class Desk:
         for name, dialler in old.items():
             if self.diallers.get(name) is not dialler:
                 dialler.close()
+        self.health.adopt(self.diallers)
         self._prefixes = {}
         self._rule_headers = {}
         self._models = _models_document(policy)
@@ -139,6 +144,7 @@ class Desk:
         """An exchange is over: its one record."""
         self.runs.discard(run)
         self.recorder.exchange(run.exchange)
+        self.shadows.after(run.exchange)
 
     def record_unserved(
         self,
@@ -169,6 +175,11 @@ class Desk:
             self._prefixes = {k: v for k, v in self._prefixes.items() if k[0] != backend.name}
             self._prefixes[held] = prefix
         return request_bytes(prefix, backend, body, request.request_id, request.caller_headers)
+
+    def _probe_bytes(self, backend: Backend, path: str) -> bytes:
+        """Render a health check for `backend`."""
+        endpoint: Endpoint = self.diallers[backend.name].endpoint
+        return probe_bytes(path, endpoint.host_header, self.credentials.key_for(backend))
 
     def _answer_headers(self, decision: Decision, request_id: str) -> bytes:
         rule = decision.reading.rule_name
@@ -220,7 +231,9 @@ class Desk:
             run.feed(Interrupted("draining"))
 
     def close(self) -> None:
-        """Close every idle upstream connection."""
+        """Stop what runs on its own, and close every idle upstream connection."""
+        self.health.stop()
+        self.shadows.stop()
         for dialler in self.diallers.values():
             dialler.close()
 

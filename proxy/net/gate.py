@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.exchange.admitted import Admitted
-from proxy.exchange.breaker import Breaker
+from proxy.exchange.breaker import Breaker, Closed
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
+from proxy.exchange.latency import Latency
+from proxy.exchange.order import Orders
 from proxy.exchange.ports import Settlement, Skipped
 from proxy.exchange.retry_budget import RetryBudget
 from proxy.govern.credentials import Credentials
@@ -35,6 +37,11 @@ class Gate:
         self.jitter = jitter
         self.budget = RetryBudget()
         self.breakers: dict[str, Breaker] = {}
+        self.latencies: dict[str, Latency] = {}
+        self.unhealthy: dict[str, float] = {}
+        """Backends whose health check fails, with the monotonic second of their next one."""
+        self.permits_out = 0
+        self.failures_counted: dict[str, int] = {}
         self.adopt(policy)
 
     def adopt(self, policy: LoadedPolicy) -> None:
@@ -44,11 +51,24 @@ class Gate:
         self.retry_after_max_s = policy.spec.proxy.retry_after_max
         self._limits: dict[tuple[str | None, str, str], Deadlines] = {}
         quarantine_s = policy.spec.proxy.quarantine_duration
+        names = [b.name for b in policy.spec.backends]
+        self.latencies = {name: self.latencies.get(name) or Latency() for name in names}
+        self.orders = Orders(self.jitter, self.latencies)
         kept = self.breakers
         self.breakers = {
             b.name: kept.get(b.name) or Breaker(quarantine_s, self.jitter)
             for b in policy.spec.backends
         }
+
+    def order(self, request: Admitted) -> tuple[Backend, ...]:
+        """Return the candidates in the order of the rule's strategy."""
+        return self.orders.of(request.route, self.now())
+
+    def saw_first_token(self, backend: Backend, seconds: float) -> None:
+        """Take one time to first token."""
+        latency = self.latencies.get(backend.name)
+        if latency is not None:
+            latency.saw(self.now(), seconds)
 
     def admit(self, backend: Backend, request: Admitted) -> Any:
         """Return a permit, or why this candidate is not tried now."""
@@ -58,13 +78,27 @@ class Gate:
             return Skipped(backend.name, "credentials_missing")
         now = self.now()
         breaker = self.breakers[backend.name]
+        if backend.name in self.unhealthy:
+            wait_s = max(0.0, self.unhealthy[backend.name] - now)
+            return Skipped(backend.name, "unhealthy", wait_s)
         permit = breaker.admit(now)
         if permit is None:
             return Skipped(backend.name, "breaker_open", breaker.retry_after(now))
+        self.permits_out += 1
         return permit
+
+    def is_ready(self, backend: Backend, request: Admitted) -> bool:
+        """Whether a copy may go to `backend` now: nothing rests, and no permit is taken."""
+        return (
+            self._still_allowed(backend, request)
+            and backend.name not in self.unhealthy
+            and isinstance(self.breakers[backend.name].state, Closed)
+            and not self.credentials.is_missing(backend)
+        )
 
     def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
         """Give a permit back to the breaker it came from."""
+        self.permits_out -= 1
         breaker = self.breakers.get(backend.name)
         if breaker is None:
             return
@@ -72,6 +106,7 @@ class Gate:
             breaker.succeed(permit)
         elif how == "failed":
             breaker.fail(permit, self.now())
+            self.failures_counted[backend.name] = self.failures_counted.get(backend.name, 0) + 1
         else:
             breaker.release(permit)
 

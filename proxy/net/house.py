@@ -145,6 +145,15 @@ def _watch(metrics: Metrics, desk: Desk, sink: Sink) -> None:
     metrics.watch("lockgate_in_flight", "Exchanges under way", lambda: len(desk.runs))
     metrics.watch("lockgate_connections", "Callers connected", lambda: len(desk.fronts))
     metrics.watch("lockgate_audit_lost", "Audit lines lost", lambda: sink.lost)
+    metrics.watch("lockgate_permits_out", "Breaker permits in use", lambda: gate.permits_out)
+    metrics.watch("lockgate_timers", "Deadlines armed", lambda: len(desk.wheel))
+    metrics.watch("lockgate_shadows_running", "Shadow copies under way", lambda: len(desk.shadows))
+    text = "Failures counted by the breaker"
+    metrics.watch_each(
+        "lockgate_breaker_failures", text, "backend", lambda: dict(gate.failures_counted)
+    )
+    text = "1 healthy, 0 out"
+    metrics.watch_each("lockgate_backend_healthy", text, "backend", desk.health.states)
     text = "0 closed, 1 half-open, 2 open"
     metrics.watch_each("lockgate_breaker_state", text, "backend", breakers)
     text = "1 where a named Secret is not mounted"

@@ -47,10 +47,11 @@ class Recorder:
     def exchange(self, exchange: Exchange) -> None:
         """Record an exchange that ended."""
         request, attempts = exchange.request, exchange.attempts
+        order = attempts.order
         answered = attempts.log[-1].backend if attempts.log else None
         if exchange.outcome not in {"complete", "upstream_refused"} and exchange.status != 200:
             answered = None
-        tokens = exchange.usage
+        tokens = exchange.tokens
         self._sequence += 1
         ending = {
             "sequence": self._sequence,
@@ -67,11 +68,16 @@ class Recorder:
             "backend": answered.name if answered else None,
             "tier": answered.tier if answered else None,
             "attempts": [attempt_document(attempt) for attempt in attempts.log],
+            "order": None if order is request.route.candidates else [b.name for b in order],
             "skipped": [{"backend": s.backend, "reason": s.reason} for s in attempts.skipped],
             "bytes_in": len(request.body),
             "bytes_out": exchange.bytes_out,
             "tokens": tokens
-            and {"prompt": tokens[0], "completion": tokens[1], "source": "reported"},
+            and {
+                "prompt": tokens.prompt,
+                "completion": tokens.completion,
+                "source": tokens.source,
+            },
             "splices": exchange.splices,
             "malformed_events": exchange.malformed_events,
             "deadlines": exchange.deadlines and deadlines_fragment(exchange.deadlines),

@@ -20,6 +20,15 @@ class _WriteThrough(FileDescriptor):
     """Mixed in before Twisted's own transports; their buffers keep what could not be sent."""
 
     socket: Any
+    sent_bytes = 0
+    """What the kernel took since the owner last set it to 0."""
+
+    def writeSomeData(self, data: bytes) -> Any:
+        """Count what the buffered path sends."""
+        sent = super().writeSomeData(data)
+        if isinstance(sent, int) and sent > 0:
+            self.sent_bytes += sent
+        return sent
 
     def write(self, data: bytes) -> None:
         """Send `data` in this turn if nothing waits before it; buffer what is left."""
@@ -45,6 +54,7 @@ class _WriteThrough(FileDescriptor):
             sent = self.socket.send(data)
         except OSError:
             sent = 0  # full, or broken: the buffered path tells which
+        self.sent_bytes += sent
         if sent == len(data):
             self._tempDataBuffer = []
             self._tempDataLen = 0

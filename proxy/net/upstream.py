@@ -45,11 +45,15 @@ class Upstream(Connection):
         self._interim = 0
         self._until_close = False
         self._complete = False
+        self._reused = False
 
     def send(self, data: bytes, listener: Callable[[list[Event]], None]) -> None:
         """Write one request; its answer's events go to `listener`."""
         self.listener = listener
         self.reusable = False
+        self._reused = self._framing is not None
+        if self._reused:
+            self.transport.sent_bytes = 0
         self._begun = b""
         self._framing = None
         self._interim = 0
@@ -151,6 +155,8 @@ class Upstream(Connection):
             listener([ENDED])
         else:
             code = "upstream_reset" if self._framing is None else "upstream_truncated"
+            if self._reused and not getattr(self.transport, "sent_bytes", 1):
+                code = "upstream_stale"  # it was dead before it took a byte of this request
             listener([UpstreamFailed(code)])
 
     def release(self) -> bool:

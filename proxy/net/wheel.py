@@ -70,6 +70,10 @@ class Wheel:
         self._slots: dict[int, set[Timer]] = {}
         self._turn: Any | None = None
 
+    def __len__(self) -> int:
+        """Return how many timers are armed."""
+        return sum(timer.at is not None for timers in self._slots.values() for timer in timers)
+
     def insert(self, timer: Timer, slot: int) -> None:
         """Put `timer` into `slot`."""
         timers = self._slots.get(slot)

@@ -18,6 +18,9 @@ class Metrics:
         self._attempts = _Counts("lockgate_attempts", "Attempts ended", ("backend", "outcome"))
         self.registry.register(self._requests)
         self.registry.register(self._attempts)
+        self._shadows = self._counter(
+            "lockgate_shadow_copies", "Shadow copies ended", "backend", "outcome"
+        )
         self._alarms = self._counter(
             "lockgate_configuration_alarms",
             "Answers that blame our configuration",
@@ -39,6 +42,10 @@ class Metrics:
     def attempt(self, backend: str, outcome: str) -> None:
         """Count an attempt that ended."""
         self._attempts.add((backend, outcome))
+
+    def shadow(self, backend: str, outcome: str) -> None:
+        """Count a shadow copy: answered, failed or skipped."""
+        self._shadows.labels(backend, outcome).inc()
 
     def alarm(self, backend: str, code: str) -> None:
         """Count an answer that says our key or model name is wrong."""

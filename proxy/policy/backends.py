@@ -69,7 +69,9 @@ class Cost:
 class HealthCheck:
     """An active probe of a backend."""
 
-    path: str | None = spec_field("path asked for", default=None)
+    path: str = spec_field(
+        "path asked for with GET, from the server's root; any 2xx is healthy", default="/health"
+    )
     interval_seconds: int = spec_field("seconds between probes", default=10)
     timeout_seconds: int = spec_field("seconds a probe may take", default=2)
 
@@ -129,7 +131,10 @@ class Backend:
         "or an undeclared one",
         default=None,
     )
-    health_check: HealthCheck | None = spec_field("active probe", default=None)
+    health_check: HealthCheck | None = spec_field(
+        "active probe: two failures in a row take the backend out, one success puts it back",
+        default=None,
+    )
     timeout: Seconds | None = spec_field("short for `timeouts.firstToken`", default=None)
     timeouts: Timeouts | None = spec_field("deadlines of this backend", default=None)
     attested_local: str | None = spec_field(

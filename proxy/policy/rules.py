@@ -32,7 +32,8 @@ class Match:
         "only backends that advertise all of these are candidates", default=()
     )
     latency_slo_ms: int | None = spec_field(
-        "prefer the rule's other backends while the first is slower than this",
+        "try the rule's other backends first while the first one's recent p95 to first token, in "
+        "milliseconds, is over this",
         default=None,
         wire="latencySLOMs",
     )
@@ -43,7 +44,14 @@ class RouteTo:
     """Where a matched request goes."""
 
     backends: tuple[str, ...] = spec_field("names, in order of preference")
-    strategy: Strategy = spec_field("how to choose among them", default="primary-fallback")
+    strategy: Strategy = spec_field(
+        "primary-fallback: in this order; weighted: one by weight, the rest as fallback; shadow: "
+        "only the first answers, the others get copies",
+        default="primary-fallback",
+    )
+    shadow_percent: int = spec_field(
+        "how many of a hundred answered requests are copied, for strategy shadow", default=10
+    )
 
 
 @frozen
@@ -64,7 +72,9 @@ class Rule:
         "connect-only: no further attempt once a request byte was written", default="default"
     )
     recovery: Literal["none", "resume"] = spec_field(
-        "resume: continue a broken stream on another candidate", default="none"
+        "resume: continue a stream that broke off on another candidate, by prefill where the "
+        "backend has that capability, else asked anew and skipped word for word",
+        default="none",
     )
     on_unsupported: Literal["refuse", "drop"] | None = spec_field(
         "what to do with fields that a provider cannot express", default=None

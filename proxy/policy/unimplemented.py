@@ -29,9 +29,7 @@ def _among(*values: object) -> Callable[[Any], bool]:
 _LEAVE_OUT: Final = "leave it out"
 
 TABLE: Final = (
-    Row("backends[].weight", "leave it out; strategy weighted comes later"),
     Row("backends[].costPerMillionTokens", "leave it out; budgets come later"),
-    Row("backends[].healthCheck", "leave it out; breakers watch the requests themselves"),
     Row("backends[].tls", "leave it out; the platform's trust is used"),
     Row("backends[].maxOutputTokens", "leave it out; let callers send max_tokens"),
     Row(
@@ -40,14 +38,6 @@ TABLE: Final = (
         _among("bedrock", "vertex_ai", "azure_openai"),
         "bedrock, vertex_ai, azure_openai",
     ),
-    Row("rules[].match.latencySLOMs", _LEAVE_OUT),
-    Row(
-        "rules[].route.strategy",
-        "use primary-fallback",
-        _among("weighted", "shadow"),
-        "weighted, shadow",
-    ),
-    Row("rules[].recovery", "use none", _among("resume"), "resume"),
     Row("rules[].onUnsupported", _LEAVE_OUT),
     Row("policy.auth", "leave it out; keep callers apart with a NetworkPolicy"),
     Row("policy.budgets", _LEAVE_OUT),

@@ -17,6 +17,7 @@ Fault = tuple[str, str, str]
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 LABEL: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 TOKEN: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+\Z")
+PATH: Final = re.compile(r"/[!-\"$-~]*\Z")
 NEVER_UPWARD: Final = frozenset(
     {
         "authorization",
@@ -104,6 +105,9 @@ def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
     if backend.context_length is not None and backend.context_length < 1:
         yield f"{path}.contextLength", "is less than 1", "state it in tokens"
     yield from _upward(spec, backend, path)
+    yield from _health(backend, path)
+    if backend.weight < 0:
+        yield f"{path}.weight", "is less than 0", "write 0 (fallback only) or more"
     if (backend.external is None) == (backend.inference_service_ref is None):
         both = "both inferenceServiceRef and external" if backend.external else "neither"
         yield path, f"has {both}", "state exactly one of inferenceServiceRef and external"
@@ -162,6 +166,20 @@ def _upward(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
             yield place, f"{name!r} never goes up from a caller", "leave it out"
 
 
+def _health(backend: Backend, path: str) -> Iterator[Fault]:
+    check = backend.health_check
+    if check is None:
+        return
+    path = f"{path}.healthCheck"
+    if not PATH.match(check.path):
+        yield f"{path}.path", f"{check.path!r} is not a path", 'write one like "/health"'
+    if check.interval_seconds < 1:
+        yield f"{path}.intervalSeconds", "is less than 1", "write 1 or more"
+    if not 1 <= check.timeout_seconds <= check.interval_seconds:
+        mend = "write from 1 to intervalSeconds"
+        yield f"{path}.timeoutSeconds", f"{check.timeout_seconds} is out of range", mend
+
+
 def _timeouts(short: bool, timeouts: Timeouts | None, path: str) -> Iterator[Fault]:  # noqa: FBT001
     if short and timeouts is not None and timeouts.first_token is not None:
         yield f"{path}.timeout", "timeouts.firstToken says the same", "keep one of the two"
@@ -180,8 +198,32 @@ def _rule(spec: RouterSpec, rule: Rule, path: str) -> Iterator[Fault]:
         yield from _known_backend(spec, name, f"{place}[{number}]")
         if name in backends[:number]:
             yield f"{place}[{number}]", f"{name!r} stands twice", "keep the first"
+    yield from _strategy(spec, rule, match, path)
     yield from _labels(spec, rule, match, path)
     yield from _capabilities(spec, rule, match, path)
+
+
+def _strategy(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
+    route = rule.route
+    weights = [b.weight for b in spec.backends if b.name in route.backends]
+    if route.strategy == "weighted" and weights and not any(weights):
+        yield f"{path}.route.strategy", "every weight is 0", "give one of the backends a weight"
+    if route.strategy == "shadow" and len(route.backends) < 2:
+        mend = "name the backends that get copies behind the first"
+        yield f"{path}.route.backends", "strategy shadow has nobody to copy to", mend
+    if route.shadow_percent != 10 and route.strategy != "shadow":
+        mend = "use strategy: shadow"
+        yield f"{path}.route.shadowPercent", f"means nothing with {route.strategy}", mend
+    if not 1 <= route.shadow_percent <= 100:
+        yield f"{path}.route.shadowPercent", "is not from 1 to 100", "write one that is"
+    if match.latency_slo_ms is not None:
+        place = f"{path}.match.latencySLOMs"
+        if match.latency_slo_ms < 1:
+            yield place, "is less than 1", "state it in milliseconds"
+        if len(route.backends) < 2 or route.strategy == "shadow":
+            yield place, "means nothing where there is no other backend to try", "leave it out"
+    if rule.recovery == "resume" and rule.retry == "connect-only":
+        yield f"{path}.recovery", "resume asks again, connect-only forbids it", "keep one of them"
 
 
 def _match(match: Match, path: str) -> Iterator[Fault]:

@@ -39,6 +39,15 @@ def head_prefix(backend: Backend, base_path: str, host: str, key: str | None) ->
     return b"\r\n".join(lines) + b"\r\n"
 
 
+def probe_bytes(path: str, host: str, key: str | None) -> bytes:
+    """Return a health check's request: a GET for `path`, with the backend's own key."""
+    lines = [f"GET {path} HTTP/1.1", f"host: {host}", "accept: */*", "accept-encoding: identity"]
+    lines.append(f"user-agent: {USER_AGENT.decode()}")
+    if key is not None:
+        lines.append(f"authorization: Bearer {key}")
+    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n"
+
+
 def request_bytes(
     prefix: bytes,
     backend: Backend,

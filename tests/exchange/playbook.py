@@ -54,12 +54,19 @@ class FakePorts:
         self.closed: dict[str, Skipped] = {}
         self.repeats = 10
         self.out = 0
+        self.first_tokens: list[tuple[str, float]] = []
 
     def now(self) -> float:
         return self.time
 
     def jitter(self) -> float:
         return 0.5
+
+    def order(self, request: Admitted) -> tuple[Backend, ...]:
+        return request.route.candidates
+
+    def saw_first_token(self, backend: Backend, seconds: float) -> None:
+        self.first_tokens.append((backend.name, seconds))
 
     def admit(self, backend: Backend, request: Admitted) -> Any:
         if backend.name in self.closed:

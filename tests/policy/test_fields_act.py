@@ -42,9 +42,9 @@ ACTS = {
     "rules[].match": DECIDE, "rules[].match.dataClassification": DECIDE,
     "rules[].match.taskComplexity": DECIDE, "rules[].match.models": DECIDE,
     "rules[].match.headers": DECIDE, "rules[].match.requiredCapabilities": DECIDE,
-    "rules[].route": DECIDE, "rules[].route.backends": DECIDE, "rules[].route.strategy": MACHINE,
+    "rules[].route": DECIDE, "rules[].route.backends": DECIDE, "rules[].route.strategy": "exchange/test_order.py",
     "rules[].failClosed": REQUESTS, "rules[].timeout": MACHINE, "rules[].timeouts": DEADLINES,
-    "rules[].retry": MACHINE, "rules[].recovery": MACHINE, "defaultRoute": DECIDE,
+    "rules[].retry": MACHINE, "rules[].recovery": "exchange/test_resume.py", "defaultRoute": DECIDE,
     "defaultRouteStrategy": DECIDE, "policy": DECIDE, "policy.classification": DECIDE,
     "policy.classification.mode": LOAD, "policy.classification.headerKey": ENDPOINT,
     "policy.classification.sensitiveClassifications": ENDPOINT,
@@ -59,6 +59,13 @@ ACTS = {
     "proxy.drainGrace": LIFE, "proxy.revisionHistoryLimit": MANIFESTS, "proxy.nodeSelector": MANIFESTS,
     "proxy.rollout": MANIFESTS, "endpoint": MANIFESTS, "endpoint.port": MANIFESTS,
     "endpoint.type": MANIFESTS, "endpoint.nodePort": MANIFESTS,
+}  # fmt: skip
+STRATEGIES, ORDER = "net/test_strategies.py", "exchange/test_order.py"
+ACTS |= {
+    "backends[].weight": ORDER, "backends[].healthCheck": STRATEGIES,
+    "backends[].healthCheck.path": STRATEGIES, "backends[].healthCheck.intervalSeconds": STRATEGIES,
+    "backends[].healthCheck.timeoutSeconds": STRATEGIES, "rules[].match.latencySLOMs": ORDER,
+    "rules[].route.shadowPercent": STRATEGIES,
 }  # fmt: skip
 for holder in ("backends[]", "rules[]", "proxy"):
     for name in ("connect", "firstToken", "idle", "total"):

@@ -1,0 +1,159 @@
+"""The half of an exchange after an answer broke off behind its commit point: cut, or continued.
+
+Without `recovery: resume` the answer is cut: an error event where there are events, no clean end.
+With it the exchange goes on to the remaining candidates (`proxy.exchange.resume` says how), and is
+cut when none of them can go on.
+"""
+
+from typing import cast
+
+from proxy.exchange import commands as do
+from proxy.exchange import events as on
+from proxy.exchange.answer_head import ProtocolError, check_usable
+from proxy.exchange.answers import chunk
+from proxy.exchange.body import splice
+from proxy.exchange.errors import KINDS, error_event
+from proxy.exchange.outcome import outcome_after_commit, terminal_code
+from proxy.exchange.ports import Settlement
+from proxy.exchange.relay import StreamRelay
+from proxy.exchange.resume import (
+    Continuation,
+    Spoken,
+    asks_for_plain_text,
+    prefill_edit,
+    takes_prefill,
+)
+from proxy.exchange.retry import Failure
+from proxy.exchange.state import State
+from proxy.exchange.tokens import of_bytes
+from proxy.exchange.trying import Trying
+
+
+class Breaking(Trying):
+    """See the module's text."""
+
+    __slots__ = ()
+
+    def _cut_by_failure(self, event: on.UpstreamFailed) -> None:
+        # a protocol error or a reset in the middle of an answer is the same loss to the caller
+        self._lost("upstream_truncated" if event.code == "upstream_truncated" else "upstream_reset")
+
+    def _cut_by_deadline(self, event: on.DeadlinePassed) -> None:
+        self._lost(f"{event.name}_timeout")
+
+    def _lost(self, code: str) -> None:
+        """The answer broke off: continue it where the rule says so and it can be, else cut it."""
+        if self._may_resume(code):
+            self._account_lost()
+            self._resume(code)
+        else:
+            self._cut(code)
+
+    def _cut(self, code: str, how: Settlement = "failed") -> None:
+        """Break off after the commit point: an error event where there are events, no clean end."""
+        kind = KINDS[code]
+        self.code = code
+        self.terminal = terminal_code(kind.source, "s", code)
+        self.outcome = outcome_after_commit(code)
+        self.attempts.end(code, "released" if code in _NOT_COUNTED else how)
+        self._out.append(do.DROP)
+        if self.state is not State.RELAYING_BODY:
+            said = (self.outcome, self.terminal)
+            self._pass_down(error_event(kind, self.request.request_id, said))
+        self._over()
+        self._out.append(do.BREAK)
+
+    def _interrupted_late(self, event: on.Interrupted) -> None:
+        self._cut(event.code, "released")
+
+    def _pass_down(self, data: bytes) -> None:
+        self.bytes_out += len(data)
+        self._out.append(do.SendDown(chunk(data) if self.request.chunks else data))
+
+    # -- resuming
+
+    def _may_resume(self, code: str) -> bool:
+        relay, spoken = self._relay, self._spoken
+        return (
+            spoken is not None
+            and spoken.spliceable
+            and relay is not None
+            and not relay.finished
+            and code not in _NEVER_RESUMED
+            and asks_for_plain_text(self.request.body)
+        )
+
+    def _account_lost(self) -> None:
+        """Add what the lost attempt used to what the whole answer will have used."""
+        relay = cast("StreamRelay", self._relay)
+        self.malformed_before += relay.malformed_events
+        prompt, completion = relay.usage or (of_bytes(len(self.request.body)), relay.content_events)
+        self.tokens_before = (self.tokens_before[0] + prompt, self.tokens_before[1] + completion)
+
+    def _resume(self, code: str) -> None:
+        """End the attempt under way and go on with the next candidate, or cut."""
+        self.attempts.fail(Failure(code))
+        backend = self.attempts.next()
+        if backend is None:
+            self._cut(code)
+            return
+        self._out.append(do.DROP)
+        self._dial(backend)
+        self.state = State.RESUMING
+
+    def _resume_connected(self, event: on.Connected) -> None:
+        attempt, request = self.attempts.current, self.request
+        attempt.reused = event.reused
+        attempt.bytes_written = True
+        spoken = cast("Spoken", self._spoken)
+        edit = None
+        if takes_prefill(attempt.backend.capabilities):
+            edit = prefill_edit(request.body, spoken.text)
+        self._continuation = Continuation(
+            spoken, prefilled=edit is not None, before=self.tokens_before
+        )
+        body, self.splices = splice(
+            request.body,
+            request.scan,
+            attempt.backend.upstream_model,
+            include_usage=True,
+            prefill=edit,
+        )
+        self._out.append(do.arm("first_token", self._limits.first_token_s))
+        self._out.append(do.SendUp(attempt.backend, body))
+
+    def _resume_head(self, event: on.AnswerStarted) -> None:
+        head = event.head
+        self.attempts.current.status = head.status
+        try:
+            check_usable(head, streaming=True)
+        except ProtocolError:
+            self._resume("upstream_protocol")
+            return
+        if head.status >= 400:
+            self._resume(_REFUSED.get(head.status, "upstream_error"))
+            return
+        self._relay = StreamRelay(
+            show_usage=self.request.scan.include_usage,
+            spoken=self._spoken,
+            continuing=self._continuation,
+        )
+        self.state = State.RELAYING_STREAM
+        name = self.attempts.current.backend.name.encode()
+        self._pass_down(b": resumed by %b\n\n" % name)
+        self._out.append(do.arm("idle", self._limits.idle_s))
+
+    def _resume_failed(self, event: on.UpstreamFailed) -> None:
+        self._resume(event.code)
+
+    def _resume_late(self, event: on.DeadlinePassed) -> None:
+        code = "connect_timeout" if event.name == "connect" else f"{event.name}_timeout"
+        if event.name == "total":
+            self._cut(code)
+        else:
+            self._resume(code)
+
+
+_NOT_COUNTED = frozenset({"total_timeout", "resume_diverged"})
+_NEVER_RESUMED = frozenset({"total_timeout", "resume_diverged"})
+_REFUSED = {401: "upstream_auth", 403: "upstream_auth", 429: "upstream_rate_limited"}

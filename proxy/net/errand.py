@@ -1,0 +1,83 @@
+"""One request of the proxy's own to a backend: its answer is counted and thrown away.
+
+Health checks and shadow copies go this way, so that they are bound by the same address policy, TLS
+checks and parser as a caller's request.
+"""
+
+from collections.abc import Callable
+
+from proxy.exchange import events as on
+from proxy.net.dialler import Dialler
+from proxy.net.upstream import Upstream
+from proxy.net.wheel import Timer, Wheel
+
+
+class Errand:
+    """Runs at once; `done` is called exactly once with the answer's status, or a code of ours.
+
+    The answer may take `seconds` and have `max_bytes`; beyond either it is given up.
+    """
+
+    def __init__(  # noqa: PLR0913 - a request has this many sides
+        self,
+        wheel: Wheel,
+        dialler: Dialler,
+        request: bytes,
+        *,
+        seconds: float,
+        max_bytes: int,
+        done: Callable[[int | str], None],
+    ) -> None:
+        self._dialler = dialler
+        self._request = request
+        self._left_bytes = max_bytes
+        self._done: Callable[[int | str], None] | None = done
+        self._status = 0
+        self._upstream: Upstream | None = None
+        self._timer = Timer(wheel, self._late)
+        self._timer.arm(seconds)
+        self._cancel = dialler.dial(self._connected, self._end)
+
+    def cancel(self) -> None:
+        """Give it up; `done` is not called."""
+        self._done = None
+        self._cancel()
+        self._end("cancelled")
+
+    def _connected(self, upstream: Upstream, reused: bool) -> None:  # noqa: ARG002, FBT001
+        self._upstream = upstream
+        upstream.send(self._request, self._events)
+
+    def _events(self, events: list[on.Event]) -> None:
+        for event in events:
+            if isinstance(event, on.AnswerStarted):
+                self._status = event.head.status
+            elif isinstance(event, on.AnswerData):
+                self._left_bytes -= len(event.data)
+                if self._left_bytes < 0:
+                    self._end("too_large")
+            elif isinstance(event, on.AnswerWhole):
+                self._whole(event.head.status)
+            elif isinstance(event, on.AnswerEnded):
+                self._whole(self._status)
+            elif isinstance(event, on.UpstreamFailed):
+                self._end(event.code)
+
+    def _whole(self, status: int) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            self._dialler.release(upstream)
+        self._end(status)
+
+    def _late(self) -> None:
+        self._cancel()
+        self._end("timeout")
+
+    def _end(self, result: int | str) -> None:
+        self._timer.cancel()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        done, self._done = self._done, None
+        if done is not None:
+            done(result)

@@ -1,0 +1,103 @@
+"""Active health checks: two failed probes in a row take a backend out, one good one puts it back.
+
+A probe is a GET for the check's path at the backend's own server, with the backend's own key; any
+2xx within the check's time-out is good. While every candidate is out, callers get 503 with the time
+to the next probe in Retry-After.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from twisted.logger import Logger
+
+from proxy.net.dialler import Dialler
+from proxy.net.errand import Errand
+from proxy.net.wheel import Timer, Wheel
+from proxy.policy.backends import Backend, HealthCheck
+
+FAILURES: Final = 2
+MAX_ANSWER_BYTES: Final = 64 * 1024
+_log = Logger("lockgate.health")
+
+
+class Health:
+    """The checks of one policy. `out` maps backends that are out to the time of the next probe."""
+
+    def __init__(
+        self,
+        wheel: Wheel,
+        out: dict[str, float],
+        probe_bytes: Callable[[Backend, str], bytes],
+    ) -> None:
+        self._wheel = wheel
+        self._out = out
+        self._probe_bytes = probe_bytes
+        self._checks: dict[str, _Check] = {}
+
+    def adopt(self, diallers: Mapping[str, Dialler]) -> None:
+        """Check the backends of a policy; one that stays the same keeps its state."""
+        kept: dict[str, _Check] = {}
+        for name, dialler in diallers.items():
+            check = dialler.backend.health_check
+            held = self._checks.get(name)
+            if held is not None and held.dialler is dialler:
+                kept[name] = held
+            elif check is not None:
+                kept[name] = _Check(self, dialler, check)
+        for name, held in self._checks.items():
+            if kept.get(name) is not held:
+                held.stop()
+                self._out.pop(name, None)
+        self._checks = kept
+
+    def stop(self) -> None:
+        """End every check."""
+        self.adopt({})
+
+    def states(self) -> dict[str, float]:
+        """Return 1 for each checked backend that is in, 0 for one that is out."""
+        return {name: float(name not in self._out) for name in self._checks}
+
+
+class _Check:
+    def __init__(self, health: Health, dialler: Dialler, check: HealthCheck) -> None:
+        self.dialler = dialler
+        self._health = health
+        self._check = check
+        self._failures = 0
+        self._errand: Errand | None = None
+        self._timer = Timer(health._wheel, self._probe)
+        self._timer.arm(0.0)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._errand is not None:
+            self._errand.cancel()
+
+    def _probe(self) -> None:
+        backend = self.dialler.backend
+        self._timer.arm(float(self._check.interval_seconds))
+        self._errand = Errand(
+            self._health._wheel,
+            self.dialler,
+            self._health._probe_bytes(backend, self._check.path),
+            seconds=float(self._check.timeout_seconds),
+            max_bytes=MAX_ANSWER_BYTES,
+            done=partial(self._probed, backend.name),
+        )
+
+    def _probed(self, name: str, result: int | str) -> None:
+        self._errand = None
+        out = self._health._out
+        if isinstance(result, int) and 200 <= result < 300:
+            self._failures = 0
+            if out.pop(name, None) is not None:
+                _log.info("backend {name} is healthy again", name=name)
+            return
+        self._failures += 1
+        if self._failures < FAILURES:
+            return
+        if name not in out:
+            _log.warn("backend {name} is unhealthy: {result}", name=name, result=result)
+        out[name] = self._health._wheel.now() + self._check.interval_seconds
