@@ -13,9 +13,18 @@ INTERPRETED = {
     "proxy/net/addresses.py",  # at a dial, not at a request
     "proxy/net/admin.py",  # twisted.web's resources
     "proxy/net/failures.py",  # at a failed dial
+    "proxy/net/certificate.py",  # at the start and at a change
+    "proxy/net/errand.py",  # at a health check or a shadow copy
+    "proxy/net/health.py",  # the same
+    "proxy/net/lifeline.py",  # at the end
+    "proxy/net/limits.py",  # at the start
     "proxy/net/house.py",  # at the start
+    "proxy/net/names.py",  # at a dial
+    "proxy/net/parent.py",  # passes lines on
+    "proxy/net/ports.py",  # at the start
     "proxy/net/reactor.py",  # inherits from Twisted's reactor
     "proxy/net/resolve.py",  # at a dial
+    "proxy/net/shadow.py",  # for a sample
     "proxy/net/service.py",  # at a reload and at the end
     "proxy/net/tls.py",  # at a dial
     "proxy/net/transport.py",  # inherits from Twisted's transports

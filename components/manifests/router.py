@@ -47,8 +47,10 @@ class Router:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The Secrets that backends name, each once."""
-        externals = (b.external for b in self.policy.spec.backends)
-        refs = (e.credentials_secret_ref for e in externals if e is not None)
+        backends = self.policy.spec.backends
+        refs = [b.external.credentials_secret_ref for b in backends if b.external is not None]
+        for tls in (b.tls for b in backends if b.tls is not None):
+            refs += [tls.ca_secret_ref, tls.client_cert_secret_ref]
         return tuple(dict.fromkeys(ref.name for ref in refs if ref is not None))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 
 from proxy.cli.options import Address, HostPort, parse_go_duration
 from proxy.policy.load import load_policy
@@ -31,6 +31,28 @@ class ServeOptions:
     addresses: Mapping[str, str]
     drain_delay_s: float
     drain_grace_s: float | None
+    resolver: tuple[str, int] | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    workers: int = 1
+    worker: int | None = None
+
+    def arguments(self, worker: int, admin: int) -> list[str]:
+        """Return the command line of one of several workers, with its own admin port."""
+        found = [sys.executable, "-m", "proxy.cli.main", "serve", "--policy", str(self.policy)]
+        found += ["--listen", "{}:{}".format(*self.listen), "--admin", f"127.0.0.1:{admin}"]
+        found += ["--workers", str(self.workers), "--worker", str(worker)]
+        found += ["--drain-delay", f"{self.drain_delay_s}s"] if self.drain_delay_s else []
+        if self.drain_grace_s is not None:
+            found += ["--drain-grace", f"{self.drain_grace_s}s"]
+        if self.resolver is not None:
+            found += ["--resolver", "{}:{}".format(*self.resolver)]
+        named = {"--secrets": self.secrets, "--tls-cert": self.tls_cert, "--tls-key": self.tls_key}
+        for option, path in named.items():
+            found += [option, str(path)] if path is not None else []
+        for name, url in self.addresses.items():
+            found += ["--address", f"{name}={url}"]
+        return found
 
 
 @click.command(name="serve")
@@ -56,6 +78,25 @@ class ServeOptions:
     metavar="BACKEND=URL",
     help="Stand in for a cluster's name resolution; logged loudly.",
 )
+@click.option(
+    "--resolver",
+    type=HostPort(),
+    help="DNS server to ask instead of those in /etc/resolv.conf.",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(path_type=Path),
+    help="PEM chain to serve TLS with; read again when it changes.",
+)
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its PEM key.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that share the port; one for each core.",
+)
+@click.option("--worker", type=int, hidden=True)
 @click.option("--drain-delay", default="0s", callback=parse_go_duration, show_default=True)
 @click.option("--drain-grace", default=None, callback=parse_go_duration)
 def command(  # noqa: PLR0913 - one parameter an option
@@ -67,13 +108,31 @@ def command(  # noqa: PLR0913 - one parameter an option
     addresses: tuple[tuple[str, str], ...],
     drain_delay: float,
     drain_grace: float | None,
+    resolver: tuple[str, int] | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    workers: int,
+    worker: int | None,
 ) -> None:
     """Run the proxy on a policy file.
 
     Exit status: 0 drained after SIGTERM, 2 the policy does not load or a port is taken.
     """
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together")
     options = ServeOptions(
-        policy, listen, admin, secrets_dir, dict(addresses), drain_delay, drain_grace
+        policy=policy,
+        listen=listen,
+        admin=admin,
+        secrets=secrets_dir,
+        addresses=dict(addresses),
+        drain_delay_s=drain_delay,
+        drain_grace_s=drain_grace,
+        resolver=resolver,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        workers=workers,
+        worker=worker,
     )
     try:
         loaded = load_policy(policy.read_bytes(), str(policy))
@@ -82,7 +141,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         _refuse(f"{policy}: cannot be read: {problem.strerror}")
     except PolicyRefusedError as refused:
         _refuse(str(refused))
-    sys.exit(run(options, loaded))
+    sys.exit(run_workers(options) if workers > 1 and worker is None else run(options, loaded))
 
 
 def _refuse(text: str) -> Any:
@@ -118,6 +177,35 @@ def _request_ids() -> Callable[[], str]:
     return lambda: f"req-{prefix}-{next(numbers):x}"
 
 
+def run_workers(options: ServeOptions) -> int:
+    """Serve with several processes until they have drained; return the exit status."""
+    from twisted.internet import reactor  # noqa: PLC0415, TID251 - installed when it is needed
+    from twisted.internet.error import CannotListenError  # noqa: PLC0415
+
+    from proxy.net.parent import Parent, run_parent  # noqa: PLC0415
+    from proxy.net.ports import free_ports  # noqa: PLC0415
+    from proxy.observe.log import start_logging  # noqa: PLC0415
+
+    start_logging()
+    clock: Any = reactor
+    clock.seconds = time.monotonic
+    host, port = options.listen
+    if port == 0:
+        options = evolve(options, listen=(host, free_ports(1)[0]))
+    parent = Parent(clock, options, options.arguments, _write_all)
+    try:
+        parent.start()
+    except CannotListenError as problem:
+        click.echo(f"cannot listen: {problem}", err=True)
+        return 2
+    return run_parent(clock, parent)
+
+
+def _write_all(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
+
+
 def run(options: ServeOptions, policy: LoadedPolicy) -> int:
     """Serve until drained; return the exit status."""
     if sys.platform == "linux":
@@ -127,13 +215,19 @@ def run(options: ServeOptions, policy: LoadedPolicy) -> int:
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - installed when it is needed
     from twisted.internet.error import CannotListenError  # noqa: PLC0415
 
+    from proxy.net.certificate import CertificateRefusedError  # noqa: PLC0415
     from proxy.net.house import build  # noqa: PLC0415
+    from proxy.net.lifeline import Lifeline  # noqa: PLC0415
     from proxy.observe.log import start_logging  # noqa: PLC0415
 
     start_logging()
     clock: Any = reactor
     clock.seconds = time.monotonic  # deadlines must not follow the wall clock (X9)
-    house = build(clock, options, policy, _request_ids())
+    try:
+        house = build(clock, options, policy, _request_ids())
+    except CertificateRefusedError as problem:
+        click.echo(f"cannot serve TLS: {problem}", err=True)
+        return 2
     try:
         house.start()
     except CannotListenError as problem:
@@ -149,7 +243,11 @@ def run(options: ServeOptions, policy: LoadedPolicy) -> int:
 
     house.service.stopped.addCallback(lambda _: clock.stop())
     clock.callWhenRunning(signal.signal, signal.SIGTERM, on_term)
-    clock.callWhenRunning(signal.signal, signal.SIGINT, on_term)
+    if options.worker is None:
+        clock.callWhenRunning(signal.signal, signal.SIGINT, on_term)
+    else:
+        clock.callWhenRunning(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the parent's
+        clock.callWhenRunning(clock.addReader, Lifeline(clock, house.service.drain))
     clock.callWhenRunning(signal.signal, signal.SIGHUP, on_hup)
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again

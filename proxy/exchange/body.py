@@ -31,7 +31,8 @@ _NOT_PLAIN: Final = ROUTING_KEYS | {"stream_options"}
 _OPTION_KEYS: Final = frozenset({"include_usage"})
 _SPACE: Final = " \t\n\r"
 _Field = tuple[Any, int, int]
-_Edit = tuple[int, int, bytes]
+Edit = tuple[int, int, bytes]
+"""(start, end, new bytes): what is to stand in a body between two byte offsets."""
 
 
 def _constant(name: str) -> Any:
@@ -60,7 +61,7 @@ class Scan(Value):
         *,
         stream: bool,
         include_usage: bool,
-        usage_edit: _Edit | None,
+        usage_edit: Edit | None,
     ) -> None:
         self.model: Final = model
         self.model_span: Final = model_span
@@ -118,20 +119,15 @@ def walk(body: bytes) -> Scan:
     return _read(body, text, fields, end)
 
 
-def splice(
-    body: bytes,
-    scanned: Scan,
-    model: str | None,
-    *,
-    include_usage: bool,
-    prefill: _Edit | None = None,
-) -> tuple[bytes, tuple[str, ...]]:
-    """Put `model` and `include_usage` into `body`; return it and the names of what was changed.
+def splices(
+    scanned: Scan, model: str | None, *, include_usage: bool, prefill: Edit | None = None
+) -> tuple[tuple[Edit, ...], tuple[str, ...]]:
+    """Return the edits that put `model` and `include_usage` into a body, and their names.
 
     `model` None leaves the caller's. `prefill` is the one edit more that `recovery: resume` may
     make. Nothing else of the bytes changes.
     """
-    edits: list[_Edit] = []
+    edits: list[Edit] = []
     names: tuple[str, ...] = ()
     if prefill is not None:
         edits.append(prefill)
@@ -142,9 +138,9 @@ def splice(
     if include_usage and scanned.usage_edit is not None:
         edits.append(scanned.usage_edit)
         names += ("stream_options.include_usage",)
-    for start, end, new in sorted(edits, reverse=True):
-        body = body[:start] + new + body[end:]
-    return body, names
+    if len(edits) > 1:
+        edits.sort()
+    return tuple(edits), names
 
 
 def last_of_messages(body: bytes) -> int | None:
@@ -244,7 +240,7 @@ def _boolean(fields: dict[str, _Field], key: str) -> bool:
     return bool(value)
 
 
-def _usage(text: str, options: _Field | None, end: int) -> tuple[bool, _Edit | None]:
+def _usage(text: str, options: _Field | None, end: int) -> tuple[bool, Edit | None]:
     """Return the caller's include_usage, and the edit (in `str` places) that makes it true."""
     whole = b'{"include_usage":true}'
     if options is None:

@@ -11,7 +11,7 @@ from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.answer_head import ProtocolError, check_usable
 from proxy.exchange.answers import chunk
-from proxy.exchange.body import splice
+from proxy.exchange.body import splices
 from proxy.exchange.errors import KINDS, error_event
 from proxy.exchange.outcome import outcome_after_commit, terminal_code
 from proxy.exchange.ports import Settlement
@@ -112,15 +112,14 @@ class Breaking(Trying):
         self._continuation = Continuation(
             spoken, prefilled=edit is not None, before=self.tokens_before
         )
-        body, self.splices = splice(
-            request.body,
+        edits, self.splices = splices(
             request.scan,
             attempt.backend.upstream_model,
             include_usage=True,
             prefill=edit,
         )
         self._out.append(do.arm("first_token", self._limits.first_token_s))
-        self._out.append(do.SendUp(attempt.backend, body))
+        self._out.append(do.SendUp(attempt.backend, request.body, edits))
 
     def _resume_head(self, event: on.AnswerStarted) -> None:
         head = event.head

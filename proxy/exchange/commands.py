@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import ClassVar, Final, final
 
+from proxy.exchange.body import Edit
 from proxy.exchange.events import DeadlineName
 from proxy.exchange.value import Value
 from proxy.policy.backends import Backend
@@ -20,13 +21,36 @@ class Dial(Value):
 
 @final
 class SendUp(Value):
-    """Write the request to the connected upstream: head rendered for `backend`, then `body`."""
+    """Write the request to the connected upstream: head rendered for `backend`, then the body.
 
-    __match_args__: ClassVar = ("backend", "body")
+    The body is `original` with `edits` made, which are in order: a large one need not be copied.
+    """
 
-    def __init__(self, backend: Backend, body: bytes) -> None:
+    __match_args__: ClassVar = ("backend", "original", "edits")
+
+    def __init__(self, backend: Backend, original: bytes, edits: tuple[Edit, ...]) -> None:
         self.backend: Final = backend
-        self.body: Final = body
+        self.original: Final = original
+        self.edits: Final = edits
+
+    @property
+    def length(self) -> int:
+        """How many bytes the edited body has."""
+        return len(self.original) + sum(len(new) - (end - at) for at, end, new in self.edits)
+
+    @property
+    def body(self) -> bytes:
+        """The edited body."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> list[bytes]:
+        """The edited body in pieces; what stays is sliced out of the original."""
+        out, done = [], 0
+        for at, end, new in self.edits:
+            out += [self.original[done:at], new]
+            done = end
+        out.append(self.original[done:])
+        return out
 
 
 @final

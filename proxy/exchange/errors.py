@@ -51,6 +51,7 @@ KINDS: Final = _table(
     ("uri_too_long", "client", 414, "The request line is too long."),
     ("encoded_body", "client", 415, "Send the body without a content coding."),
     ("expectation_failed", "client", 417, "Only Expect: 100-continue is understood."),
+    ("misdirected", "client", 421, "The host asked for is not the one of the TLS connection."),
     ("head_too_large", "client", 431, "The request's head is too large."),
     ("client_gone", "client", 499, "The caller went away."),
     ("no_allowed_upstream", "proxy", 503, "No backend that may see this request can serve it."),
@@ -62,6 +63,7 @@ KINDS: Final = _table(
         503,
         "Every backend for this request is resting after failures.",
     ),
+    ("memory_full", "proxy", 503, "This proxy has no room for the request now."),
     ("draining", "proxy", 503, "This proxy is shutting down."),
     ("internal", "proxy", 500, "Lockgate failed on this request."),
     ("proxy_capacity", "proxy", 503, "This proxy is out of connections."),
@@ -107,13 +109,20 @@ class RejectedError(Exception):
     """A caller's request is refused before any upstream is asked.
 
     `detail` is appended to the kind's sentence; `param` names the field or header; `allow` is the
-    method that 405 names.
+    method that 405 names; after `retry_after_s` it may go better.
     """
 
     def __init__(
-        self, code: str, detail: str = "", param: str | None = None, allow: bytes | None = None
+        self,
+        code: str,
+        detail: str = "",
+        param: str | None = None,
+        *,
+        allow: bytes | None = None,
+        retry_after_s: int | None = None,
     ) -> None:
         self.allow = allow
+        self.retry_after_s = retry_after_s
         self.kind = KINDS[code]
         self.detail = detail
         self.param = param

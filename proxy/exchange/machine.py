@@ -134,12 +134,15 @@ class Exchange(Breaking):
         data = relay.feed(event.data)
         if relay.committed:
             self._saw_first_token()
+            self._book(0)
             self._commit(b"transfer-encoding: chunked\r\n", data)
             self.state = State.RELAYING_STREAM
             self._out.append(do.arm("idle", self._limits.idle_s))
             self._after_feed(relay)
         elif relay.broken:
             self._fail(Failure(relay.broken))
+        else:
+            self._book(relay.held_bytes)
 
     def _hold_body(self, event: on.AnswerData) -> None:
         self._hold(event.data)
@@ -149,6 +152,7 @@ class Exchange(Breaking):
                 return
             self._commit(b"transfer-encoding: chunked\r\n", b"".join(self._held))
             self._held = []
+            self._book(0)
             self.state = State.RELAYING_BODY
         self._out.append(do.TOUCH)
 
@@ -159,6 +163,7 @@ class Exchange(Breaking):
     def _hold(self, data: bytes) -> None:
         self._held.append(data)
         self._held_bytes += len(data)
+        self._book(self._held_bytes)
 
     def _stream_ended_early(self, _: on.AnswerEnded) -> None:
         self._fail(Failure("upstream_truncated"))
@@ -237,6 +242,8 @@ class Exchange(Breaking):
             self._pass_down(data)
         if relay.saw_data:
             self._out.append(do.TOUCH)
+        if self._spoken is not None:
+            self._book(self._spoken.size_bytes)
         self._after_feed(relay)
 
     def _relay_body(self, event: on.AnswerData) -> None:

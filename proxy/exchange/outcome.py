@@ -39,6 +39,8 @@ _BY_CODE: Final[dict[str, Outcome]] = {
     "no_allowed_upstream": "refused_policy",
     "no_capable_backend": "refused_policy",
     "no_route": "refused_policy",
+    "memory_full": "refused_overload",
+    "proxy_capacity": "refused_overload",
 }
 _CAUSE: Final[dict[str, str]] = {
     "first_token_timeout": "first-token",
@@ -47,6 +49,8 @@ _CAUSE: Final[dict[str, str]] = {
     "connect_timeout": "timeout",
     "upstreams_unavailable": "open",
     "draining": "drain",
+    "memory_full": "memory",
+    "proxy_capacity": "capacity",
     "no_allowed_upstream": "policy",
     "no_capable_backend": "capability",
 }

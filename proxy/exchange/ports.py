@@ -6,6 +6,7 @@ from attrs import frozen
 
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.deadlines import Deadlines
+from proxy.exchange.memory import MemoryBudget
 from proxy.policy.backends import Backend
 
 Settlement = Literal["succeeded", "failed", "released"]
@@ -27,6 +28,7 @@ class Ports(Protocol):
     """Time, chance and the state shared between exchanges, all injected."""
 
     retry_after_max_s: float
+    memory: MemoryBudget
 
     def now(self) -> float:
         """Return monotonic seconds."""

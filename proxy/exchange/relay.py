@@ -28,7 +28,6 @@ class StreamRelay:
         "_continuing",
         "_finished",
         "_held",
-        "_held_bytes",
         "_show_usage",
         "_splitter",
         "_spoken",
@@ -36,6 +35,7 @@ class StreamRelay:
         "committed",
         "content_events",
         "done",
+        "held_bytes",
         "malformed_events",
         "saw_data",
         "usage",
@@ -54,7 +54,7 @@ class StreamRelay:
         self.content_events = 0
         self._splitter = Splitter()
         self._held: list[bytes] = []
-        self._held_bytes = 0
+        self.held_bytes = 0
         self._finished = False
         self.committed = continuing is not None
         self.done = False
@@ -84,8 +84,8 @@ class StreamRelay:
         if self.committed:
             self._held = []
             return b"".join(out)
-        self._held_bytes += len(data)
-        if self._held_bytes > HOLD_LIMIT_BYTES:
+        self.held_bytes += len(data)
+        if self.held_bytes > HOLD_LIMIT_BYTES:
             self.broken = "upstream_protocol"
         return b""
 

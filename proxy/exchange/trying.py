@@ -9,7 +9,7 @@ from proxy.exchange.admitted import Admitted
 from proxy.exchange.answer_head import AnswerHead
 from proxy.exchange.answers import whole_error
 from proxy.exchange.attempts import Attempts
-from proxy.exchange.body import splice
+from proxy.exchange.body import splices
 from proxy.exchange.deadlines import NO_DEADLINES, Deadlines
 from proxy.exchange.errors import KINDS
 from proxy.exchange.outcome import Outcome, outcome_before_commit, terminal_code
@@ -26,6 +26,7 @@ class Trying:
     """Tries the candidates of a decision. After `Ended` its attributes are the record's facts."""
 
     __slots__ = (
+        "_booked",
         "_continuation",
         "_held",
         "_held_bytes",
@@ -81,6 +82,7 @@ class Trying:
         self._relay: StreamRelay | None = None
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._booked = 0  # of the memory budget
         self._out: list[do.Command] = []
 
     def _start(self, _: on.Start) -> None:
@@ -108,14 +110,13 @@ class Trying:
         attempt.bytes_written = True
         self.state = State.WAITING
         request = self.request
-        body, self.splices = splice(
-            request.body,
+        edits, self.splices = splices(
             request.scan,
             attempt.backend.upstream_model,
             include_usage=request.scan.stream,
         )
         self._out.append(do.arm("first_token", self._limits.first_token_s))
-        self._out.append(do.SendUp(attempt.backend, body))
+        self._out.append(do.SendUp(attempt.backend, request.body, edits))
 
     def _failed(self, event: on.UpstreamFailed) -> None:
         if event.code == "upstream_stale":
@@ -144,6 +145,7 @@ class Trying:
         verdict = self.attempts.fail(failure, own_deadline=own)
         self._out.append(do.DROP)
         self._held, self._held_bytes, self._relay = [], 0, None
+        self._book(0)
         if isinstance(verdict, Again):
             self.state = State.PAUSING
             self._out.append(do.Pause(verdict.pause_s))
@@ -187,7 +189,14 @@ class Trying:
         self._over()
         self._out.append(do.FINISH[close])
 
+    def _book(self, size: int) -> None:
+        """Hold `size` bytes in all from now on, in the eyes of the memory budget."""
+        if size != self._booked:
+            self.ports.memory.book(size - self._booked)
+            self._booked = size
+
     def _over(self) -> None:
+        self._book(0)
         self.state = State.DONE
         self._out.append(do.ENDED)
 

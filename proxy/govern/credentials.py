@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from proxy.policy.backends import Backend
+from attrs import frozen
+
+from proxy.policy.backends import Backend, BackendTls
 
 CONVENTIONAL: Final = {
     "openai": "OPENAI_API_KEY",
@@ -18,6 +20,27 @@ CONVENTIONAL: Final = {
 """The file name that each provider's own tools use for its key."""
 LOOK_S: Final = 1.0
 """A changed Secret takes effect within this time; a look costs two system calls."""
+
+
+@frozen
+class TlsFiles:
+    """PEM bytes: own authorities instead of the platform's, a certificate chain and its key."""
+
+    authorities: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = None
+
+
+PLATFORM: Final = TlsFiles()
+"""No files of a backend's own: the platform's trust, and no client certificate."""
+
+
+class _HeldTls:
+    __slots__ = ("files", "looked_at")
+
+    def __init__(self, looked_at: float, files: TlsFiles | None) -> None:
+        self.looked_at = looked_at
+        self.files = files
 
 
 class _Held:
@@ -36,6 +59,7 @@ class Credentials:
         self.directory = directory
         self.now = now
         self._held: dict[str, _Held] = {}
+        self._held_tls: dict[str, _HeldTls] = {}
 
     def key_for(self, backend: Backend) -> str | None:
         """Return the backend's key; None when it needs none, or it is not there."""
@@ -56,8 +80,47 @@ class Credentials:
         return key
 
     def is_missing(self, backend: Backend) -> bool:
-        """Whether the backend names a Secret whose key is not there."""
-        return _secret_of(backend) is not None and self.key_for(backend) is None
+        """Whether the backend names a Secret that is not there."""
+        if _secret_of(backend) is not None and self.key_for(backend) is None:
+            return True
+        return backend.tls is not None and self.tls_for(backend) is None
+
+    def tls_for(self, backend: Backend) -> TlsFiles | None:
+        """Return the backend's TLS files, None when one that it names is not there.
+
+        ``ca.crt`` in the Secret for authorities, ``tls.crt`` and ``tls.key`` in that for a client
+        certificate, as Kubernetes names them.
+        """
+        tls = backend.tls
+        if tls is None:
+            return PLATFORM
+        held, now = self._held_tls.get(backend.name), self.now()
+        if held is not None and now - held.looked_at < LOOK_S:
+            return held.files
+        files = self._read_tls(tls)
+        self._held_tls[backend.name] = _HeldTls(now, files)
+        return files
+
+    def _read_tls(self, tls: BackendTls) -> TlsFiles | None:
+        authorities = certificate = key = None
+        if tls.ca_secret_ref is not None:
+            authorities = self._bytes(tls.ca_secret_ref.name, "ca.crt")
+            if authorities is None:
+                return None
+        if tls.client_cert_secret_ref is not None:
+            certificate = self._bytes(tls.client_cert_secret_ref.name, "tls.crt")
+            key = self._bytes(tls.client_cert_secret_ref.name, "tls.key")
+            if certificate is None or key is None:
+                return None
+        return TlsFiles(authorities, certificate, key)
+
+    def _bytes(self, secret: str, file: str) -> bytes | None:
+        if self.directory is None:
+            return None
+        try:
+            return (self.directory / secret / file).read_bytes() or None
+        except OSError:
+            return None
 
     def _file(self, secret: str, conventional: str) -> Path | None:
         if self.directory is None:

@@ -9,29 +9,34 @@ from functools import partial
 from typing import Any
 
 import orjson
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.logger import Logger
 
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.answers import whole, whole_error
 from proxy.exchange.body import scan
+from proxy.exchange.commands import SendUp
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.events import START, Interrupted
 from proxy.exchange.machine import Exchange
 from proxy.exchange.request_head import Head, Heads
 from proxy.govern.credentials import Credentials
+from proxy.net.callers import Callers
 from proxy.net.dialler import Dialler
 from proxy.net.front import Front, Received
 from proxy.net.gate import Gate
 from proxy.net.health import Health
+from proxy.net.names import Names
 from proxy.net.recorder import Recorder
 from proxy.net.resolve import Endpoint, endpoint_of
 from proxy.net.run import Run
 from proxy.net.shadow import Shadows
+from proxy.net.tls import client_tls
 from proxy.net.wheel import Wheel
 from proxy.policy.backends import Backend
 from proxy.policy.decision import Decision, Refuse
 from proxy.policy.loaded import LoadedPolicy
-from proxy.providers.dialect import head_prefix, probe_bytes, request_bytes
+from proxy.providers.dialect import head_prefix, probe_bytes, request_head
 
 _log = Logger("lockgate.desk")
 
@@ -47,10 +52,13 @@ class Desk:
         credentials: Credentials,
         recorder: Recorder,
         *,
+        names: Names,
         next_request_id: Callable[[], str],
         addresses: Mapping[str, str],
+        max_connections: int,
     ) -> None:
         self.reactor = reactor
+        self.names = names
         self.wheel = wheel
         self.gate = gate
         self.credentials = credentials
@@ -58,7 +66,8 @@ class Desk:
         self.next_request_id = next_request_id
         self.addresses = addresses
         self.heads = Heads()
-        self.fronts: set[Front] = set()
+        self.memory = gate.memory
+        self.fronts = Callers(max_connections)
         self.runs: set[Run] = set()
         self.draining = False
         self.diallers: dict[str, Dialler] = {}
@@ -97,8 +106,19 @@ class Desk:
             return held
         endpoint = endpoint_of(backend, self.addresses.get(backend.name))
         return Dialler(
-            self.reactor, backend, endpoint, ranges, partial(self._refused, backend.name)
+            self.reactor,
+            self.names,
+            backend,
+            endpoint,
+            ranges,
+            tls=partial(self._tls, backend),
+            refused=partial(self._refused, backend.name),
         )
+
+    def _tls(self, backend: Backend, host: str) -> IOpenSSLClientConnectionCreator:
+        files = self.credentials.tls_for(backend)
+        assert files is not None  # a backend whose files are missing is no candidate
+        return client_tls(host, files)
 
     def _refused(self, backend: str, address: str, reason: str) -> None:
         _log.error(
@@ -143,6 +163,7 @@ class Desk:
     def ended(self, run: Run) -> None:
         """An exchange is over: its one record."""
         self.runs.discard(run)
+        self.memory.give(len(run.exchange.request.body))
         self.recorder.exchange(run.exchange)
         self.shadows.after(run.exchange)
 
@@ -164,8 +185,9 @@ class Desk:
             bytes_in=bytes_in,
         )
 
-    def request_bytes(self, backend: Backend, body: bytes, request: Admitted) -> bytes:
-        """Render the request for `backend`."""
+    def request_head(self, command: SendUp, request: Admitted) -> bytes:
+        """Render the head of the request for the command's backend."""
+        backend = command.backend
         key = self.credentials.key_for(backend)
         held = (backend.name, key)
         prefix = self._prefixes.get(held)
@@ -174,7 +196,9 @@ class Desk:
             prefix = head_prefix(backend, endpoint.base_path, endpoint.host_header, key)
             self._prefixes = {k: v for k, v in self._prefixes.items() if k[0] != backend.name}
             self._prefixes[held] = prefix
-        return request_bytes(prefix, backend, body, request.request_id, request.caller_headers)
+        return request_head(
+            prefix, backend, command.length, request.request_id, request.caller_headers
+        )
 
     def _probe_bytes(self, backend: Backend, path: str) -> bytes:
         """Render a health check for `backend`."""
@@ -192,6 +216,7 @@ class Desk:
     def _serve_models(self, front: Front, received: Received, request_id: str) -> None:
         headers = b"x-request-id: %b\r\n%b" % (request_id.encode(), self._policy_header)
         close = self.draining or not received.head.keep_alive
+        self.memory.give(len(received.body))
         front.send(whole(200, headers, self._models, close=close))
         self.recorder.models(request_id, received.head, len(self._models))
         front.finished(close=close)
@@ -200,6 +225,7 @@ class Desk:
         self, front: Front, received: Received, rejection: RejectedError, request_id: str
     ) -> None:
         close = self.draining or not received.head.keep_alive
+        self.memory.give(len(received.body))
         front.send(
             whole_error(
                 rejection.kind,
@@ -217,6 +243,7 @@ class Desk:
 
     def _refuse(self, front: Front, received: Received, decision: Refuse, request_id: str) -> None:
         close = self.draining or not received.head.keep_alive
+        self.memory.give(len(received.body))
         kind = KINDS[decision.code]
         headers = self._answer_headers(decision, request_id).split(b"\r\n", 1)[1]
         front.send(whole_error(kind, request_id, headers=headers, close=close))

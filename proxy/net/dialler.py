@@ -3,28 +3,45 @@
 Local tier: idle connections are kept and used again. Cloud tier: a fresh one per request. A name is
 resolved, every address is held to the address policy, and the connection is made to the very
 address that was checked, so that a name cannot change between check and use.
+
+Where a name has several addresses they are tried as RFC 8305 (Happy Eyeballs) says: the families
+take turns, each address gets a head start of 250 ms before the next one is tried beside it, and the
+first connection that stands wins. The exchange's connect deadline is over all of it.
 """
 
 from collections.abc import Callable
+from functools import partial
+from itertools import zip_longest
 from typing import Any, Final
 
+from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IHandshakeListener
+from twisted.internet.interfaces import (
+    IAddress,
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+)
 from twisted.internet.protocol import ClientFactory, connectionDone
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from proxy.net.addresses import permitted
 from proxy.net.failures import dial_failure_code
-from proxy.net.resolve import Endpoint, resolve
-from proxy.net.tls import client_tls
+from proxy.net.names import Names
+from proxy.net.resolve import Endpoint
 from proxy.net.transport import connect
 from proxy.net.upstream import Upstream
 from proxy.policy.backends import Backend
 
+HEAD_START_S: Final = 0.25
+"""RFC 8305, section 5: the recommended Connection Attempt Delay."""
 IDLE_S: Final = 10.0
 """Shorter than the keep-alive of the common servers, so that we close first."""
+
+
+_log = Logger("lockgate.dialler")
 
 
 def _nothing() -> None:
@@ -102,25 +119,34 @@ class Dial:
         self.connected = connected
         self.failed = failed
         self._addresses: list[str] = []
-        self._disconnect: Callable[[], None] = _nothing
-        self._cancelled = False
+        self._trying: dict[str, Callable[[], None]] = {}
+        self._head_start: Any | None = None
+        self._over = False
 
     def start(self) -> None:
         """Resolve the name; the rest follows."""
         dialler = self.dialler
-        resolving = resolve(dialler.reactor, dialler.endpoint)
+        resolving = dialler.names.resolve(dialler.endpoint.host)
         resolving.addCallbacks(self._resolved, self._unresolved)
 
     def cancel(self) -> None:
         """Stop, whatever is going on."""
-        self._cancelled = True
-        self._disconnect()
+        self._over = True
+        self._stop_trying()
+
+    def _stop_trying(self, winner: str = "") -> None:
+        if self._head_start is not None and self._head_start.active():
+            self._head_start.cancel()
+        trying, self._trying = self._trying, {}
+        for address, disconnect in trying.items():
+            if address != winner:
+                disconnect()
 
     def _unresolved(self, _: Failure) -> None:
         self._fail("upstream_dns")
 
     def _resolved(self, addresses: list[str]) -> None:
-        if self._cancelled:
+        if self._over:
             return
         dialler = self.dialler
         for address in addresses:
@@ -129,59 +155,104 @@ class Dial:
                 dialler.refused(address, reason)
                 self._fail("upstream_address")
                 return
-        self._addresses = list(addresses)
+        self._addresses = in_turns(addresses)
         self._next_address()
 
     def _next_address(self) -> None:
+        if self._over or not self._addresses:
+            return
         dialler = self.dialler
         address = self._addresses.pop(0)
+        ready, lost = partial(self._ready, address), partial(self._unreachable, address)
         endpoint = dialler.endpoint
         if endpoint.scheme == "https":
-            protocol: _Opening = _OpeningTls(self._ready, self._unreachable)
-            inner = _Factory(protocol, self._unreachable)
-            factory: Any = TLSMemoryBIOFactory(client_tls(endpoint.host), True, inner)
+            protocol: _Opening = _OpeningTls(ready, lost)
+            inner = _Factory(protocol, lost)
+            try:
+                creator = dialler.tls(endpoint.host)
+            except (SSL.Error, ValueError) as problem:
+                _log.error(
+                    "backend {name}: its TLS files are no good: {problem}",
+                    name=dialler.backend.name,
+                    problem=problem,
+                )
+                self._fail("upstream_tls")
+                return
+            factory: Any = TLSMemoryBIOFactory(creator, True, inner)
         else:
-            protocol = _Opening(self._ready, self._unreachable)
-            factory = _Factory(protocol, self._unreachable)
+            protocol = _Opening(ready, lost)
+            factory = _Factory(protocol, lost)
         factory.noisy = False
+        self._trying[address] = _nothing
+        if self._addresses:
+            self._head_start = dialler.reactor.callLater(HEAD_START_S, self._next_address)
         # the exchange's connect deadline rules; this one only keeps the transport from waiting on
-        self._disconnect = connect(dialler.reactor, address, endpoint.port, factory, 600.0)
+        disconnect = connect(dialler.reactor, address, endpoint.port, factory, 600.0)
+        if address in self._trying:
+            self._trying[address] = disconnect
 
-    def _ready(self, upstream: Upstream) -> None:
-        if self._cancelled:
+    def _ready(self, address: str, upstream: Upstream) -> None:
+        if self._over:
             upstream.abort()
             return
+        self._over = True
+        self._stop_trying(winner=address)
         upstream.lost = self.dialler.forget
         self.connected(upstream, False)
 
-    def _unreachable(self, reason: Failure) -> None:
-        if self._cancelled:
+    def _unreachable(self, address: str, reason: Failure) -> None:
+        self._trying.pop(address, None)
+        if self._over:
             return
         if self._addresses:
+            if self._head_start is not None and self._head_start.active():
+                self._head_start.cancel()
             self._next_address()
             return
+        if self._trying:
+            return  # another address may still answer
         clean = reason.check(ConnectionDone) is not None
         tls = self.dialler.endpoint.scheme == "https"
         self._fail("upstream_tls" if clean and tls else dial_failure_code(reason))
 
     def _fail(self, code: str) -> None:
-        if not self._cancelled:
-            self._cancelled = True
+        if not self._over:
+            self._over = True
             self.failed(code)
 
 
-class Dialler:
-    """The connections of one backend. `refused` is told of addresses the policy forbids."""
+def in_turns(addresses: list[str]) -> list[str]:
+    """Return the addresses with their families taking turns, the first one's first."""
+    if not addresses:
+        return []
+    is_six = ":" in addresses[0]
+    first = [address for address in addresses if (":" in address) == is_six]
+    second = [address for address in addresses if (":" in address) != is_six]
+    pairs = zip_longest(first, second)
+    return [address for pair in pairs for address in pair if address is not None]
 
-    def __init__(
+
+class Dialler:
+    """The connections of one backend.
+
+    `tls` makes what makes TLS connections to a host. `refused` is told of addresses that the policy
+    forbids.
+    """
+
+    def __init__(  # noqa: PLR0913 - a backend's connections have this many sides
         self,
         reactor: Any,
+        names: Names,
         backend: Backend,
         endpoint: Endpoint,
         private_ranges: tuple[str, ...],
+        *,
+        tls: Callable[[str], IOpenSSLClientConnectionCreator],
         refused: Callable[[str, str], None],
     ) -> None:
         self.reactor = reactor
+        self.names = names
+        self.tls = tls
         self.backend = backend
         self.endpoint = endpoint
         self.private_ranges = private_ranges

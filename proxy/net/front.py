@@ -10,12 +10,14 @@ Decisions of this file:
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from proxy.exchange.answers import whole_error
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.framing import ChunkedBody, FramingError, LengthBody
+from proxy.exchange.memory import RETRY_AFTER_S
 from proxy.exchange.request_head import MAX_BODY_BYTES, Head
 from proxy.exchange.value import Value
 from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
@@ -65,6 +67,8 @@ class Front(Connection):
         self._framing: LengthBody | ChunkedBody = _NO_BODY
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._charged = 0  # of the memory budget, for the body under way
+        self._tls = False
         self._bodiless = False
         self._rejection: RejectedError | None = None  # answered once what came before it is
         self._busy = False
@@ -84,7 +88,8 @@ class Front(Connection):
     def connectionMade(self) -> None:
         """A caller connected."""
         self.transport.setTcpNoDelay(True)
-        self.desk.fronts.add(self)
+        self._tls = ISSLTransport.providedBy(self.transport)
+        self.desk.fronts.add(self, getattr(self.transport.getPeer(), "host", ""))
         self._timer.arm(HEAD_S)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
@@ -98,10 +103,12 @@ class Front(Connection):
             self.run.client_gone()
         gone = RejectedError("client_gone")
         for received in self._waiting:
+            self.desk.memory.give(len(received.body))
             self.desk.record_unserved(received.head, gone, bytes_in=len(received.body))
         self._waiting.clear()
         if self._head is not None and not self._closing:
             self.desk.record_unserved(self._head, gone, bytes_in=self._body_bytes)
+        self._forget_body()
 
     def dataReceived(self, data: bytes) -> None:
         """Take what came; serve what is whole."""
@@ -152,8 +159,17 @@ class Front(Connection):
         raw = data[start:end]
         self._bodiless = raw.startswith(b"HEAD ")
         head, length = self.desk.heads.read(raw)
+        if self._tls:
+            self._check_server_name(head)
         self._admitted(head, length)
         return data[end:]
+
+    def _check_server_name(self, head: Head) -> None:
+        """Hold Host to the name that the TLS connection was made for (RFC 9110, 15.5.20)."""
+        name = self.transport.getHandle().get_servername()
+        host = head.headers["host"][0].lower()
+        if name is not None and host.partition(":")[0].encode() != name.lower():
+            raise RejectedError("misdirected")
 
     def _admitted(self, head: Head, length: int | None) -> None:
         """The head passed the gates: a body follows, or the request is whole."""
@@ -167,6 +183,7 @@ class Front(Connection):
         self._head = head
         self._body = []
         self._body_bytes = 0
+        self._charge(length or 0)
         self._body_since = self.desk.wheel.now()
         if head.expects_continue and not self._busy:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -180,15 +197,29 @@ class Front(Connection):
             self._body_bytes += len(piece)
             if self._body_bytes > MAX_BODY_BYTES:
                 raise RejectedError("body_too_large")
+            if self._body_bytes > self._charged:
+                self._charge(self._body_bytes - self._charged)
             self._body.append(piece)
         if not framing.done:
             return b""
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._waiting.append(Received(head, body))
+        self._charged = 0  # it goes with the request
         self._head = None
+        self._forget_body()
+        return framing.surplus
+
+    def _charge(self, size: int) -> None:
+        """Take room for body bytes before they are read."""
+        if not self.desk.memory.take(size):
+            raise RejectedError("memory_full", retry_after_s=RETRY_AFTER_S)
+        self._charged += size
+
+    def _forget_body(self) -> None:
+        self.desk.memory.give(self._charged)
+        self._charged = 0
         self._body = []
         self._framing = _NO_BODY
-        return framing.surplus
 
     # -- serving
 
@@ -238,6 +269,11 @@ class Front(Connection):
             self.transport.loseConnection()
             self._timer.arm(STALL_S)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of a request has come that is not answered."""
+        return not self._busy and self._head is None and not self._begun and not self._waiting
+
     def close_if_idle(self) -> None:
         """The proxy drains: an idle connection has nothing to wait for."""
         if not self._busy and self._head is None and not self._closing:
@@ -265,11 +301,15 @@ class Front(Connection):
 
     def watch_stall(self) -> None:
         """The caller's side is full: it must take something in time."""
-        self._unsent = self.transport.unsent_bytes
+        unsent = self.transport.unsent_bytes
+        self.desk.memory.book(unsent - self._unsent)
+        self._unsent = unsent
         self._stall.arm(STALL_S)
 
     def stall_over(self) -> None:
         """The caller took what waited."""
+        self.desk.memory.give(self._unsent)
+        self._unsent = 0
         self._stall.disarm()
 
     def _stalled(self) -> None:
@@ -289,6 +329,7 @@ class Front(Connection):
                 self._head, rejection, request_id, bytes_in=self._body_bytes, answered=True
             )
             self._head = None
+        self._forget_body()
         self._closing = True
         headers = rejection_headers(rejection)
         answer = whole_error(
@@ -302,10 +343,19 @@ class Front(Connection):
         if self._bodiless:  # HEAD: the same head, no body (RFC 9110, 9.3.2)
             answer = answer[: answer.index(HEAD_END) + 4]
         self.transport.write(answer)
-        self.transport.loseWriteConnection()
+        if self._tls:
+            self.transport.loseConnection()  # TLS has no half-closed connections
+        else:
+            self.transport.loseWriteConnection()
         self._timer.arm(LINGER_S)
 
 
 def rejection_headers(rejection: RejectedError) -> bytes:
-    """Return what a refusal adds to the answer's head: Allow with 405 (RFC 9110, 15.5.6)."""
-    return b"allow: " + rejection.allow + b"\r\n" if rejection.allow else b""
+    """Return what a refusal adds to the answer's head.
+
+    Allow with 405 (RFC 9110, 15.5.6), Retry-After where it may pass (10.2.3).
+    """
+    lines = b"allow: " + rejection.allow + b"\r\n" if rejection.allow else b""
+    if rejection.retry_after_s is not None:
+        lines += b"retry-after: %d\r\n" % rejection.retry_after_s
+    return lines

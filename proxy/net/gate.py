@@ -12,6 +12,7 @@ from proxy.exchange.admitted import Admitted
 from proxy.exchange.breaker import Breaker, Closed
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.latency import Latency
+from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.order import Orders
 from proxy.exchange.ports import Settlement, Skipped
 from proxy.exchange.retry_budget import RetryBudget
@@ -30,10 +31,12 @@ class Gate:
         now: Callable[[], float],
         policy: LoadedPolicy,
         credentials: Credentials,
+        memory: MemoryBudget,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.now = now
         self.credentials = credentials
+        self.memory = memory
         self.jitter = jitter
         self.budget = RetryBudget()
         self.breakers: dict[str, Breaker] = {}

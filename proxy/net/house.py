@@ -10,11 +10,15 @@ from twisted.internet.tcp import Port
 from twisted.logger import Logger
 
 from proxy.exchange.breaker import Closed, HalfOpen
+from proxy.exchange.memory import MemoryBudget
 from proxy.govern.credentials import Credentials
 from proxy.govern.sink import Sink
 from proxy.net.admin import admin_site
+from proxy.net.certificate import Certificate
 from proxy.net.desk import Desk
 from proxy.net.gate import Gate
+from proxy.net.limits import cgroup_limit, connection_limit, memory_budget
+from proxy.net.names import CAres, Names
 from proxy.net.recorder import Recorder
 from proxy.net.service import Service
 from proxy.net.wheel import Wheel
@@ -65,6 +69,8 @@ class House:
     def hang_up(self) -> None:
         """SIGHUP: the policy again, and the audit file after a rotation."""
         self.sink.reopen()
+        if self.service.certificate is not None:
+            self.service.certificate.reload()
         self.service.reload()
 
     def unready(self) -> list[str]:
@@ -90,22 +96,27 @@ def build(
     metrics = Metrics()
     metrics.policy(policy.digest)
     credentials = Credentials(options.secrets, reactor.seconds)
-    gate = Gate(reactor.seconds, policy, credentials)
+    budget = memory_budget(policy.spec.proxy.memory_budget, cgroup_limit(), options.workers)
+    gate = Gate(reactor.seconds, policy, credentials, MemoryBudget(budget))
     recorder = Recorder(
         sink,
         metrics,
         time.time,  # noqa: TID251 - the one place: audit records are read by people
         reactor.seconds,
         lambda: gate.policy.digest,
+        worker=options.worker,
     )
+    cares = CAres(options.resolver)
     desk = Desk(
         reactor,
         Wheel(reactor),
         gate,
         credentials,
         recorder,
+        names=Names(reactor, cares.ask),
         next_request_id=next_request_id,
         addresses=options.addresses,
+        max_connections=connection_limit(),
     )
     grace = options.drain_grace_s
     service = Service(
@@ -116,9 +127,17 @@ def build(
         drain_delay_s=options.drain_delay_s,
         drain_grace_s=policy.spec.proxy.drain_grace if grace is None else grace,
         check=lambda loaded: _check(loaded, options),
+        certificate=_certificate(options, metrics),
+        shared=options.worker is not None,
     )
     _watch(metrics, desk, sink)
     return House(reactor, options, service, sink, desk, metrics)
+
+
+def _certificate(options: "ServeOptions", metrics: Metrics) -> Certificate | None:
+    if options.tls_cert is None or options.tls_key is None:
+        return None
+    return Certificate(options.tls_cert, options.tls_key, metrics)
 
 
 def _check(policy: LoadedPolicy, options: "ServeOptions") -> None:
@@ -144,6 +163,14 @@ def _watch(metrics: Metrics, desk: Desk, sink: Sink) -> None:
 
     metrics.watch("lockgate_in_flight", "Exchanges under way", lambda: len(desk.runs))
     metrics.watch("lockgate_connections", "Callers connected", lambda: len(desk.fronts))
+    memory, callers = gate.memory, desk.fronts
+    metrics.watch("lockgate_memory_budget_bytes", "The budget", lambda: memory.limit_bytes)
+    metrics.watch("lockgate_memory_held_bytes", "Held of it", lambda: memory.held_bytes)
+    metrics.watch("lockgate_memory_refused", "Requests without room", lambda: memory.refused)
+    text = "Connections without room"
+    metrics.watch("lockgate_connections_turned_away", text, lambda: callers.turned_away)
+    text = "Idle connections closed for others"
+    metrics.watch("lockgate_connections_closed_idle", text, lambda: callers.closed_idle)
     metrics.watch("lockgate_audit_lost", "Audit lines lost", lambda: sink.lost)
     metrics.watch("lockgate_permits_out", "Breaker permits in use", lambda: gate.permits_out)
     metrics.watch("lockgate_timers", "Deadlines armed", lambda: len(desk.wheel))

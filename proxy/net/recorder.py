@@ -6,7 +6,7 @@ from typing import Any, Final
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.machine import Exchange
-from proxy.exchange.outcome import outcome_before_commit
+from proxy.exchange.outcome import outcome_before_commit, terminal_code
 from proxy.exchange.request_head import Head
 from proxy.govern.record import (
     NO_ENDING,
@@ -28,19 +28,22 @@ MEMO_BOUND: Final = 4096
 class Recorder:
     """`wall` is epoch seconds, for people; durations come from the exchange's own clock."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a record is made of many things
         self,
         sink: Sink,
         metrics: Metrics,
         wall: Callable[[], float],
         now: Callable[[], float],
         digest: Callable[[], str],
+        *,
+        worker: int | None = None,
     ) -> None:
         self.sink = sink
         self.metrics = metrics
         self.wall = wall
         self.now = now
         self.digest = digest
+        self._worker = worker
         self._sequence = 0
         self._memo: dict[int, tuple[Decision, bytes]] = {}
 
@@ -48,12 +51,14 @@ class Recorder:
         """Record an exchange that ended."""
         request, attempts = exchange.request, exchange.attempts
         order = attempts.order
+        duration_s = self.now() - exchange.started_s
         answered = attempts.log[-1].backend if attempts.log else None
         if exchange.outcome not in {"complete", "upstream_refused"} and exchange.status != 200:
             answered = None
         tokens = exchange.tokens
         self._sequence += 1
         ending = {
+            "worker": self._worker,
             "sequence": self._sequence,
             "time": self.wall(),
             "request_id": request.request_id,
@@ -62,7 +67,7 @@ class Recorder:
             "terminal": exchange.terminal,
             "status": exchange.status,
             "error": exchange.code,
-            "latency_ms": milliseconds(self.now() - exchange.started_s),
+            "latency_ms": milliseconds(duration_s),
             "first_token_ms": _ms(exchange.first_token_s),
             "stream": request.scan.stream,
             "backend": answered.name if answered else None,
@@ -87,6 +92,12 @@ class Recorder:
         backend = answered.name if answered else ""
         tier = answered.tier if answered else ""
         self.metrics.request(rule, backend, tier, exchange.outcome)
+        self.metrics.exchange(
+            (rule, backend, tier, exchange.outcome),
+            duration_s,
+            exchange.first_token_s,
+            tokens and (tokens.prompt, tokens.completion),
+        )
         self._count_attempts(attempts)
 
     def refused(self, request_id: str, model_bytes: int, decision: Refuse) -> None:
@@ -114,9 +125,13 @@ class Recorder:
         bytes_in: int,
     ) -> None:
         """Record a request whose head was admitted and whose body never became a request."""
-        gone = rejection.kind.code == "client_gone"
-        outcome = "client_gone" if gone else "bad_request"
-        terminal = "Cb" if gone else f"Cb-{rejection.kind.code.replace('_', '-')}"
+        kind = rejection.kind
+        outcome: str = (
+            "bad_request" if kind.source == "client" else outcome_before_commit(kind.code)
+        )
+        terminal = terminal_code(kind.source, "b", kind.code)
+        if kind.code == "client_gone":
+            outcome, terminal = "client_gone", "Cb"
         self._plain(
             request_id,
             head,
@@ -158,6 +173,7 @@ class Recorder:
     def _begin(self, request_id: str, outcome: str, terminal: str) -> dict[str, Any]:
         self._sequence += 1
         return {
+            "worker": self._worker,
             "sequence": self._sequence,
             "time": round(self.wall(), 6),
             "request_id": request_id,

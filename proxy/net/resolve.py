@@ -1,14 +1,9 @@
-"""Where a backend is: its endpoint out of the policy, and its addresses out of the resolver."""
+"""Where a backend is: its endpoint out of the policy."""
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from attrs import frozen
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import DNSLookupError
-from twisted.internet.interfaces import IAddress, IResolutionReceiver
-from zope.interface import implementer
 
 from proxy.policy.backends import DEFAULT_URLS, Backend
 
@@ -67,36 +62,3 @@ def _parse(url: str) -> Endpoint:
     shown = f"[{host}]" if ":" in host else host
     header = shown if port == default else f"{shown}:{port}"
     return Endpoint(parts.scheme, host, port, parts.path.rstrip("/"), header)
-
-
-@implementer(IResolutionReceiver)
-class _Receiver:
-    def __init__(self, name: str, done: "Deferred[list[str]]") -> None:
-        self._name = name
-        self._done = done
-        self._addresses: list[str] = []
-
-    def resolutionBegan(self, resolutionInProgress: Any) -> None:
-        """Nothing to do: the dial's own deadline ends what takes too long."""
-
-    def addressResolved(self, address: IAddress) -> None:
-        """Collect one address."""
-        host = getattr(address, "host", None)
-        if host is not None and host not in self._addresses:
-            self._addresses.append(host)
-
-    def resolutionComplete(self) -> None:
-        """Give out what was found."""
-        if self._addresses:
-            self._done.callback(self._addresses)
-        else:
-            self._done.errback(DNSLookupError(self._name))
-
-
-def resolve(reactor: Any, endpoint: Endpoint) -> "Deferred[list[str]]":
-    """Return the addresses of `endpoint`'s host; errback with DNSLookupError when it has none."""
-    if isIPAddress(endpoint.host) or isIPv6Address(endpoint.host):
-        return succeed([endpoint.host])
-    done: Deferred[list[str]] = Deferred()
-    reactor.nameResolver.resolveHostName(_Receiver(endpoint.host, done), endpoint.host)
-    return done

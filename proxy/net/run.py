@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.logger import Logger
 from zope.interface import classImplements
 
@@ -19,7 +19,41 @@ if TYPE_CHECKING:
     from proxy.net.desk import Desk
     from proxy.net.front import Front
 
+FEED_BYTES: Final = 256 * 1024
+"""A larger body is given to its upstream in slices of this size, as it takes them."""
 _log = Logger("lockgate.run")
+
+
+class Feed:
+    """Gives a large body to a transport piece by piece, so that it is not copied as a whole."""
+
+    def __init__(self, transport: Any, command: do.SendUp) -> None:
+        self._transport = transport
+        self._command = command
+        self._at = 0  # in the original
+        self._edits = deque(command.edits)
+
+    def start(self) -> None:
+        """Begin; the transport asks for more."""
+        self._transport.registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        """Everything so far was sent: the next slice."""
+        original = self._command.original
+        if self._edits and self._edits[0][0] - self._at <= FEED_BYTES:
+            start, end, new = self._edits.popleft()
+            self._transport.write(original[self._at : start] + new)
+            self._at = end
+            return
+        piece = original[self._at : self._at + FEED_BYTES]
+        self._at += len(piece)
+        if piece:
+            self._transport.write(piece)
+        if self._at >= len(original) and not self._edits:
+            self._transport.unregisterProducer()
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
 
 
 class Run:
@@ -146,8 +180,14 @@ class Run:
     def _send_up(self, command: do.SendUp) -> None:
         upstream = self._upstream
         assert upstream is not None
-        data = self.desk.request_bytes(command.backend, command.body, self.exchange.request)
-        upstream.send(data, self.feed_all)
+        head = self.desk.request_head(command, self.exchange.request)
+        if command.length <= FEED_BYTES:
+            upstream.send(head + command.body, self.feed_all)
+        else:
+            upstream.send(head, self.feed_all)
+            Feed(upstream.transport, command).start()
+        if self._producing and self.front.transport.producerPaused:
+            upstream.transport.pauseProducing()  # the caller is still behind
 
     def _send_down(self, command: do.SendDown) -> None:
         self.front.send(command.data)
@@ -211,6 +251,7 @@ class Run:
 
 
 classImplements(Run, IPushProducer)
+classImplements(Feed, IPullProducer)
 
 _OF_UPSTREAM: Final = (
     on.AnswerWhole,

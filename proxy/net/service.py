@@ -16,7 +16,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from proxy.net.certificate import Certificate
 from proxy.net.desk import Desk
 from proxy.net.front import Front
 from proxy.net.transport import ListeningPort, listen
@@ -37,8 +39,10 @@ class FrontFactory(ServerFactory):
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def buildProtocol(self, addr: Any) -> Front:  # noqa: ARG002 - Twisted's signature
-        """Return a caller's connection."""
+    def buildProtocol(self, addr: Any) -> Front | None:
+        """Return a caller's connection; None closes it, where there is no room."""
+        if not self._desk.fronts.make_room(getattr(addr, "host", "")):
+            return None
         return Front(self._desk)
 
 
@@ -53,6 +57,8 @@ class Service:
     drain_delay_s: float
     drain_grace_s: float
     check: Callable[[LoadedPolicy], None]
+    certificate: Certificate | None = None
+    shared: bool = False
     stopped: Deferred[None] = field(factory=Deferred)
     _ports: list[ListeningPort] = field(factory=list)
     _seen: tuple[int, int, int] | None = None
@@ -62,7 +68,11 @@ class Service:
 
     def start(self, host: str, port: int) -> int:
         """Listen and watch the policy file; return the port in use."""
-        listening = listen(self.reactor, port, FrontFactory(self.desk), host)
+        factory: Any = FrontFactory(self.desk)
+        if self.certificate is not None:
+            factory = TLSMemoryBIOFactory(self.certificate.creator, False, factory)
+            factory.noisy = False
+        listening = listen(self.reactor, port, factory, host, shared=self.shared)
         self._ports.append(listening)
         self._seen = self._stamp()
         self._look = self._every(LOOK_S, self._look_at_file)
@@ -103,6 +113,8 @@ class Service:
         return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
     def _look_at_file(self) -> None:
+        if self.certificate is not None:
+            self.certificate.look()
         stamp = self._stamp()
         if stamp is not None and stamp != self._seen:
             self.reload()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
-from proxy.exchange.body import splice
+from proxy.exchange.body import splices
+from proxy.exchange.commands import SendUp
 from proxy.exchange.machine import Exchange
 from proxy.net.errand import Errand
 from proxy.policy.backends import Backend
@@ -62,15 +63,14 @@ class Shadows:
         if not ready or len(self) >= MAX_AT_ONCE or len(request.body) > MAX_BODY_BYTES:
             desk.recorder.metrics.shadow(backend.name, "skipped")
             return
-        body, _ = splice(
-            request.body, request.scan, backend.upstream_model, include_usage=request.scan.stream
-        )
+        edits, _ = splices(request.scan, backend.upstream_model, include_usage=request.scan.stream)
+        copy = SendUp(backend, request.body, edits)
         self._number += 1
         number = self._number
         errand = Errand(
             desk.wheel,
             desk.diallers[backend.name],
-            desk.request_bytes(backend, body, request),
+            desk.request_head(copy, request) + copy.body,
             seconds=SECONDS,
             max_bytes=MAX_ANSWER_BYTES,
             done=partial(self._done, number, backend.name),

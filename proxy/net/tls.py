@@ -4,42 +4,103 @@ Stock Twisted 26.10 accepts a leaf certificate without subjectAltName for any na
 raises CertificateError, and the stock callback only takes VerificationError for a failure. Here a
 name check that raises anything at all is a failed check.
 
-TLS 1.2 at least; platform trust, or the bundle that SSL_CERT_FILE names; ALPN http/1.1; SNI for
-names and never for literal addresses (RFC 6066, section 3).
+TLS 1.2 at least; platform trust, or the bundle that SSL_CERT_FILE names, or a backend's own CA and
+then no other; ALPN http/1.1; SNI for names and never for literal addresses (RFC 6066, section 3).
+There is no way to turn a check off.
+
+Towards callers: TLS 1.2 at least, no renegotiation, no session tickets and no session cache, so
+that nothing is resumed over a change of certificate, no early data.
 """
 
 import ipaddress
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
+from cryptography import x509
 from OpenSSL import SSL
+from OpenSSL.crypto import FILETYPE_PEM, X509, load_privatekey
 from service_identity.hazmat import DNS_ID, IPAddress_ID, ServiceID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+)
 from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from proxy.govern.credentials import TlsFiles
+
 _log = Logger("lockgate.tls")
 
 
-@cache
-def _context() -> SSL.Context:
-    """Build the one context; reading the platform's trust takes tens of milliseconds."""
+@lru_cache(maxsize=256)
+def _client_context(files: TlsFiles) -> SSL.Context:
+    """Build a context once; reading the platform's trust takes tens of milliseconds."""
     options = CertificateOptions(
-        trustRoot=platformTrust(),
+        trustRoot=platformTrust() if files.authorities is None else None,
         lowerMaximumSecurityTo=None,
         raiseMinimumTo=TLSVersion.TLSv1_2,
         acceptableProtocols=[b"http/1.1"],
     )
-    return options.getContext()
+    context = options.getContext()
+    if files.authorities is not None:
+        store = context.get_cert_store()
+        assert store is not None
+        for authority in x509.load_pem_x509_certificates(files.authorities):
+            store.add_cert(X509.from_cryptography(authority))
+    if files.certificate is not None and files.key is not None:
+        use_pair(context, files.certificate, files.key)
+    return context
 
 
-@cache
-def client_tls(host: str) -> IOpenSSLClientConnectionCreator:
-    """Return what makes TLS connections to `host`, a DNS name or a literal address."""
-    return StrictClient(host, _context())
+def use_pair(context: SSL.Context, certificate: bytes, key: bytes) -> None:
+    """Put a PEM chain and its PEM key into `context`; ValueError or SSL.Error where they differ."""
+    leaf, *chain = x509.load_pem_x509_certificates(certificate)
+    context.use_certificate(X509.from_cryptography(leaf))
+    for between in chain:
+        context.add_extra_chain_cert(X509.from_cryptography(between))
+    context.use_privatekey(load_privatekey(FILETYPE_PEM, key, _no_passphrase))
+    context.check_privatekey()
+
+
+def _no_passphrase(*_: object) -> bytes:
+    """Refuse to ask for one: a mounted key has none."""
+    return b""
+
+
+def client_tls(host: str, files: TlsFiles) -> IOpenSSLClientConnectionCreator:
+    """Return what makes TLS connections to `host`, a DNS name or a literal address.
+
+    ValueError or SSL.Error when `files` are not what they should be.
+    """
+    return StrictClient(host, _client_context(files))
+
+
+def server_context(certificate: bytes, key: bytes) -> SSL.Context:
+    """Return the context of a listener; ValueError or SSL.Error when the pair does not fit."""
+    context = CertificateOptions(
+        lowerMaximumSecurityTo=None,
+        raiseMinimumTo=TLSVersion.TLSv1_2,
+        acceptableProtocols=[b"http/1.1"],
+    ).getContext()
+    context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    use_pair(context, certificate, key)
+    return context
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class Server:
+    """Makes a listener's connections; `context` may be replaced at any time."""
+
+    def __init__(self, context: SSL.Context) -> None:
+        self.context = context
+
+    def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:  # noqa: ARG002
+        """Return a connection under the context of this moment."""
+        return SSL.Connection(self.context, None)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

@@ -7,6 +7,7 @@ so that a sleeping peer is woken once and not once per write) or at once (under 
 What the kernel does not take stays in Twisted's own buffers.
 """
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IReactorTCP
 from twisted.internet.protocol import ClientFactory, ServerFactory
+
+BACKLOG = 1024
 
 
 class _WriteThrough(FileDescriptor):
@@ -58,7 +61,8 @@ class _WriteThrough(FileDescriptor):
         if sent == len(data):
             self._tempDataBuffer = []
             self._tempDataLen = 0
-            if self.producerPaused or self.disconnecting:
+            pulled = self.producer is not None and not self.streamingProducer
+            if self.producerPaused or pulled or self.disconnecting:
                 self.startWriting()  # its next turn resumes the producer, or closes
             return
         self._tempDataBuffer = [data[sent:]]
@@ -83,6 +87,15 @@ class ListeningPort(tcp.Port):
     """A listening port whose connections write through."""
 
     transport = ServerTransport
+    shared = False
+    """Whether other processes listen on the same port (SO_REUSEPORT, socket(7))."""
+
+    def createInternetSocket(self) -> socket.socket:
+        """Return a socket that may be one of several on the port."""
+        created: socket.socket = super().createInternetSocket()
+        if self.shared:
+            created.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return created
 
     def _logConnectionLostMsg(self) -> None:
         """Say nothing: the service logs its own stop."""
@@ -96,10 +109,11 @@ class Connector(tcp.Connector):
 
 
 def listen(
-    reactor: IReactorTCP, port: int, factory: ServerFactory, interface: str, backlog: int = 1024
+    reactor: IReactorTCP, port: int, factory: ServerFactory, interface: str, *, shared: bool = False
 ) -> ListeningPort:
     """Listen like ``reactor.listenTCP``; OSError-derived CannotListenError when it cannot."""
-    listening = ListeningPort(port, factory, backlog, interface, reactor)
+    listening = ListeningPort(port, factory, BACKLOG, interface, reactor)
+    listening.shared = shared
     listening.startListening()
     return listening
 

@@ -162,5 +162,7 @@ class Upstream(Connection):
     def release(self) -> bool:
         """The exchange is done with this connection; return whether it can carry another."""
         self.listener = None
-        sent = not getattr(self.transport, "unsent_bytes", 1)  # an early answer stops our upload
-        return self.reusable and self._complete and sent
+        if not self.reusable or not self._complete:
+            return False
+        # an answer that came before our request was sent stops the upload
+        return not self.transport.unsent_bytes and self.transport.producer is None

@@ -93,8 +93,13 @@ class Timeouts:
 class BackendTls:
     """TLS material for one backend."""
 
-    ca_secret_ref: SecretRef | None = spec_field("own CA certificates", default=None)
-    client_cert_secret_ref: SecretRef | None = spec_field("client certificate", default=None)
+    ca_secret_ref: SecretRef | None = spec_field(
+        "Secret whose `ca.crt` holds the only authorities that are trusted for this backend",
+        default=None,
+    )
+    client_cert_secret_ref: SecretRef | None = spec_field(
+        "Secret whose `tls.crt` and `tls.key` the proxy shows to this backend", default=None
+    )
 
 
 @frozen

@@ -140,7 +140,11 @@ class Proxy:
         "longest Retry-After that is waited for on the same backend", default=Seconds(3.0)
     )
     timeouts: Timeouts | None = spec_field("default deadlines", default=None)
-    memory_budget: Bytes | None = spec_field("bound over all bodies and buffers", default=None)
+    memory_budget: Bytes | None = spec_field(
+        "bound over all bodies and buffers of a pod; beyond it 503 with Retry-After. Left out: "
+        "three quarters of what the container's limit leaves beyond 96Mi, 512Mi without a limit",
+        default=None,
+    )
     private_ranges: tuple[str, ...] = spec_field(
         "further CIDRs that count as private for the local tier", default=()
     )

@@ -16,6 +16,7 @@ from proxy.policy.document import Member, Node
 from proxy.policy.duration import parse_duration
 from proxy.policy.fields import Bytes, Seconds, wire_name
 from proxy.policy.problem import Problem
+from proxy.policy.size import parse_size
 from proxy.policy.unimplemented import BY_PATH
 
 _INDEX: Final = re.compile(r"\[[0-9]+\]")
@@ -149,7 +150,9 @@ class Builder:
             return (
                 value if good else self._wrong(node, path, "true or false", "write true or false")
             )
-        if kind in {int, Bytes}:
+        if kind is Bytes:
+            return self._size(node, path)
+        if kind is int:
             good = isinstance(value, int) and not isinstance(value, bool)
             return value if good else self._wrong(node, path, "a whole number", "write one")
         return value
@@ -164,6 +167,12 @@ class Builder:
             return Seconds(parse_duration(node.value))
         except ValueError as problem:
             return self.refuse(node, path, str(problem), 'write one like "30s" or "1m30s"')
+
+    def _size(self, node: Node, path: str) -> Any:
+        try:
+            return Bytes(parse_size(str(node.value)))
+        except ValueError as problem:
+            return self.refuse(node, path, str(problem), 'write one like "96Mi"')
 
     def _choice(self, choices: tuple[Any, ...], node: Node, path: str) -> Any:
         if node.value in choices:

@@ -30,7 +30,6 @@ _LEAVE_OUT: Final = "leave it out"
 
 TABLE: Final = (
     Row("backends[].costPerMillionTokens", "leave it out; budgets come later"),
-    Row("backends[].tls", "leave it out; the platform's trust is used"),
     Row("backends[].maxOutputTokens", "leave it out; let callers send max_tokens"),
     Row(
         "backends[].external.provider",
@@ -55,7 +54,6 @@ TABLE: Final = (
         _among(True),
         "true",
     ),
-    Row("proxy.memoryBudget", _LEAVE_OUT),
     Row("proxy.rollout", "use rolling", _among("hot"), "hot"),
     Row("proxy.egress", "leave it out; the generated NetworkPolicy says what is let out"),
     Row("endpoint.path", "leave it out; the doors are /v1/chat/completions and /v1/models"),

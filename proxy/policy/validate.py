@@ -17,6 +17,7 @@ Fault = tuple[str, str, str]
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 LABEL: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 TOKEN: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+\Z")
+LEAST_BUDGET_BYTES: Final = 33 << 20
 PATH: Final = re.compile(r"/[!-\"$-~]*\Z")
 NEVER_UPWARD: Final = frozenset(
     {
@@ -106,6 +107,7 @@ def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
         yield f"{path}.contextLength", "is less than 1", "state it in tokens"
     yield from _upward(spec, backend, path)
     yield from _health(backend, path)
+    yield from _tls(backend, path)
     if backend.weight < 0:
         yield f"{path}.weight", "is less than 0", "write 0 (fallback only) or more"
     if (backend.external is None) == (backend.inference_service_ref is None):
@@ -164,6 +166,16 @@ def _upward(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
             yield place, f"{name!r} is not a header name", "use letters and -"
         elif name.lower() in NEVER_UPWARD or name.lower() in {key, "x-llmkube-team"}:
             yield place, f"{name!r} never goes up from a caller", "leave it out"
+
+
+def _tls(backend: Backend, path: str) -> Iterator[Fault]:
+    if backend.tls is None:
+        return
+    url = backend.external.url if backend.external is not None else "http:"
+    if url is not None and url.startswith("http:"):
+        yield f"{path}.tls", "this backend is not spoken to over TLS", "use an https url"
+    if backend.tls.ca_secret_ref is None and backend.tls.client_cert_secret_ref is None:
+        yield f"{path}.tls", "is empty", "state caSecretRef or clientCertSecretRef, or leave it out"
 
 
 def _health(backend: Backend, path: str) -> Iterator[Fault]:
@@ -293,6 +305,8 @@ def _proxy(spec: RouterSpec) -> Iterator[Fault]:
     proxy, endpoint = spec.proxy, spec.endpoint
     if not 1 <= proxy.replicas <= 10:
         yield "proxy.replicas", f"{proxy.replicas} is not from 1 to 10", "write one that is"
+    if proxy.memory_budget is not None and proxy.memory_budget < LEAST_BUDGET_BYTES:
+        yield "proxy.memoryBudget", "is too small for one body of 32 MiB", "write 33Mi or more"
     for number, block in enumerate(proxy.private_ranges):
         fault = cidr_fault(block)
         if fault is not None:

@@ -48,22 +48,21 @@ def probe_bytes(path: str, host: str, key: str | None) -> bytes:
     return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n"
 
 
-def request_bytes(
+def request_head(
     prefix: bytes,
     backend: Backend,
-    body: bytes,
+    length: int,
     request_id: str,
     caller_headers: Mapping[str, tuple[str, ...]],
 ) -> bytes:
-    """Return the whole request: prefix, listed caller headers, request id, length, body."""
+    """Return a request's head: prefix, listed caller headers, request id, length, blank line."""
     extra = b""
     for name in backend.upward_headers:
         for value in caller_headers.get(name.lower(), ()):
             extra += b"%b: %b\r\n" % (name.lower().encode("ascii"), value.encode("latin-1"))
-    return b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+    return b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n" % (
         prefix,
         extra,
         request_id.encode("ascii"),
-        len(body),
-        body,
+        length,
     )

@@ -16,6 +16,7 @@ from proxy.exchange.answer_head import ProtocolError, read_answer_head
 from proxy.exchange.body import scan
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.machine import Exchange
+from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.ports import Settlement, Skipped
 from proxy.policy.backends import Backend, External, InferenceServiceRef
 from proxy.policy.decide import decide
@@ -54,6 +55,7 @@ class FakePorts:
         self.closed: dict[str, Skipped] = {}
         self.repeats = 10
         self.out = 0
+        self.memory = MemoryBudget(1 << 30)
         self.first_tokens: list[tuple[str, float]] = []
 
     def now(self) -> float:
@@ -153,6 +155,7 @@ class Playbook:
         """Nothing may be left, and every permit is back."""
         assert not self.pending, f"not asserted: {self.pending}"
         assert self.ports.out == 0, "a permit was not given back"
+        assert self.ports.memory.held_bytes == 0, "memory was not given back"
         return self.exchange
 
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.exchange.body import scan, splice
+from proxy.exchange.body import scan, splices
+from proxy.exchange.commands import SendUp
 from proxy.exchange.errors import RejectedError
+from proxy.policy.backends import Backend
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_a_body_that_routing_cannot_read_is_refused_by_name(body: bytes, code: s
     ],
 )
 def test_everything_else_passes_as_it_is(body: bytes) -> None:
-    assert splice(body, scan(body), None, include_usage=False) == (body, ())
+    assert splices(scan(body), None, include_usage=False) == ((), ())
 
 
 _json = st.recursive(
@@ -100,7 +102,10 @@ def test_a_splice_changes_model_and_usage_and_nothing_else(
         assert rejected.kind.code == "escaped_key"  # noqa: PT017 - an escaped é is not read
         return
     assert scanned.model == document["model"]
-    out, names = splice(body, scanned, "new-☺", include_usage=scanned.stream)
+    edits, names = splices(scanned, "new-☺", include_usage=scanned.stream)
+    sent = SendUp(Backend(name="b"), body, edits)
+    out = sent.body
+    assert sent.length == len(out)
     expected = {**document, "model": "new-☺"}
     if scanned.stream:
         options = document.get("stream_options") or {}

@@ -12,8 +12,10 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from proxy.exchange.answers import whole
+from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.request_head import Heads
 from proxy.net import front as front_module
+from proxy.net.callers import Callers
 from proxy.net.front import Front, Received
 from proxy.net.wheel import Wheel
 from tests.net.corpus import BAD, GOOD, JSON
@@ -44,7 +46,8 @@ class Desk:
     def __init__(self) -> None:
         self.wheel = Wheel(Clock())
         self.heads = Heads()
-        self.fronts: set[Front] = set()
+        self.memory = MemoryBudget(64 << 20)
+        self.fronts = Callers(10)
         self.served: list[bytes] = []
         self.unserved = 0
 
@@ -53,6 +56,7 @@ class Desk:
 
     def serve(self, front: Front, received: Received) -> None:
         self.served.append(received.body)
+        self.memory.give(len(received.body))
         front.send(whole(200, b"", b"{}", close=False))
         front.finished(close=False)
 
@@ -68,6 +72,9 @@ def verdict(pieces: Iterator[bytes]) -> Verdict:
     for piece in pieces:
         if not transport.disconnecting:
             front.dataReceived(piece)
+    if not transport.disconnecting:
+        front.connectionLost()
+    assert desk.memory.held_bytes == 0
     answer = transport.value()
     return (int(answer.split(b" ")[1]) if answer else 0), desk.served
 

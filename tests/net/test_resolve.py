@@ -6,7 +6,7 @@ from proxy.net.resolve import NoAddressError, endpoint_of
 from proxy.policy.backends import Backend, External, InferenceServiceRef, SecretRef
 from proxy.policy.labels import read_labels
 from proxy.policy.spec import Classification
-from proxy.providers.dialect import chat_path, head_prefix, request_bytes
+from proxy.providers.dialect import chat_path, head_prefix, request_head
 
 
 def external(provider: str, url: str | None = None) -> Backend:
@@ -54,8 +54,8 @@ def test_cloud_requests_close_their_connection_and_local_ones_keep_it() -> None:
     prefix = head_prefix(local, "/v1", "q:8080", None)
     assert b"connection" not in prefix
     assert b"authorization" not in prefix
-    whole = request_bytes(prefix, local, b"{}", "req-1", {"x-org": ("a",)})
-    assert whole.endswith(b"x-request-id: req-1\r\ncontent-length: 2\r\n\r\n{}")
+    whole = request_head(prefix, local, 2, "req-1", {"x-org": ("a",)})
+    assert whole.endswith(b"x-request-id: req-1\r\ncontent-length: 2\r\n\r\n")
 
 
 def test_names_that_a_backend_goes_by() -> None:

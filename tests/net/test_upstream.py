@@ -22,6 +22,7 @@ Verdict = tuple[int | None, bytes, str]
 
 class Transport(StringTransport):
     unsent_bytes = 0
+    producer = None
 
 
 class Seen:

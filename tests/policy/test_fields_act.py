@@ -60,12 +60,18 @@ ACTS = {
     "proxy.rollout": MANIFESTS, "endpoint": MANIFESTS, "endpoint.port": MANIFESTS,
     "endpoint.type": MANIFESTS, "endpoint.nodePort": MANIFESTS,
 }  # fmt: skip
-STRATEGIES, ORDER = "net/test_strategies.py", "exchange/test_order.py"
+STRATEGIES, ORDER, TLS = (
+    "net/test_strategies.py",
+    "exchange/test_order.py",
+    "faults/test_tls.py",
+)
 ACTS |= {
     "backends[].weight": ORDER, "backends[].healthCheck": STRATEGIES,
     "backends[].healthCheck.path": STRATEGIES, "backends[].healthCheck.intervalSeconds": STRATEGIES,
     "backends[].healthCheck.timeoutSeconds": STRATEGIES, "rules[].match.latencySLOMs": ORDER,
-    "rules[].route.shadowPercent": STRATEGIES,
+    "proxy.memoryBudget": "faults/test_process.py", "rules[].route.shadowPercent": STRATEGIES, "backends[].tls": TLS,
+    "backends[].tls.caSecretRef": TLS, "backends[].tls.caSecretRef.name": TLS,
+    "backends[].tls.clientCertSecretRef": TLS, "backends[].tls.clientCertSecretRef.name": TLS,
 }  # fmt: skip
 for holder in ("backends[]", "rules[]", "proxy"):
     for name in ("connect", "firstToken", "idle", "total"):

@@ -1,0 +1,47 @@
+"""What this process may use: read once, at the start, from the kernel."""
+
+import resource
+from pathlib import Path
+from typing import Final
+
+UNLIMITED_BUDGET_BYTES: Final = 512 << 20
+"""The memory budget where neither the policy nor a cgroup says anything."""
+BASE_BYTES: Final = 96 << 20
+"""What a proxy needs besides: itself (about 55 MiB) and a thousand connections."""
+SHARE: Final = 0.75
+"""Of the rest: Python's allocator does not give everything back at once."""
+LEAST_BYTES: Final = 33 << 20
+"""One body of the largest size must fit."""
+RESERVED_DESCRIPTORS: Final = 24
+"""Listeners, audit, policy, logs, epoll, and room for accepting one to close it."""
+
+_V2: Final = "/sys/fs/cgroup/memory.max"
+_V1: Final = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+
+
+def cgroup_limit(files: tuple[str, ...] = (_V2, _V1)) -> int | None:
+    """Return the memory limit of the process's cgroup in bytes, None where there is none."""
+    for file in files:
+        try:
+            text = Path(file).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdigit() and int(text) < 1 << 60:
+            return int(text)
+    return None
+
+
+def memory_budget(stated: int | None, limit: int | None, workers: int = 1) -> int:
+    """Return one process's budget in bytes: what the policy states, else a share of the limit."""
+    if stated is not None:
+        return max(stated // workers, LEAST_BYTES)
+    if limit is None:
+        return UNLIMITED_BUDGET_BYTES // workers
+    return max(int((limit / workers - BASE_BYTES) * SHARE), LEAST_BYTES)
+
+
+def connection_limit(descriptors: int | None = None) -> int:
+    """Return how many callers may be connected: each may need a descriptor upward too."""
+    if descriptors is None:
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max((descriptors - RESERVED_DESCRIPTORS) // 2, 4)

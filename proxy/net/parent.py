@@ -1,0 +1,232 @@
+"""The parent of several workers: starts them, restarts them, drains and reloads through them.
+
+Each worker is a whole proxy on the same port (SO_REUSEPORT: the kernel shares connections out).
+What they share and what is each one's own:
+- each has its own breakers, retry budget and latency windows, and an equal share of the memory
+  budget; a backend that fails is found out by each worker for itself;
+- each has its own sequence of audit records, and says which worker it is; the parent passes their
+  lines on whole, so that lines of several workers never mix;
+- the admin page is the parent's: metrics of all of them with a label `worker`, ready when all are.
+
+A worker that dies is started again after 0.1 s, twice as long each time it dies within ten seconds,
+at most ten. One that refuses to start (exit status 2) ends the parent with that status.
+"""
+
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from proxy.net.admin import admin_site
+from proxy.net.ports import free_ports
+
+if TYPE_CHECKING:
+    from proxy.cli.serve import ServeOptions
+
+FIRST_RESTART_S: Final = 0.1
+LAST_RESTART_S: Final = 10.0
+STABLE_S: Final = 10.0
+SCRAPE_S: Final = 2.0
+_log = Logger("lockgate.parent")
+
+
+class Parent:
+    """Runs the workers. `arguments` makes a command line out of a number and an admin port."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        options: "ServeOptions",
+        arguments: Callable[[int, int], list[str]],
+        out: Callable[[bytes], None],
+    ) -> None:
+        self.reactor = reactor
+        self.options = options
+        self.arguments = arguments
+        self.out = out
+        self.stopped: Deferred[int] = Deferred()
+        self.draining = False
+        self.admin_ports = free_ports(options.workers)
+        self._workers: dict[int, _Worker] = {}
+        self._delays = [FIRST_RESTART_S] * options.workers
+        self._status = 0
+        self._admin: Any = None
+        self._own = CollectorRegistry(auto_describe=True)
+        self._restarts = Counter(
+            "lockgate_worker_restarts", "Workers started again", ["worker"], registry=self._own
+        )
+
+    def start(self) -> None:
+        """Start every worker and listen on the admin port; CannotListenError when it is taken."""
+        site = admin_site(self._page, self._unready)
+        host, port = self.options.admin
+        self._admin = self.reactor.listenTCP(port, site, interface=host)
+        for number in range(self.options.workers):
+            self._spawn(number)
+        _log.info("{count} workers", count=self.options.workers)
+
+    def signal(self, number: int) -> None:
+        """Pass a signal on to every worker."""
+        for worker in list(self._workers.values()):
+            worker.signal(number)
+
+    def drain(self) -> None:
+        """Begin to stop; a second call stops at once."""
+        self.draining = True
+        self.signal(signal.SIGTERM)
+        if not self._workers:
+            self._finish()
+
+    def _spawn(self, number: int) -> None:
+        if self.draining:
+            return
+        command = self.arguments(number, self.admin_ports[number])
+        worker = self._workers[number] = _Worker(self, number, self.reactor.seconds())
+        self.reactor.spawnProcess(
+            worker, sys.executable, command, env=None, childFDs={0: "w", 1: "r", 2: 2}
+        )
+
+    def ended(self, worker: "_Worker", status: int) -> None:
+        """A worker is gone."""
+        number = worker.number
+        del self._workers[number]
+        if self.draining:
+            if not self._workers:
+                self._finish()
+            return
+        if status == 2:  # it said why
+            self._status = status
+            self.drain()
+            return
+        lived_s = self.reactor.seconds() - worker.since_s
+        delay_s = FIRST_RESTART_S if lived_s >= STABLE_S else self._delays[number]
+        self._delays[number] = min(delay_s * 2, LAST_RESTART_S)
+        self._restarts.labels(str(number)).inc()
+        _log.error("worker {number} died; again in {delay} s", number=number, delay=delay_s)
+        self.reactor.callLater(delay_s, self._spawn, number)
+
+    def _finish(self) -> None:
+        if self._admin is not None:
+            self._admin.stopListening()
+        if not self.stopped.called:
+            self.stopped.callback(self._status)
+
+    # -- the admin page
+
+    def _page(self) -> "Deferred[bytes]":
+        found = [deferToThread(_scrape, port, "metrics") for port in self.admin_ports]
+        return gatherResults(found).addCallback(self._merged)
+
+    def _merged(self, pages: list[str | None]) -> bytes:
+        registry = CollectorRegistry()
+        registry.register(_Merged(dict(enumerate(pages))))
+        return generate_latest(self._own) + generate_latest(registry)
+
+    def _unready(self) -> "Deferred[list[str]]":
+        if self.draining:
+            done: Deferred[list[str]] = Deferred()
+            done.callback(["draining"])
+            return done
+        found = [deferToThread(_scrape, port, "readyz") for port in self.admin_ports]
+
+        def named(pages: list[str | None]) -> list[str]:
+            return [f"worker {n} is not ready" for n, page in enumerate(pages) if page is None]
+
+        return gatherResults(found).addCallback(named)
+
+
+class _Worker(ProcessProtocol):
+    def __init__(self, parent: Parent, number: int, since_s: float) -> None:
+        self.number = number
+        self.since_s = since_s
+        self._parent = parent
+        self._begun = b""
+
+    def signal(self, number: int) -> None:
+        """Signal the process."""
+        if self.transport is not None and self.transport.pid:
+            self.transport.signalProcess(signal.Signals(number).name.removeprefix("SIG"))
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: ARG002
+        """Pass whole audit lines on."""
+        lines, end, rest = (self._begun + data).rpartition(b"\n")
+        self._begun = rest
+        if end:
+            self._parent.out(lines + end)
+
+    def processEnded(self, reason: Failure) -> None:
+        """The process is gone and its output read."""
+        if self._begun:
+            _log.error("worker {number} left half an audit line", number=self.number)
+        self._parent.ended(self, getattr(reason.value, "exitCode", None) or 0)
+
+
+class _Merged(Collector):
+    """The metrics of several pages, each sample with its worker's number."""
+
+    def __init__(self, pages: dict[int, str | None]) -> None:
+        self._pages = pages
+
+    def collect(self) -> list[Metric]:
+        """Return every family once."""
+        families: dict[str, Metric] = {}
+        for number, page in self._pages.items():
+            for found in text_string_to_metric_families(page or ""):
+                family = families.get(found.name)
+                if family is None:
+                    family = families[found.name] = Metric(
+                        found.name, found.documentation, found.type
+                    )
+                for sample in found.samples:
+                    labels = {**sample.labels, "worker": str(number)}
+                    family.add_sample(sample.name, labels, sample.value)
+        return list(families.values())
+
+
+def _scrape(port: int, page: str) -> str | None:
+    """Return a worker's admin page, None when there is none; runs in a thread."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=SCRAPE_S) as answer:
+            return str(answer.read().decode())
+    except (OSError, urllib.error.URLError):
+        return None
+
+
+def run_parent(reactor: Any, parent: Parent) -> int:
+    """Run until every worker has ended; return the exit status."""
+    status: list[int] = []
+
+    def stop(found: int) -> None:
+        status.append(found)
+        reactor.stop()
+
+    parent.stopped.addCallback(stop)
+    handlers = {
+        signal.SIGTERM: parent.drain,
+        signal.SIGINT: parent.drain,
+        signal.SIGHUP: partial(parent.signal, signal.SIGHUP),
+    }
+    for number, handler in handlers.items():
+        reactor.callWhenRunning(_handle, reactor, number, handler)
+    reactor.run(installSignalHandlers=True)
+    return status[0] if status else 0
+
+
+def _handle(reactor: Any, number: signal.Signals, handler: Callable[[], None]) -> None:
+    def on_signal(*_: object) -> None:
+        reactor.callFromThread(handler)
+
+    signal.signal(number, on_signal)
