@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test lint format typecheck pytest compiled test-compiled bench docs requirements clean
+.PHONY: help demo test lint format typecheck pytest faults compiled test-compiled bench docs requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,12 +37,15 @@ typecheck: $(VENV)/.test
 pytest: $(VENV)/.test
 	$(BIN)/pytest
 
+faults: $(VENV)/.test ## every row of the fault matrix, a line each; minutes, since some faults are slow
+	$(BIN)/pytest tests/faults -m '' --rows
+
 compiled: $(COMPILED)/.made ## the package as it is deployed: the data path compiled by mypyc
 
 test-compiled: $(COMPILED)/.made $(VENV)/.test ## the data path's tests on the compiled package
 	$(WITH_COMPILED) $(BIN)/python -c 'import proxy.net.run as run; assert run.__file__.endswith(".so")'
 	$(WITH_COMPILED) $(BIN)/python -m pytest -o pythonpath='$(COMPILED) .' \
-		tests/exchange tests/net tests/properties tests/spec
+		tests/exchange tests/net tests/faults tests/properties tests/spec
 
 bench: $(VENV)/.program $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lockgate against nginx on the same core
 	@$(if $(CAN_COMPILE),:,echo "no C compiler or no Python.h: plain Python is measured (apt-get install gcc python3-dev)")
@@ -51,6 +54,8 @@ bench: $(VENV)/.program $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lo
 
 docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m proxy.policy.reference > docs/spec.md
+	$(BIN)/python -m proxy.exchange.reference > docs/errors.md
+	$(BIN)/python -m tests.faults.page > docs/faults.md
 
 requirements: $(VENV)/.uv ## compile the hashed files from the .in files
 	for set in proxy program build test; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

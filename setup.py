@@ -10,6 +10,7 @@ from pathlib import Path
 from setuptools import setup
 
 INTERPRETED = {
+    "proxy/exchange/reference.py",  # writes a page
     "proxy/net/addresses.py",  # at a dial, not at a request
     "proxy/net/admin.py",  # twisted.web's resources
     "proxy/net/failures.py",  # at a failed dial

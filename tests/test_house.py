@@ -79,3 +79,9 @@ def test_the_reference_page_is_what_the_types_say() -> None:
     from proxy.policy.reference import page
 
     assert (ROOT / "docs" / "spec.md").read_text() == page()
+
+
+def test_the_page_of_errors_is_what_the_tables_say() -> None:
+    from proxy.exchange.reference import page
+
+    assert (ROOT / "docs" / "errors.md").read_text() == page()

@@ -249,6 +249,8 @@ def run(options: ServeOptions, policy: LoadedPolicy) -> int:
         clock.callWhenRunning(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the parent's
         clock.callWhenRunning(clock.addReader, Lifeline(clock, house.service.drain))
     clock.callWhenRunning(signal.signal, signal.SIGHUP, on_hup)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing, and would kill
+        clock.callWhenRunning(signal.signal, number, signal.SIG_IGN)
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again
     clock.run(installSignalHandlers=True)

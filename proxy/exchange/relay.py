@@ -79,8 +79,6 @@ class StreamRelay:
                     break
         except EventTooLargeError:
             self.broken = "upstream_protocol"
-        except DivergedError:
-            self.broken = "resume_diverged"
         if self.committed:
             self._held = []
             return b"".join(out)
@@ -91,11 +89,16 @@ class StreamRelay:
 
     def end(self) -> bytes:
         """The HTTP framing ended cleanly: return the last bytes, or set `broken`."""
-        if self.committed and self._finished and self.broken is None:
-            self.done = True
-            return DONE_EVENT
-        self.broken = "upstream_truncated"
-        return b""
+        out: list[bytes] = []
+        for raw in self._splitter.finish():
+            self._take(raw, read_event(raw), out)
+        if self.broken is None and not self.done:
+            if self.committed and self._finished:
+                self.done = True
+                out.append(DONE_EVENT)
+            else:
+                self.broken = "upstream_truncated"
+        return b"".join(out) if self.done else b""
 
     def _take(self, raw: bytes, event: Event, out: list[bytes]) -> None:
         kind = event.kind
@@ -124,7 +127,11 @@ class StreamRelay:
         if not self._show_usage and event.usage_only:
             return
         if self._continuing is not None:
-            raw = self._continuing.take(raw)
+            try:
+                raw = self._continuing.take(raw)
+            except DivergedError:
+                self.broken = "resume_diverged"
+                return
         if self._spoken is not None and raw:
             self._spoken.take(raw)
         out.append(raw)

@@ -54,6 +54,11 @@ class Splitter:
             raise EventTooLargeError
         return events
 
+    def finish(self) -> list[bytes]:
+        """The stream ended: return the event whose last line end might have gone on."""
+        buffer, self._buffer = self._buffer, b""
+        return [buffer] if buffer.endswith((b"\r\r", b"\n\r")) else []
+
     @staticmethod
     def _split_any(buffer: bytes) -> tuple[list[bytes], bytes]:
         events, start = [], 0

@@ -69,7 +69,8 @@ class Desk:
         self.memory = gate.memory
         self.fronts = Callers(max_connections)
         self.runs: set[Run] = set()
-        self.draining = False
+        self.draining = False  # answers say that their connection closes
+        self.stopping = False  # nobody is accepted any more, and connections close when idle
         self.diallers: dict[str, Dialler] = {}
         self.shadows = Shadows(self)
         self.health = Health(wheel, gate.unhealthy, self._probe_bytes)

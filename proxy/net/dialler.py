@@ -274,6 +274,11 @@ class Dialler:
         attempt.start()
         return attempt.cancel
 
+    @property
+    def idle(self) -> int:
+        """How many connections rest."""
+        return len(self._idle)
+
     def release(self, upstream: Upstream) -> None:
         """Take back a connection whose answer is whole."""
         if upstream.release() and self.backend.tier == "local":

@@ -250,7 +250,7 @@ class Front(Connection):
         self._busy = False
         if self.lost:
             return
-        if close or self.desk.draining:
+        if close or self.desk.stopping:
             self._closing = True
             self.transport.loseConnection()
             self._timer.arm(LINGER_S)
@@ -271,8 +271,9 @@ class Front(Connection):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing of a request has come that is not answered."""
-        return not self._busy and self._head is None and not self._begun and not self._waiting
+        """Whether nothing of a request has come that is not answered, and nothing is to be sent."""
+        waits = self._begun or self._waiting or self._head is not None
+        return not (self._busy or self._closing or waits)
 
     def close_if_idle(self) -> None:
         """The proxy drains: an idle connection has nothing to wait for."""

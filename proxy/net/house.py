@@ -167,6 +167,8 @@ def _watch(metrics: Metrics, desk: Desk, sink: Sink) -> None:
     metrics.watch("lockgate_memory_budget_bytes", "The budget", lambda: memory.limit_bytes)
     metrics.watch("lockgate_memory_held_bytes", "Held of it", lambda: memory.held_bytes)
     metrics.watch("lockgate_memory_refused", "Requests without room", lambda: memory.refused)
+    text = "Kept connections to upstreams"
+    metrics.watch("lockgate_idle_upstreams", text, lambda: _idle(desk))
     text = "Connections without room"
     metrics.watch("lockgate_connections_turned_away", text, lambda: callers.turned_away)
     text = "Idle connections closed for others"
@@ -174,6 +176,9 @@ def _watch(metrics: Metrics, desk: Desk, sink: Sink) -> None:
     metrics.watch("lockgate_audit_lost", "Audit lines lost", lambda: sink.lost)
     metrics.watch("lockgate_permits_out", "Breaker permits in use", lambda: gate.permits_out)
     metrics.watch("lockgate_timers", "Deadlines armed", lambda: len(desk.wheel))
+    text = "Times that this process stood still for more than a second"
+    metrics.watch("lockgate_stalls", text, lambda: desk.wheel.stalls)
+    metrics.watch("lockgate_stalled_seconds", "How long in all", lambda: desk.wheel.stalled_s)
     metrics.watch("lockgate_shadows_running", "Shadow copies under way", lambda: len(desk.shadows))
     text = "Failures counted by the breaker"
     metrics.watch_each(
@@ -185,6 +190,10 @@ def _watch(metrics: Metrics, desk: Desk, sink: Sink) -> None:
     metrics.watch_each("lockgate_breaker_state", text, "backend", breakers)
     text = "1 where a named Secret is not mounted"
     metrics.watch_each("lockgate_credentials_missing", text, "backend", missing)
+
+
+def _idle(desk: Desk) -> int:
+    return sum(dialler.idle for dialler in desk.diallers.values())
 
 
 def _number(state: object) -> float:

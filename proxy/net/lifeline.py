@@ -28,8 +28,17 @@ class Lifeline:
     def doRead(self) -> None:
         """The parent writes nothing: what can be read is its end."""
         if not os.read(0, 1024):
-            self._reactor.removeReader(self)
-            self._orphaned()
+            self._end()
 
-    def connectionLost(self, reason: Failure) -> None:
-        """The reactor stops."""
+    def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002 - Twisted's signature
+        """Its end came without a byte, or the reactor stops."""
+        self._end()
+
+    def _end(self) -> None:
+        self._reactor.removeReader(self)
+        orphaned, self._orphaned = self._orphaned, _nothing
+        orphaned()
+
+
+def _nothing() -> None:
+    """It was told."""

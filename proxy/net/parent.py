@@ -221,6 +221,8 @@ def run_parent(reactor: Any, parent: Parent) -> int:
     }
     for number, handler in handlers.items():
         reactor.callWhenRunning(_handle, reactor, number, handler)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing, and would kill
+        reactor.callWhenRunning(signal.signal, number, signal.SIG_IGN)
     reactor.run(installSignalHandlers=True)
     return status[0] if status else 0
 

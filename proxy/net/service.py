@@ -138,6 +138,7 @@ class Service:
         for port in self._ports:
             port.stopListening()
         self._ports = []
+        self.desk.stopping = True
         for front in list(self.desk.fronts):
             front.close_if_idle()
         self._closing_in = self.reactor.callLater(self.drain_grace_s, self._interrupt)

@@ -17,6 +17,8 @@ from twisted.internet.interfaces import IReactorTCP
 from twisted.internet.protocol import ClientFactory, ServerFactory
 
 BACKLOG = 1024
+MOST_ACCEPTS = 8
+"""In one turn of the reactor; as many descriptors are kept back (`proxy.net.limits`)."""
 
 
 class _WriteThrough(FileDescriptor):
@@ -89,6 +91,11 @@ class ListeningPort(tcp.Port):
     transport = ServerTransport
     shared = False
     """Whether other processes listen on the same port (SO_REUSEPORT, socket(7))."""
+
+    def doRead(self) -> None:
+        """Accept a few: each may have to close another one first, which takes a turn."""
+        self.numberAccepts = MOST_ACCEPTS
+        super().doRead()
 
     def createInternetSocket(self) -> socket.socket:
         """Return a socket that may be one of several on the port."""

@@ -2,6 +2,9 @@
 
 A timer that is moved later stays in its slot and is moved on when the slot comes up, so the idle
 deadline of a stream costs one attribute per event. The wheel turns only while it holds a timer.
+
+After the process stood still (stopped, starved, blocked) what waited in the sockets is read before
+any deadline is judged: a turn that comes late by more than a second fires nothing but the next one.
 """
 
 from collections.abc import Callable
@@ -11,6 +14,10 @@ from proxy.govern.clock import Clock
 
 SLOT_S: Final = 0.05
 """Resolution of a deadline; each is a bound in seconds, and half of this is its mean lateness."""
+
+
+STALL_S: Final = 1.0
+GRACE_S: Final = 0.5
 
 
 class Timer:
@@ -69,6 +76,9 @@ class Wheel:
         self.now: Callable[[], float] = clock.seconds
         self._slots: dict[int, set[Timer]] = {}
         self._turn: Any | None = None
+        self._expected = 0.0
+        self.stalls = 0
+        self.stalled_s = 0.0
 
     def __len__(self) -> int:
         """Return how many timers are armed."""
@@ -94,15 +104,23 @@ class Wheel:
 
     def _tick(self) -> None:
         self._turn = None
-        current = int(self.now() / SLOT_S)
+        now = self.now()
+        late_s = now - self._expected
+        if late_s > STALL_S:
+            self.stalls += 1
+            self.stalled_s += late_s
+            self._go_on(GRACE_S)
+            return
+        current = int(now / SLOT_S)
         for slot in sorted(slot for slot in self._slots if slot <= current):
             for timer in self._slots.pop(slot):
                 timer.come_up(current)
         self._go_on()
 
-    def _go_on(self) -> None:
+    def _go_on(self, seconds: float = SLOT_S) -> None:
         if self._slots and self._turn is None:
-            self._turn = self._clock.callLater(SLOT_S, self._tick)
+            self._expected = self.now() + seconds
+            self._turn = self._clock.callLater(seconds, self._tick)
 
     def _rest(self) -> None:
         if not self._slots and self._turn is not None:

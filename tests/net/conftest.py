@@ -138,16 +138,24 @@ class Proxy:
     """`lockgate serve` on a policy; `records` is what it wrote to stdout."""
 
     def __init__(
-        self, folder: Path, policy: dict[str, Any], addresses: dict[str, str], *more: str
+        self,
+        folder: Path,
+        policy: dict[str, Any],
+        addresses: dict[str, str],
+        *more: str,
+        descriptors: int | None = None,
+        module: str = "proxy.cli.main",
+        port: int | None = None,
+        **options: Any,
     ) -> None:
         self.policy_file = folder / "policy.json"
         self.policy_file.write_text(json.dumps(policy))
-        self.port, self.admin = free_port(), free_port()
+        self.port, self.admin = port or free_port(), free_port()
         self.records: queue.Queue[dict[str, Any]] = queue.Queue()
         arguments = [
             sys.executable,
             "-m",
-            "proxy.cli.main",
+            module,
             "serve",
             "--policy",
             str(self.policy_file),
@@ -162,8 +170,13 @@ class Proxy:
         for name, url in addresses.items():
             arguments += ["--address", f"{name}={url}"]
         self.log = folder / "proxy.log"
+        if descriptors is not None:
+            arguments = ["prlimit", f"--nofile={descriptors}:{descriptors}", *arguments]
         self.process = subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=self.log.open("wb"), cwd=ROOT
+            arguments,
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("wb"),
+            **{"cwd": ROOT, **options},
         )
         threading.Thread(target=self._read, daemon=True).start()
         self._wait()

@@ -41,7 +41,7 @@ class Transport(StringTransport):
 class Desk:
     """Serves every request at once with an empty object."""
 
-    draining = False
+    draining = stopping = False
 
     def __init__(self) -> None:
         self.wheel = Wheel(Clock())

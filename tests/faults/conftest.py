@@ -1,0 +1,110 @@
+"""Rows of the fault matrix: each test says which, what was injected and what was seen.
+
+    @fault("C5", "the caller closes while the model thinks", "upstream cancelled, terminal Cw")
+
+At the end of a run a line is printed for each row.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.house import POLICY, House, secrets
+from tests.faults.rows import NOT_HERE, ROWS
+from tests.net.conftest import Proxy, Upstream, upstreams
+
+__all__ = ["upstreams"]
+
+
+@pytest.fixture(scope="session")
+def session_proxy(
+    tmp_path_factory: pytest.TempPathFactory, upstreams: dict[str, Upstream]
+) -> Iterator[Proxy]:
+    """One proxy for every row that leaves it as it was."""
+    folder = tmp_path_factory.mktemp("faults")
+    addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
+    proxy = Proxy(folder, POLICY, addresses, "--secrets", str(secrets(folder)))
+    yield proxy
+    assert proxy.stop() == 0
+
+
+@pytest.fixture
+def house(session_proxy: Proxy, upstreams: dict[str, Upstream]) -> Iterator[House]:
+    """A proxy with closed breakers between upstreams that serve well; the invariants hold after."""
+    for upstream in upstreams.values():
+        upstream.reset()
+    for field in (("x-llmkube-classification", "pii"), ("x-llmkube-task-complexity", "complex")):
+        wanted = "local" if "pii" in field else "cloud"
+        for _ in range(100):
+            if f"x-lockgate-backend: {wanted}" in session_proxy.ask(None, field).head:
+                break
+    while session_proxy.get("/metrics").find("lockgate_connections 0.0") < 0:
+        pass
+    held = House(session_proxy, upstreams["local"], upstreams["cloud"])
+    while int(held.metrics()["lockgate_in_flight"]):
+        pass
+    _drain(session_proxy)
+    for upstream in upstreams.values():
+        upstream.reset()
+    yield held
+    held.hold_the_invariants()
+
+
+def _drain(proxy: Proxy) -> None:
+    time.sleep(0.12)
+    while not proxy.records.empty():
+        proxy.records.get()
+
+
+# -- a line for each row
+
+
+def rows_of(item: pytest.Item) -> list[tuple[str, str, str]]:
+    """Return the rows that a test is about."""
+    return [(m.args[0], m.args[1], m.args[2]) for m in item.iter_markers("fault")]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remember which test is about which rows."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for item in items:
+        if "tests/faults/" in item.nodeid:
+            found[item.nodeid] = rows_of(item)
+    config.stash[_ROWS] = found
+
+
+_ROWS = pytest.StashKey[dict[str, list[tuple[str, str, str]]]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print each row: id, what was injected, what was seen, how it ended."""
+    config = terminalreporter.config
+    if not config.getoption("--rows", default=False):
+        return
+    ended: dict[str, set[str]] = {}
+    for how in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(how, []):
+            if how == "passed" and report.when != "call":
+                continue
+            ended.setdefault(report.nodeid, set()).add(how)
+    rows: dict[str, list[tuple[str, str, set[str]]]] = {}
+    for nodeid, about in config.stash[_ROWS].items():
+        for row, injected, seen in about:
+            rows.setdefault(row, []).append((injected, seen, ended.get(nodeid, {"not run"})))
+    terminalreporter.section("fault matrix")
+    for row in ROWS:
+        if row in NOT_HERE:
+            terminalreporter.write_line(f"{row:<4} NOT HERE: {NOT_HERE[row]}")
+            continue
+        tests = rows.get(row, [])
+        verdicts = set().union(*(how for *_, how in tests)) if tests else {"no test"}
+        verdict = "ok" if verdicts == {"passed"} else ", ".join(sorted(verdicts))
+        words = {(injected, seen): None for injected, seen, _ in tests}
+        said = "; ".join(f"{injected} -> {seen}" for injected, seen in words)
+        terminalreporter.write_line(f"{row:<4} {said or ROWS[row]}: {verdict}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that prints the rows."""
+    parser.addoption("--rows", action="store_true", help="print a line for each row")

@@ -1,0 +1,38 @@
+"""``lockgate serve`` with faults inside: run like the command itself, with FAULT in the environment.
+
+FAULT=raise: rendering a request for the model "raise" raises.
+FAULT=block: rendering a request for the model "block" blocks the reactor for two seconds.
+"""
+
+import os
+import sys
+import time
+from typing import Any
+
+from proxy.cli.main import main
+from proxy.net.desk import Desk
+from proxy.net.front import Front, Received
+
+_serve = Desk.serve
+
+
+def serve(self: Desk, front: Front, received: Received) -> Any:
+    """Serve, or fail."""
+    if b'"block"' in received.body and os.environ["FAULT"] == "block":
+        time.sleep(2)
+    return _serve(self, front, received)
+
+
+_head = Desk.request_head
+
+
+def request_head(self: Desk, command: Any, request: Any) -> bytes:
+    """Render, or fail."""
+    if request.scan.model == "raise" and os.environ["FAULT"] == "raise":
+        raise RuntimeError("a fault of ours")
+    return _head(self, command, request)
+
+
+Desk.serve = serve  # type: ignore[method-assign]
+Desk.request_head = request_head  # type: ignore[method-assign]
+sys.exit(main())

@@ -1,0 +1,452 @@
+"""Rows H and S: what upstreams answer."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.house import HARD, House, body, eventually, request, unchunked
+from tests.net.conftest import (
+    ANSWER,
+    DONE,
+    END,
+    SSE_HEAD,
+    Answer,
+    chunk,
+    http,
+    reset,
+    serve_well,
+    word,
+)
+from tests.net.corpus import BAD_ANSWERS, GOOD_ANSWERS
+
+fault = pytest.mark.fault
+Script = Callable[[socket.socket, bytes], None]
+STREAM = body("alone", stream=True)
+END_EVENT = END.partition(b"\r\n")[2][:-2]
+
+
+def says(*pieces: bytes, then: str = "keep") -> Script:
+    """Send pieces, then keep the connection, close it, or reset it."""
+
+    def script(connection: socket.socket, _: bytes) -> None:
+        for piece in pieces:
+            connection.sendall(piece)
+            if len(pieces) > 1:
+                time.sleep(0.02)
+        if then == "reset":
+            reset(connection)
+        if then in {"close", "reset"}:
+            raise OSError
+
+    return script
+
+
+def of(case_starts: str) -> list[str]:
+    return [case for case in BAD_ANSWERS if case.startswith(case_starts)]
+
+
+def failed_as(house: House, code: str, *, stream: bool = False) -> None:
+    """The one backend failed as `code`: 502 or 504, with nothing of the answer before it."""
+    answer = house.ask(body("alone", stream=stream))
+    assert answer.code == code, answer.raw
+    assert answer.status in {502, 504}
+    assert "x-lockgate-backend" not in answer.head
+
+
+@fault("H1", "closed, reset in the status line, in a field, after the head", "502, one repeat each")
+@pytest.mark.parametrize("size", [0, 5, 14, 30, 60])
+@pytest.mark.parametrize("then", ["close", "reset"])
+def test_h1_a_head_that_breaks(house: House, size: int, then: str) -> None:
+    whole = http(200, json.dumps(ANSWER).encode())
+    house.local.script = says(whole[:size], then=then)
+    failed_as(house, "upstream_reset")
+    assert len(house.record()["attempts"]) == 2
+    assert "x-lockgate-backend: cloud" in house.ask().head
+
+
+@fault("H2", "every status line of the corpus that is none", "502 upstream_protocol")
+@fault("H3", "every ambiguous framing of the corpus", "502, the connection is not used again")
+@fault("H4", "control characters, 101 and 5,000 fields, 40 KiB", "502 upstream_protocol")
+@fault("H5", "an unsolicited 101, nine interim answers", "502 upstream_protocol")
+@pytest.mark.parametrize("case", [*of("H2"), *of("H3"), *of("H4"), *of("H5")])
+def test_h2_to_h5_an_answer_that_cannot_be_trusted(house: House, case: str) -> None:
+    house.local.script = says(BAD_ANSWERS[case])
+    failed_as(house, "upstream_protocol")
+    assert len(house.local.requests) == 2
+    assert house.metrics()["lockgate_idle_upstreams"] == 0
+    assert "x-lockgate-backend: cloud" in house.ask().head
+
+
+@fault("H5", "100, 102 and 103, up to eight", "swallowed")
+@pytest.mark.parametrize("case", GOOD_ANSWERS)
+def test_h5_a_plain_answer_is_passed_on(house: House, case: str) -> None:
+    raw = GOOD_ANSWERS[case]
+    house.local.script = says(raw, then="close" if "HTTP/1.0" in case else "keep")
+    answer = house.ask()
+    assert (answer.status, answer.body) == (200, b"{}")
+
+
+@fault("H6", "204 with a body; a whole answer before our 8 MiB were read", "502; upload stopped")
+def test_h6_answers_that_are_too_early_or_too_long(house: House) -> None:
+    house.local.script = says(b"HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n{}")
+    failed_as(house, "upstream_protocol")
+    house.record()
+    early = threading.Event()
+
+    def answer_early(connection: socket.socket) -> None:
+        connection.recv(1024)
+        connection.sendall(http(200, b"{}"))
+        early.wait(timeout=5)
+        connection.close()
+
+    real, house.local._serve = house.local._serve, answer_early  # type: ignore[method-assign, assignment]
+    try:
+        big = house.ask({**body("alone"), "x": "y" * (8 << 20)})
+    finally:
+        house.local._serve = real  # type: ignore[method-assign]
+        early.set()
+    assert (big.status, big.body) == (200, b"{}")
+    assert house.metrics()["lockgate_idle_upstreams"] == 0
+
+
+@fault("H7", "Set-Cookie, Server, CORS, Alt-Svc; a redirect inside", "not passed on; not followed")
+def test_h7_an_answers_own_headers_stay_here(house: House) -> None:
+    lies = ["set-cookie: a=b", "server: nginx", "alt-svc: h3", "access-control-allow-origin: *",
+            "location: http://10.0.0.1/", "x-ratelimit-limit-requests: 5", "x-secret: s"]  # fmt: skip
+    house.local.script = says(http(200, b"{}", *lies))
+    names = {line.partition(":")[0] for line in house.ask().head.lower().split("\r\n")[1:]}
+    assert names == {
+        "content-type", "content-length", "x-request-id", "x-ratelimit-limit-requests",
+        "connection", "x-lockgate-backend", "x-lockgate-rule", "x-lockgate-policy",
+    }  # fmt: skip
+    house.local.script = says(http(307, b"", f"location: http://127.0.0.1:{house.cloud.port}/"))
+    failed_as(house, "upstream_protocol")
+    assert house.cloud.requests == []
+
+
+ERROR = b'{"error": {"message": "secret sk-CANARY", "type": "x", "code": "y"}}'
+
+
+@fault("H8", "401, 403, 402, 404 of the model, 429, 500, 503, 529", "the retry law; no text leaks")
+@pytest.mark.parametrize(
+    ("status", "fields", "attempts", "last"),
+    [
+        (401, (), 2, "upstream_auth"), (402, (), 2, "upstream_auth"), (403, (), 2, "upstream_auth"),
+        (429, (), 2, "upstream_rate_limited"), (429, ("retry-after: 1",), 3, "upstream_rate_limited"),
+        (429, ("retry-after: 60",), 2, "upstream_rate_limited"), (500, (), 3, "upstream_error"),
+        (503, (), 3, "upstream_error"), (503, ("retry-after: 60",), 2, "upstream_overloaded"),
+        (529, (), 3, "upstream_error"), (408, (), 3, "upstream_error"),
+    ],
+)  # fmt: skip
+def test_h8_statuses_follow_the_retry_law(
+    house: House, status: int, fields: tuple[str, ...], attempts: int, last: str
+) -> None:
+    house.cloud.script = says(http(status, ERROR, *fields))
+    assert "x-lockgate-backend: local" in house.ask(None, HARD).head
+    record = house.record()
+    assert len(record["attempts"]) == attempts
+    assert record["attempts"][0]["outcome"] == last
+    if status == 429 or 401 <= status <= 403:
+        assert house.grew("lockgate_breaker_failures") == 0
+
+
+@fault("H8", "404 of the model, 404 of anything else", "our alarm and the next; passed back")
+def test_h8_a_404_is_ours_or_the_callers(house: House) -> None:
+    house.cloud.script = says(
+        http(404, b'{"error": {"message": "m does not exist", "code": "model_not_found"}}')
+    )
+    assert "x-lockgate-backend: local" in house.ask(None, HARD).head
+    assert house.record()["attempts"][0]["outcome"] == "upstream_model"
+    assert house.grew("lockgate_configuration_alarms_total") == 1
+    house.cloud.script = says(http(404, b'{"error": {"message": "no such file"}}'))
+    answer = house.ask(None, HARD)
+    assert (answer.status, answer.json["error"]["message"]) == (404, "no such file")
+
+
+@fault(
+    "H9", "JSON for a stream, a stream for JSON, HTML", "502 upstream_protocol, never mislabelled"
+)
+@pytest.mark.parametrize(
+    ("stream", "said"),
+    [
+        (True, http(200, b"{}")),
+        (False, SSE_HEAD + word("x") + DONE),
+        (False, http(200, b"<html></html>", kind="text/html")),
+        (True, http(200, b"<html></html>", kind="text/html")),
+        (False, http(200, b"<html></html>")),
+        (False, http(200, b"")),
+    ],
+)
+def test_h9_another_type_than_was_asked_for(house: House, stream: bool, said: bytes) -> None:
+    house.local.script = says(said)
+    failed_as(house, "upstream_protocol", stream=stream)
+
+
+# -- streams
+
+
+def streamed(house: House, model: str = "alone") -> Answer:
+    return house.ask(body(model, stream=True))
+
+
+def cut(house: House, answer: Answer, *outcomes: str) -> None:
+    """The stream was cut with both signals, and the record says how."""
+    assert answer.status == 200
+    assert not answer.clean
+    assert b"[DONE]" not in answer.body
+    event = [line for line in answer.body.split(b"\n") if line.startswith(b'data: {"error"')][-1]
+    said = json.loads(event[6:].rstrip(b"\r"))["error"]
+    record = house.record()
+    assert record["outcome"] in outcomes
+    assert (said["outcome"], said["terminal"]) == (record["outcome"], record["terminal"])
+    assert said["request_id"] == record["request_id"]
+
+
+@fault("S1", "silence after the head", "the first-token deadline: the next candidate, else 504")
+def test_s1_silence_after_the_head(house: House) -> None:
+    def script(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(SSE_HEAD + chunk(b": hello\n\n"))
+        connection.recv(1)
+
+    house.local.script = script
+    house.cloud.script = says(SSE_HEAD + word("x") + END + DONE)
+    assert "x-lockgate-backend: cloud" in streamed(house, "twice").head
+    answer = streamed(house, "strict")
+    assert (answer.status, answer.code) == (504, "first_token_timeout")
+
+
+@fault("S2", "a word, then silence; a word, then comments", "cut by the idle deadline: Us-idle")
+@pytest.mark.parametrize("what", ["silence", "comments"])
+def test_s2_comments_do_not_keep_a_stream_alive(house: House, what: str) -> None:
+    def script(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(SSE_HEAD + word("one"))
+        for _ in range(30):
+            time.sleep(0.05)
+            if what == "comments":
+                connection.sendall(chunk(b": ping\n\n"))
+
+    house.local.script = script
+    cut(house, streamed(house, "strict"), "idle_timeout")
+
+
+HALF = word("two")[:-20]
+
+
+@fault("S3", "a reset in an event", "the part is withheld, error event, breaker +1")
+@fault("S4", "an end in an event", "the same")
+@pytest.mark.parametrize("then", ["reset", "close"])
+def test_s3_s4_a_part_of_an_event_is_never_given_out(house: House, then: str) -> None:
+    house.local.script = says(SSE_HEAD + word("one"), HALF, then=then)
+    answer = streamed(house)
+    assert b"two" not in answer.body
+    cut(house, answer, "truncated", "upstream_died")
+    assert house.grew("lockgate_breaker_failures") == 1
+
+
+CLOSE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+
+
+def plain(chunked: bytes) -> bytes:
+    return chunked.partition(b"\r\n")[2][:-2]
+
+
+@fault("S5", "a clean end without [DONE] after a finish_reason", "complete, [DONE] is added")
+@fault("S5", "a clean end without either", "truncated, error event")
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_s5_an_end_without_done(house: House, framing: str, finished: bool) -> None:
+    events = [word("one"), *([END] if finished else [])]
+    if framing == "chunked":
+        house.local.script = says(SSE_HEAD + b"".join(events) + b"0\r\n\r\n")
+    else:
+        house.local.script = says(CLOSE_HEAD + b"".join(map(plain, events)), then="close")
+    answer = streamed(house)
+    if not finished:
+        cut(house, answer, "truncated")
+        return
+    assert answer.clean
+    assert answer.body.count(b"[DONE]") == 1
+    assert house.record()["outcome"] == "complete"
+
+
+@fault("S6", "[DONE] and then more, the connection kept open", "finished at once, not used again")
+def test_s6_done_is_the_end(house: House) -> None:
+    house.local.script = says(
+        SSE_HEAD + word("one") + END + chunk(b"data: [DONE]\n\n") + word("late")
+    )
+    answer = streamed(house)
+    assert answer.clean
+    assert b"late" not in answer.body
+    assert house.record()["outcome"] == "complete"
+    assert house.metrics()["lockgate_idle_upstreams"] == 0
+
+
+@fault("S7", "broken chunks in a stream; lengths too short and too long", "error event; never more")
+@pytest.mark.parametrize(
+    "broken", [b"xyz\r\n", b"-1\r\n", b"\r\n", b"5\r\nab", b"ffffffffffffffffff\r\n"]
+)
+def test_s7_broken_chunks_in_a_stream(house: House, broken: bytes) -> None:
+    house.local.script = says(SSE_HEAD + word("one"), broken, then="close")
+    cut(house, streamed(house), "truncated", "upstream_died")
+
+
+@fault("S7", "broken chunks in a stream; lengths too short and too long", "error event; never more")
+def test_s7_lengths_that_lie(house: House) -> None:
+    data = json.dumps(ANSWER).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    house.local.script = says(head % (len(data) + 5) + data, then="close")
+    failed_as(house, "upstream_truncated")
+    house.record()
+    house.local.script = says(head % len(data) + data + http(200, b'"smuggled"'))
+    assert house.ask(body("alone")).json == ANSWER
+    house.record()
+    assert house.metrics()["lockgate_idle_upstreams"] == 0
+
+
+@fault("S8", "one event of 5 MiB; a line without an end", "error event or 502, bounded")
+def test_s8_events_are_bounded(house: House) -> None:
+    house.local.script = says(SSE_HEAD + word("one"), word("x" * (5 << 20)), then="close")
+    cut(house, streamed(house), "upstream_died", "truncated")
+    house.local.script = says(SSE_HEAD + chunk(b"data: " + b"x" * (2 << 20)), then="close")
+    assert streamed(house).code == "upstream_protocol"
+
+
+@fault("S8", "CR, LF, CRLF, a BOM, data on two lines, one byte at a time", "byte-identical")
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_s8_line_ends_of_all_kinds(house: House, end: bytes) -> None:
+    first = '{"id":"c","choices":[{"index":0,"delta":{"content":"grüße ☺"}}]}'.encode()
+    split = b'data: {"id":"c",' + end + b'data: "choices":[{"index":0,"delta":{"content":"x"}}]}'
+    last = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
+    events = b"\xef\xbb\xbf" + (end * 2).join(
+        [b"data: " + first, split, last, b"data: [DONE]", b""]
+    )
+    house.local.script = says(
+        SSE_HEAD + b"".join(chunk(events[n : n + 1]) for n in range(len(events))) + b"0\r\n\r\n"
+    )
+    answer = streamed(house)
+    assert answer.clean
+    assert unchunked(answer.body) == events
+
+
+@fault(
+    "S9", "an error event before a word, after a word", "the next candidate; error event, blamed"
+)
+def test_s9_an_error_event(house: House) -> None:
+    oops = chunk(b'data: {"error": {"message": "sk-CANARY overloaded"}}\n\n')
+    house.cloud.script = says(SSE_HEAD + word("x") + END + DONE)
+    house.local.script = says(SSE_HEAD + oops)
+    assert "x-lockgate-backend: cloud" in streamed(house, "twice").head
+    house.record()
+    house.local.script = says(SSE_HEAD + word("one") + oops)
+    cut(house, streamed(house), "upstream_died")
+    assert house.grew("lockgate_breaker_failures") == 3
+
+
+@fault("S10", "64 MiB at full speed against a caller of 2 MiB/s", "paused upstream, bounded, whole")
+def test_s10_a_slow_caller_slows_its_upstream(house: House) -> None:
+    piece = word("x" * 1000) * 64
+    total = 0
+
+    def script(connection: socket.socket, _: bytes) -> None:
+        nonlocal total
+        connection.sendall(SSE_HEAD)
+        for _ in range(256):
+            connection.sendall(piece)
+            total += len(piece)
+        connection.sendall(END + DONE)
+
+    house.local.script = script
+    before = house.metrics()["process_resident_memory_bytes"]
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    connection.connect(("127.0.0.1", house.proxy.port))
+    connection.sendall(request(STREAM, close=True))
+    time.sleep(0.5)
+    assert total < 16 << 20  # it waits; the kernel's buffers hold some of it
+    assert house.metrics()["lockgate_memory_held_bytes"] <= 4 * 65536
+    data = bytearray()
+    while piece_read := connection.recv(65536):
+        data += piece_read
+    connection.close()
+    assert data.endswith(b"0\r\n\r\n")
+    assert data.count(b"data: {") == 256 * 64 + 1
+    assert house.metrics()["process_resident_memory_bytes"] - before < 16 << 20
+    assert house.record()["outcome"] == "complete"
+
+
+@fault("S11", "a gzip stream, gzip JSON, unasked", "502, nothing of it passed on")
+def test_s11_a_coded_answer(house: House) -> None:
+    coded = SSE_HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")
+    house.local.script = says(coded + word("one"))
+    failed_as(house, "upstream_protocol", stream=True)
+    house.local.script = says(http(200, b"{}", "content-encoding: gzip"))
+    failed_as(house, "upstream_protocol")
+
+
+@fault("S12", "two answers to one request, at once, late", "the second is never delivered")
+def test_s12_a_second_answer(house: House) -> None:
+    first, second = http(200, b'{"n": 1}'), http(200, b'{"n": 2}')
+    house.local.script = says(first + second)
+    assert house.ask().json == {"n": 1}
+    house.local.script = says(first, second)
+    assert house.ask().json == {"n": 1}
+    eventually(lambda: house.metrics()["lockgate_idle_upstreams"] == 0)
+    house.local.script = serve_well
+    assert house.ask().json == ANSWER
+
+
+class Relay:
+    """A chaos relay: latency with jitter, slices, both ways."""
+
+    def __init__(self, port: int, latency_s: float, slice_bytes: int) -> None:
+        self._to = port
+        self._latency_s, self._slice = latency_s, slice_bytes
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                one, _ = self._listener.accept()
+            except OSError:
+                return
+            other = socket.create_connection(("127.0.0.1", self._to))
+            for a, b in ((one, other), (other, one)):
+                threading.Thread(target=self._pump, args=(a, b), daemon=True).start()
+
+    def _pump(self, a: socket.socket, b: socket.socket) -> None:
+        number = 0
+        try:
+            while data := a.recv(65536):
+                for at in range(0, len(data), self._slice):
+                    number += 1
+                    time.sleep(self._latency_s * (number % 3) / 2)
+                    b.sendall(data[at : at + self._slice])
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def stop(self) -> None:
+        """Accept nobody any more."""
+        self._listener.close()
+
+
+@fault("S13", "latency, jitter and slices of 7 bytes on the caller's side", "byte-identical")
+def test_s13_slices_change_nothing(house: House) -> None:
+    pieces = [word(f"w{n}") for n in range(20)]
+    house.local.script = says(
+        *[p[at : at + 11] for p in (SSE_HEAD, *pieces, END, DONE) for at in range(0, len(p), 11)]
+    )
+    relay = Relay(house.proxy.port, 0.0005, 7)
+    with socket.create_connection(("127.0.0.1", relay.port), timeout=30) as connection:
+        connection.sendall(request(STREAM, close=True))
+        answer = Answer.read(connection)
+    house.answers.append(answer)
+    relay.stop()
+    events = b"".join(map(plain, (*pieces, END))) + b"data: [DONE]\n\n"
+    assert unchunked(answer.body) == events

@@ -1,0 +1,667 @@
+"""Rows X: the process and its host."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from proxy.exchange.breaker import Breaker, Closed, HalfOpen, Open, Permit
+from tests.faults.house import POLICY, House, body, eventually, request, secrets
+from tests.net.conftest import (
+    DONE,
+    END,
+    ROOT,
+    SSE_HEAD,
+    Answer,
+    Proxy,
+    Upstream,
+    free_port,
+    http,
+    reset,
+    serve_well,
+    word,
+)
+
+fault = pytest.mark.fault
+Start = Callable[..., House]
+
+
+@pytest.fixture
+def start(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[Start]:
+    """Run proxies of the row's own; the invariants hold of those that still run."""
+    for upstream in upstreams.values():
+        upstream.reset()
+    houses: list[House] = []
+    held = secrets(tmp_path)
+
+    def run(*more: str, policy: Any = POLICY, **options: Any) -> House:
+        folder = tmp_path / str(len(houses))
+        folder.mkdir()
+        addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
+        proxy = Proxy(folder, policy, addresses, "--secrets", str(held), *more, **options)
+        houses.append(House(proxy, upstreams["local"], upstreams["cloud"]))
+        return houses[-1]
+
+    yield run
+    for house in houses:
+        if house.proxy.process.poll() is None:
+            house.hold_the_invariants()
+            assert house.proxy.stop() == 0
+
+
+def changed(name: str) -> dict[str, Any]:
+    policy: dict[str, Any] = json.loads(json.dumps(POLICY))
+    policy["rules"][-1]["name"] = name
+    return policy
+
+
+def slow_stream(connection: socket.socket, one: bytes) -> None:
+    """A word, a while, and the end; for "long" a long while."""
+    connection.sendall(SSE_HEAD + word("one"))
+    time.sleep(6 if b'"long"' in one else 0.5)
+    connection.sendall(word("two") + END + DONE)
+
+
+@fault("X1", "SIGTERM with 50 streams, 10 of them endless", "40 whole, 10 with error event; exit 0")
+def test_x1_sigterm_lets_streams_finish(start: Start) -> None:
+    house = start("--drain-grace", "2s")
+    house.local.script = slow_stream
+    documents = [body("m", stream=True, user="long" if n % 5 == 0 else "short") for n in range(50)]
+    with ThreadPoolExecutor(50) as pool:
+        asked = [pool.submit(house.proxy.ask, document) for document in documents]
+        eventually(lambda: house.metrics()["lockgate_in_flight"] == 50)
+        house.proxy.process.send_signal(signal.SIGTERM)
+        answers = [one.result(timeout=20) for one in asked]
+    assert house.proxy.process.wait(timeout=10) == 0
+    assert [answer.clean for answer in answers] == [n % 5 != 0 for n in range(50)]
+    for number, answer in enumerate(answers):
+        assert (b'"draining"' in answer.body) == (number % 5 == 0)
+    outcomes = [house.record()["outcome"] for _ in range(50)]
+    assert (outcomes.count("complete"), outcomes.count("drained")) == (40, 10)
+
+
+@fault("X1", "a second SIGTERM", "the end at once")
+def test_x1_a_second_sigterm_ends_at_once(start: Start) -> None:
+    house = start("--drain-grace", "60s")
+    house.local.script = lambda c, _: c.recv(1)
+    connection = house.connect()
+    connection.sendall(request())
+    eventually(lambda: house.local.requests)
+    house.proxy.process.send_signal(signal.SIGTERM)
+    eventually(lambda: b"drain" in house.proxy.log.read_bytes())
+    house.proxy.process.send_signal(signal.SIGTERM)
+    assert house.proxy.process.wait(timeout=3) == 0
+    assert house.record()["outcome"] == "drained"
+    connection.close()
+
+
+class Load:
+    """Callers that ask without a pause; `failures` has what was not 200."""
+
+    def __init__(self, port: int, callers: int = 4) -> None:
+        self.port = port
+        self.count = 0
+        self.failures: list[str] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(callers)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+                    for number in range(20):
+                        connection.sendall(request(close=number == 19))
+                        data = b""
+                        while not data.endswith(b"}"):
+                            piece = connection.recv(65536)
+                            if not piece:
+                                break
+                            data += piece
+                        if not data.startswith(b"HTTP/1.1 200"):
+                            self.failures.append(repr(data[:200]))
+                        self.count += 1
+                        if b"connection: close" in data or self._stop.is_set():
+                            break
+            except OSError as problem:
+                self.failures.append(repr(problem))
+
+    def stop(self) -> None:
+        """End and wait."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=20)
+
+
+@fault(
+    "X2", "20 SIGHUPs with changing policies under load", "no failed request, both policies seen"
+)
+def test_x2_reload_under_load(start: Start) -> None:
+    house = start()
+    load = Load(house.proxy.port)
+    for number in range(20):
+        house.proxy.policy_file.write_text(json.dumps(changed(f"all-{number % 2}")))
+        house.proxy.process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+    load.stop()
+    assert load.failures == []
+    rules = {house.record()["rule"] for _ in range(load.count)}
+    assert {"all-0", "all-1"} <= rules
+
+
+@fault("X2", "SIGHUP with an open breaker", "it stays open over the reload")
+def test_x2_a_breaker_survives_a_reload(start: Start) -> None:
+    policy = changed("all")
+    policy["proxy"] = {"quarantineDuration": "60s"}
+    house = start(policy=policy)
+    house.local.script = lambda c, _: reset(c)
+    for _ in range(3):
+        house.ask(body("alone"))
+    assert house.metrics()['lockgate_breaker_state{backend="local"}'] == 2
+    house.proxy.policy_file.write_text(json.dumps({**policy, "rules": policy["rules"][:-1]}))
+    house.proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: house.grew("lockgate_policy_reloads_total") >= 1)
+    answer = house.ask(body("alone"))
+    assert (answer.status, answer.code) == (503, "upstreams_unavailable")
+    assert "retry-after: " in answer.head
+
+
+@fault("X3", "garbage, missing, unreadable, duplicate keys, 10 MB, bad YAML", "the old one stays")
+def test_x3_what_does_not_load_changes_nothing(start: Start) -> None:
+    house = start()
+    before = house.ask().head.split("x-lockgate-policy: ")[1][:71]
+    texts = [
+        "",
+        "{",
+        '{"backends": [], "backends": []}',
+        "x" * 100,
+        "a: &b\n- *b",
+        " " * 10_000_000,
+    ]
+    for number, text in enumerate(texts, start=1):
+        house.proxy.policy_file.write_text(text)
+        house.proxy.process.send_signal(signal.SIGHUP)
+        eventually(lambda number=number: house.grew("lockgate_policy_reloads_total") >= number)
+    house.proxy.policy_file.unlink()
+    house.proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: house.grew("lockgate_policy_reloads_total") > len(texts))
+    assert house.ask().head.split("x-lockgate-policy: ")[1][:71] == before
+    log = house.proxy.log.read_text()
+    assert log.count("policy kept") >= len(texts) + 1
+    assert "stands twice (first on line 1)" in log
+
+
+@fault("X4", "SIGPIPE, SIGUSR1, SIGUSR2, SIGWINCH", "ignored")
+@fault("X4", "SIGINT", "drains like SIGTERM")
+def test_x4_signals(start: Start) -> None:
+    house = start()
+    for number in (signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
+        house.proxy.process.send_signal(number)
+        assert house.ask().status == 200
+    assert house.proxy.stop(signal.SIGINT) == 0
+
+
+@fault("X4", "SIGSTOP for a minute under streams and waiting callers", "what came is read first")
+@pytest.mark.slow
+def test_x4_stopped_for_a_minute(start: Start) -> None:
+    house = start()
+    stopped = threading.Event()
+
+    def script(connection: socket.socket, one: bytes) -> None:
+        connection.sendall(SSE_HEAD + word("one"))
+        stopped.wait(timeout=90)
+        connection.sendall(word("two") + END + DONE)  # while the proxy stands still
+
+    house.local.script = script
+    with ThreadPoolExecutor(10) as pool:
+        asked = [pool.submit(house.proxy.ask, body("twice", stream=True)) for _ in range(10)]
+        time.sleep(0.15)  # the idle deadline is 300 ms
+        house.proxy.process.send_signal(signal.SIGSTOP)
+        stopped.set()
+        time.sleep(60)
+        house.proxy.process.send_signal(signal.SIGCONT)
+        answers = [one.result(timeout=20) for one in asked]
+    assert [answer.clean for answer in answers] == [True] * 10
+    assert house.metrics()["lockgate_stalls"] == 1
+    assert house.ask().status == 200
+
+
+@fault("X5", "kill -9 of one of two workers under load", "another at once, the other goes on")
+def test_x5_a_worker_is_killed(tmp_path: Path, upstreams: dict[str, Upstream]) -> None:
+    upstreams["local"].reset()
+    addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
+    held = secrets(tmp_path)
+    proxy = Proxy(tmp_path, POLICY, addresses, "--secrets", str(held), "--workers", "2")
+    children = Path(f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children")
+    before = [int(pid) for pid in children.read_text().split()]
+    assert len(before) == 2
+    for _ in range(40):
+        assert proxy.ask().status == 200
+    time.sleep(0.15)  # what a kill may lose is the last 100 ms
+    os.kill(before[0], signal.SIGKILL)
+    eventually(lambda: len(set(children.read_text().split())) == 2)
+    assert str(before[1]) in children.read_text().split()
+    eventually(lambda: _ready(proxy))
+    for _ in range(40):
+        assert proxy.ask().status == 200
+    assert 'worker_restarts_total{worker="0"} 1.0' in proxy.get("/metrics")
+    proxy.process.send_signal(signal.SIGHUP)
+    assert proxy.ask().status == 200
+    assert proxy.stop() == 0
+    records = []
+    while not proxy.records.empty():
+        records.append(proxy.records.get())
+    assert {record["worker"] for record in records} == {0, 1}
+    assert 80 <= len(records) <= 81
+
+
+def _ready(proxy: Proxy) -> bool:
+    try:
+        return proxy.get("/readyz") == "ready\n"
+    except urllib.error.HTTPError:
+        return False
+
+
+@fault("X5", "the parent is killed", "the workers drain")
+def test_x5_workers_do_not_outlive_their_parent(
+    tmp_path: Path, upstreams: dict[str, Upstream]
+) -> None:
+    addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
+    proxy = Proxy(tmp_path, POLICY, addresses, "--workers", "2")
+    children = Path(f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children")
+    pids = [int(pid) for pid in children.read_text().split()]
+    proxy.process.kill()
+    proxy.process.wait()
+    eventually(lambda: not any(_runs(pid) for pid in pids))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@fault("X6", "an exception while a request is rendered", "one 500 `internal`, all others go on")
+def test_x6_an_exception_is_one_requests(start: Start) -> None:
+    house = start(module="tests.faults.faulty", env={**os.environ, "FAULT": "raise"})
+    with ThreadPoolExecutor(8) as pool:
+        models = ["raise" if n % 8 == 0 else "m" for n in range(40)]
+        answers = list(pool.map(lambda m: house.proxy.ask(body(m)), models))
+    assert [a.status for a in answers] == [500 if m == "raise" else 200 for m in models]
+    assert answers[0].code == "internal"
+    house._log_from = house.proxy.log.stat().st_size  # its tracebacks are what was injected
+    records = [house.record() for _ in range(40)]
+    assert [r["outcome"] for r in records].count("internal") == 5
+    assert house.grew("lockgate_breaker_failures") == 0
+
+
+@fault("X7", "twelve 8 MiB bodies against a budget of 40 MiB", "503 with Retry-After, none killed")
+def test_x7_bodies_beyond_the_budget(start: Start) -> None:
+    policy = changed("all")
+    policy["proxy"] = {**policy["proxy"], "memoryBudget": "40Mi"}
+    house = start(policy=policy)
+    goes_on = threading.Event()
+
+    def script(connection: socket.socket, one: bytes) -> None:
+        goes_on.wait(timeout=30)
+        serve_well(connection, one)
+
+    house.local.script = script
+    big = {**body(), "x": "y" * (8 << 20)}
+    with ThreadPoolExecutor(12) as pool:
+        asked = [pool.submit(house.proxy.ask, big) for _ in range(12)]
+        eventually(lambda: sum(one.done() for one in asked) == 8, seconds=20)
+        goes_on.set()
+        answers = [one.result(timeout=30) for one in asked]
+    statuses = [answer.status for answer in answers]
+    assert (statuses.count(200), statuses.count(503)) == (4, 8)
+    for answer in answers:
+        if answer.status == 503:
+            assert answer.code == "memory_full"
+            assert "retry-after: 1" in answer.head
+    assert house.metrics()["lockgate_memory_refused"] == 8
+    outcomes = [house.record()["outcome"] for _ in range(12)]
+    assert outcomes.count("refused_overload") == 8
+
+
+@fault("X8", "the reactor blocked for two seconds", "counted; no deadline fires for what had come")
+def test_x8_a_blocked_reactor_fires_no_deadlines_at_once(start: Start) -> None:
+    house = start(module="tests.faults.faulty", env={**os.environ, "FAULT": "block"})
+
+    def script(connection: socket.socket, one: bytes) -> None:
+        if b"stream" not in one:
+            serve_well(connection, one)
+            return
+        connection.sendall(SSE_HEAD + word("one"))
+        time.sleep(0.25)
+        connection.sendall(word("two"))
+        time.sleep(0.25)
+        connection.sendall(END + DONE)
+
+    house.local.script = script
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(house.proxy.ask, body("strict", stream=True)) for _ in range(7)]
+        eventually(lambda: len(house.local.requests) == 7)
+        blocking = pool.submit(house.proxy.ask, body("block"))
+        answers = [one.result(timeout=20) for one in (*asked, blocking)]
+    assert [answer.clean for answer in answers] == [True] * 8
+    assert house.metrics()["lockgate_stalls"] == 1
+    assert house.metrics()["lockgate_stalled_seconds"] > 1
+
+
+@fault("X9", "the wall clock an hour forward, back, and frozen, under streams", "no deadline moves")
+def test_x9_the_clock_jumps(start: Start, tmp_path: Path) -> None:
+    library = next(iter(Path("/usr/lib").rglob("libfaketime.so.1")), None)
+    if library is None:
+        pytest.skip("NOT RUN: no libfaketime (apt-get install libfaketime)")
+    when = tmp_path / "when"
+    when.write_text("+0s")
+    env = {**os.environ, "LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(when),
+           "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
+    house = start(env=env)
+    house.local.script = lambda c, _: (
+        c.sendall(SSE_HEAD + word("one")),
+        time.sleep(0.2),
+        c.sendall(word("two")),
+        time.sleep(0.2),
+        c.sendall(END + DONE),
+    )
+    for jump in ("+3600s", "-3600s", "2016-12-31 23:59:59", "@2020-02-29 23:59:59"):
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(house.proxy.ask, body("strict", stream=True))
+            time.sleep(0.1)
+            when.write_text(jump)
+            assert asked.result(timeout=10).clean
+    records = [house.record() for _ in range(4)]
+    assert [r["outcome"] for r in records] == ["complete"] * 4
+    sequences = [r["sequence"] for r in records]
+    assert sequences == sorted(sequences)
+    assert {r["latency_ms"] > 300 for r in records} == {True}
+    assert max(r["time"] for r in records) - min(r["time"] for r in records) > 3000
+
+
+@fault(
+    "X10", "1,000 waiters at the moment a breaker may be tried", "exactly one probe, the rest 503"
+)
+def test_x10_a_herd_at_a_half_open_breaker(start: Start) -> None:
+    policy = changed("all")
+    policy["proxy"] = {"quarantineDuration": "8s"}  # open for 1.6 to 2 s at first
+    house = start(policy=policy)
+    house.local.script = lambda c, _: reset(c)
+    for _ in range(3):
+        house.ask(body("alone"))
+    assert house.metrics()['lockgate_breaker_state{backend="local"}'] == 2
+    probed = threading.Event()
+
+    def script(connection: socket.socket, _: bytes) -> None:
+        probed.wait(timeout=10)
+        reset(connection)
+
+    house.local.script = script
+    house.local.requests.clear()
+    time.sleep(2.1)
+    connections = [house.connect() for _ in range(200)]
+    for connection in connections:
+        connection.sendall(request(body("alone")) * 5)  # a thousand, five on each
+    firsts = []
+    for connection in connections:
+        connection.settimeout(0.3 if len(house.local.requests) else 2)
+        with contextlib.suppress(TimeoutError):
+            firsts.append(connection.recv(4096).split(b" ")[1])
+    assert firsts == [b"503"] * 199
+    assert len(house.local.requests) == 1
+    probed.set()
+    eventually(lambda: house.metrics()["lockgate_in_flight"] == 0)
+    assert len(house.local.requests) == 1  # the failed probe opened it again, for longer
+    for connection in connections:
+        connection.close()
+    house.records.clear()
+    records = []
+    eventually(lambda: house.grew("lockgate_requests_total") == 1003)
+    while len(records) < 1003:
+        records.append(house.record())
+    retry_after = {s["reason"] for r in records for s in r["skipped"]}
+    assert retry_after == {"breaker_open"}
+
+
+class BreakerMachine(RuleBasedStateMachine):
+    """X11: whatever comes in whatever order, permits and times stay what they should be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.jitter = 0.5
+        self.breaker = Breaker(8.0, lambda: self.jitter)
+        self.out: list[Permit] = []
+        self.probes = 0
+
+    @rule(seconds=st.floats(0, 10), jitter=st.floats(0, 0.999))
+    def time_passes(self, seconds: float, jitter: float) -> None:
+        self.now += seconds
+        self.jitter = jitter
+
+    @rule()
+    def admit(self) -> None:
+        before = self.breaker.state
+        permit = self.breaker.admit(self.now)
+        if permit is None:
+            assert not isinstance(before, Closed)
+            return
+        if permit.probe:
+            assert isinstance(before, HalfOpen) or (
+                isinstance(before, Open) and self.now >= before.until
+            )
+        self.out.append(permit)
+
+    @precondition(lambda self: self.out)
+    @rule(how=st.sampled_from(["succeed", "fail", "release"]), data=st.data())
+    def settle(self, how: str, data: Any) -> None:
+        permit = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+        if how == "fail":
+            self.breaker.fail(permit, self.now)
+        else:
+            getattr(self.breaker, how)(permit)
+
+    @invariant()
+    def times_and_permits_are_in_bounds(self) -> None:
+        state = self.breaker.state
+        if isinstance(state, Open):
+            assert 0 < state.period_s <= 8.0
+            assert state.until <= self.now + 8.0
+        if isinstance(state, HalfOpen):
+            assert 0 <= state.permits <= 1
+        if isinstance(state, Closed):
+            assert 0 <= state.failures < 5
+
+
+BreakerMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+
+
+@fault("X11", "any order of admits, verdicts, late verdicts and time", "one probe, bounded times")
+def test_x11_the_breaker_under_everything() -> None:
+    BreakerMachine.TestCase("runTest").runTest()
+
+
+@fault("X11", "429 storms and callers that leave during the probe", "never counted, permit back")
+def test_x11_what_does_not_count(house: House) -> None:
+    house.local.script = lambda c, _: c.sendall(http(429, b"{}"))
+    for _ in range(10):
+        assert house.ask(body("alone")).status == 429
+    assert house.grew("lockgate_breaker_failures") == 0
+    house.local.script = lambda c, _: reset(c)
+    for _ in range(3):
+        house.ask(body("alone"))
+    time.sleep(0.1)
+    house.local.script = lambda c, _: c.recv(1)
+    before = len(house.local.requests)
+    connection = house.connect()
+    connection.sendall(request(body("alone")))
+    eventually(lambda: len(house.local.requests) > before)
+    connection.close()  # the probe's caller leaves
+    house.local.script = serve_well
+    eventually(lambda: house.metrics()["lockgate_in_flight"] == 0)
+    assert house.ask(body("alone")).status == 200
+
+
+@fault("X12", "every upstream fails under 100 callers", "attempts within the law and the budget")
+def test_x12_a_storm(house: House) -> None:
+    house.local.script = house.cloud.script = lambda c, _: reset(c)
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: house.proxy.ask(body()), range(100)))
+    seconds = time.monotonic() - began
+    assert {answer.status for answer in answers} <= {502, 503}
+    records = [house.record() for _ in range(100)]
+    attempts = [a for r in records for a in r["attempts"]]
+    assert max(len(r["attempts"]) for r in records) <= 4
+    repeats = sum(
+        x["backend"] == y["backend"] for r in records for x, y in zip(r["attempts"], r["attempts"][1:], strict=False)
+    )  # fmt: skip
+    assert repeats <= 10 * (seconds + 2) + 0.2 * 100
+    assert len(attempts) == len(house.local.requests) + len(house.cloud.requests)
+
+
+@fault("X13", "500 callers that connect before it listens", "all served, in order of coming")
+def test_x13_a_thundering_start(tmp_path: Path, upstreams: dict[str, Upstream]) -> None:
+    for upstream in upstreams.values():
+        upstream.reset()
+    ready = threading.Event()
+    statuses: list[int] = []
+    ports: list[int] = []
+
+    def call(_: int) -> None:
+        ready.wait(timeout=20)
+        for _ in range(200):
+            try:
+                with socket.create_connection(("127.0.0.1", ports[0]), timeout=20) as one:
+                    one.sendall(request(close=True))
+                    statuses.append(Answer.read(one).status)
+                    return
+            except ConnectionRefusedError:
+                time.sleep(0.02)
+
+    addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
+    port = free_port()
+    ports.append(port)
+    with ThreadPoolExecutor(500) as pool:
+        calls = [pool.submit(call, n) for n in range(500)]
+        ready.set()
+        proxy = Proxy(tmp_path, POLICY, addresses, port=port)
+        for one in calls:
+            one.result(timeout=60)
+    assert statuses == [200] * 500
+    assert proxy.stop() == 0
+
+
+@fault(
+    "X14", "two replicas, two policies, a rolling restart under load", "digests tell; none failed"
+)
+def test_x14_a_rolling_update(start: Start) -> None:
+    first, second = (
+        start("--drain-delay", "1s"),
+        start("--drain-delay", "1s", policy=changed("new")),
+    )
+    digests = {house.ask().head.split("x-lockgate-policy: ")[1][:71] for house in (first, second)}
+    assert len(digests) == 2
+    for house in (first, second):
+        assert house.record()["policy_digest"] in digests
+        assert (
+            f'lockgate_policy_info{{digest="{house.records[-1]["policy_digest"]}"}} 1.0'
+            in house.proxy.get("/metrics")
+        )
+    load = Load(first.proxy.port)
+    first.proxy.process.send_signal(signal.SIGTERM)
+    eventually(lambda: not _ready(first.proxy))
+    load.port = second.proxy.port  # what a Service does once readiness is off
+    assert first.proxy.process.wait(timeout=15) == 0
+    load.stop()
+    assert load.failures == []
+    assert load.count > 0
+
+
+@fault("X15", "TMPDIR, HOME and cwd that are not there; another user", "100 kB and chunks served")
+def test_x15_no_place_to_write(start: Start) -> None:
+    house = start(env={**os.environ, "TMPDIR": "/nonexistent", "HOME": "/nonexistent"}, umask=0o777)
+    assert house.ask({**body(), "x": "y" * 200_000}).status == 200
+    data = json.dumps(body()).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert house.talk(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)).status == 200
+
+
+@fault("X15", "the root file system read-only", "starts, serves, drains")
+def test_x15_a_read_only_root(tmp_path: Path) -> None:
+    script = (
+        "mount --make-rprivate / && mount -o remount,bind,ro / 2>/dev/null; mount -t tmpfs none /tmp 2>/dev/null; "
+        'mount -o remount,ro /tmp; ! touch /tmp/x 2>/dev/null && exec "$@"'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-m", "tests.faults.readonly"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@fault("X16", "methods, paths, floods, long heads at the admin port", "404, 405, 501; no secret")
+def test_x16_the_admin_port(house: House) -> None:
+    base = f"http://127.0.0.1:{house.proxy.admin}"
+    for path in (
+        "/",
+        "/status.json",
+        "/../etc/passwd",
+        "/metrics/x",
+        "/debug",
+        "/reload",
+        "/v1/models",
+    ):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(base + path, timeout=5)
+        assert refused.value.code == 404
+    for method in ("POST", "PUT", "DELETE"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(
+                urllib.request.Request(base + "/healthz", method=method), timeout=5
+            )
+        assert refused.value.code in {404, 405, 501}
+    with socket.create_connection(("127.0.0.1", house.proxy.admin), timeout=5) as one:
+        one.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 100_000 + b"\r\n\r\n")
+        assert b"200 OK" not in one.recv(65536)
+    with ThreadPoolExecutor(10) as pool:
+        pages = list(pool.map(lambda _: house.proxy.get("/metrics"), range(50)))
+    assert all("sk-CANARY" not in page for page in pages)
+    assert house.ask().status == 200
+
+
+@fault("P6", "the policy narrows while a request waits for its second candidate", "it is not tried")
+def test_p6_a_reload_narrows(start: Start) -> None:
+    house = start()
+
+    def fail_after_reload(connection: socket.socket, _: bytes) -> None:
+        policy = changed("all")
+        policy["rules"][-1]["route"]["backends"] = ["local"]
+        house.proxy.policy_file.write_text(json.dumps(policy))
+        house.proxy.process.send_signal(signal.SIGHUP)
+        eventually(lambda: house.grew("lockgate_policy_reloads_total") >= 1)
+        connection.close()
+
+    house.local.script = fail_after_reload
+    assert house.ask().status == 502
+    assert house.cloud.requests == []
+    assert house.record()["skipped"][-1] == {"backend": "cloud", "reason": "policy_changed"}

@@ -1,0 +1,263 @@
+"""Rows U: upstreams that cannot be reached, or say nothing."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.dns import NXDOMAIN, SERVFAIL, Answer, Dns
+from tests.faults.house import POLICY, House, body, eventually, request
+from tests.faults.test_client import full_backlog
+from tests.net.conftest import (
+    DONE,
+    END,
+    ROOT,
+    SSE_HEAD,
+    Proxy,
+    Upstream,
+    free_port,
+    reset,
+    serve_well,
+    word,
+)
+
+fault = pytest.mark.fault
+Build = Callable[..., House]
+
+
+@pytest.fixture
+def build(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[Build]:
+    """Run a proxy of the row's own; the invariants hold after."""
+    for upstream in upstreams.values():
+        upstream.reset()
+    built: list[House] = []
+
+    def run(
+        local: str | None = None,
+        cloud: str | None = None,
+        *more: str,
+        policy: Any = POLICY,
+        **options: Any,
+    ) -> House:
+        folder = tmp_path / str(len(built))
+        folder.mkdir()
+        addresses = {
+            "local": local or f"http://127.0.0.1:{upstreams['local'].port}",
+            "cloud": cloud or f"http://127.0.0.1:{upstreams['cloud'].port}",
+        }
+        plain = json.loads(json.dumps(policy))
+        plain["backends"][1]["external"].pop("credentialsSecretRef", None)
+        proxy = Proxy(folder, plain, addresses, *more, **options)
+        built.append(House(proxy, upstreams["local"], upstreams["cloud"]))
+        return built[-1]
+
+    yield run
+    for house in built:
+        house.hold_the_invariants()
+        assert house.proxy.stop() == 0
+
+
+@pytest.fixture
+def dns() -> Iterator[Dns]:
+    """A DNS server that knows nothing yet."""
+    server = Dns(lambda _: NXDOMAIN)
+    yield server
+    server.stop()
+
+
+def asked_of(dns: Dns) -> tuple[str, str]:
+    return "--resolver", f"127.0.0.1:{dns.port}"
+
+
+@fault("U1", "NXDOMAIN; SERVFAIL", "502 upstream_dns; the next candidate serves; breaker +1")
+@pytest.mark.parametrize("code", [NXDOMAIN, SERVFAIL])
+def test_u1_a_name_that_does_not_exist(build: Build, dns: Dns, code: int) -> None:
+    dns.meaning = lambda _: code
+    house = build(f"http://local.test:{free_port()}", None, *asked_of(dns))
+    answer = house.ask(body("alone"))
+    assert (answer.status, answer.code) == (502, "upstream_dns")
+    assert "x-lockgate-backend: cloud" in house.ask().head
+    assert house.grew("lockgate_breaker_failures") == 2
+
+
+@fault("U2", "one name's server is silent", "504 by the connect deadline; others at once")
+def test_u2_a_silent_name_delays_no_other(
+    build: Build, dns: Dns, upstreams: dict[str, Upstream]
+) -> None:
+    dns.meaning = lambda name: ["127.0.0.1"] if name == "good.test" else None
+    port = upstreams["cloud"].port
+    house = build("http://slow.test:1", f"http://good.test:{port}", *asked_of(dns))
+    waiting = []
+    for _ in range(30):  # three times what Twisted's resolver has threads
+        connection = house.connect()
+        connection.sendall(request(body("alone"), close=True))
+        waiting.append(connection)
+    eventually(lambda: "slow.test" in dns.asked)
+    assert house.ask(None, ("x-llmkube-task-complexity", "complex")).status == 200
+    assert house.metrics()["lockgate_in_flight"] == 30  # they still wait
+    for connection in waiting:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 50")
+        connection.close()
+    outcomes = {house.record()["attempts"][0]["outcome"] for _ in range(31)}
+    assert outcomes == {"complete", "connect_timeout"} | ({"upstream_dns"} & outcomes)
+
+
+@fault("U3", "a cloud name resolves to metadata, loopback", "upstream_address, no connection")
+@fault("U3", "a local name moves to a public address after its TTL", "refused from then on")
+def test_u3_a_name_that_moves_is_refused(
+    build: Build, dns: Dns, upstreams: dict[str, Upstream]
+) -> None:
+    policy = json.loads(json.dumps(POLICY))
+    del policy["backends"][1]["external"]["allowPrivateAddress"]
+    meaning: dict[str, Answer] = {"local.test": ["127.0.0.1"], "cloud.test": ["169.254.169.254"]}
+    dns.meaning = lambda name: meaning.get(name, NXDOMAIN)
+    ports = upstreams["local"].port, upstreams["cloud"].port
+    house = build(
+        f"http://local.test:{ports[0]}",
+        f"http://cloud.test:{ports[1]}",
+        *asked_of(dns),
+        policy=policy,
+    )
+    for address in (["169.254.169.254"], ["127.0.0.1"], ["8.8.8.8", "10.0.0.1"]):
+        meaning["cloud.test"] = address
+        time.sleep(1.1)  # the TTL
+        house.ask(None, ("x-llmkube-task-complexity", "complex"))
+        assert house.record()["attempts"][0]["outcome"] == "upstream_address"
+    assert upstreams["cloud"].connections == 0
+    upstreams["local"].script = lambda c, _: reset(c)  # so that no connection is kept
+    house.ask(body("alone"))
+    meaning["local.test"] = ["192.0.2.1"]
+    time.sleep(1.1)
+    house.ask(body("alone"))
+    assert house.record()["attempts"][0]["outcome"] == "upstream_reset"
+    assert house.record()["attempts"][0]["outcome"] == "upstream_address"
+
+
+@fault("U4", "refused; backlog full", "502, 504; the next candidate serves; breaker +1")
+@pytest.mark.parametrize("how", ["refused", "backlog"])
+def test_u4_nobody_accepts(build: Build, how: str) -> None:
+    listener, waiting = full_backlog()
+    port = free_port() if how == "refused" else listener.getsockname()[1]
+    house = build(f"http://127.0.0.1:{port}")
+    answer = house.ask(body("alone"))
+    expected = (502, "upstream_connect") if how == "refused" else (504, "connect_timeout")
+    assert (answer.status, answer.code) == expected
+    assert "x-lockgate-backend: cloud" in house.ask().head
+    assert house.grew("lockgate_breaker_failures") == 2
+    for one in (*waiting, listener):
+        one.close()
+
+
+@fault("U5", "accepted and reset at once", "one repeat, then the next; connect-only: no repeat")
+def test_u5_a_reset_follows_the_retry_law(house: House) -> None:
+    house.local.script = lambda c, _: reset(c)
+    assert "x-lockgate-backend: cloud" in house.ask().head
+    assert [a["backend"] for a in house.record()["attempts"]] == ["local", "local", "cloud"]
+    house.local.requests.clear()
+    answer = house.ask(body("once"))
+    assert (answer.status, answer.code) == (502, "upstream_reset")
+    assert len(house.local.requests) == 1
+
+
+@fault("U6", "a kept connection closed, reset, between two requests", "a fresh one, one attempt")
+@fault("U6", "a kept connection reset by the second request", "connect-only: one execution")
+def test_u6_a_kept_connection_that_is_dead(house: House) -> None:
+    for end in (lambda c: c.close(), reset):
+
+        def once(connection: socket.socket, one: bytes, end: Any = end) -> None:
+            serve_well(connection, one)
+            end(connection)
+            raise OSError
+
+        house.local.script = once
+        for _ in range(3):
+            assert house.ask(body("alone")).status == 200
+            assert len(house.record()["attempts"]) == 1
+            time.sleep(0.02)
+    house.local.script = serve_well
+    assert house.ask(body("once")).status == 200
+    house.record()
+    house.local.requests.clear()
+    house.local.script = lambda c, _: reset(c)
+    assert house.ask(body("once")).status == 502
+    record = house.record()
+    assert (record["attempts"][0]["reused"], len(house.local.requests)) == (True, 1)
+
+
+@fault("U7", "accepted, never answered", "504 by the first-token deadline, upstream closed")
+def test_u7_silence(house: House) -> None:
+    house.local.script = lambda c, _: c.recv(1)
+    answer = house.ask(body("strict"))
+    assert (answer.status, answer.code) == (504, "first_token_timeout")
+    house.upstream_left_within_a_second(house.local)
+    house.local.script = lambda c, _: c.recv(1)
+    assert "x-lockgate-backend: cloud" in house.ask(body("twice")).head
+    assert len(house.local.requests) == 2  # a silent backend is not asked twice
+
+
+@fault("U8", "eleven local ports in a namespace, 30 requests", "503 proxy_capacity, nobody blamed")
+@fault("X17", "an AAAA that leads nowhere beside a good A", "served by IPv4 after the head start")
+@pytest.mark.parametrize("scenario", ["ports", "dead-v6"])
+def test_u8_x17_in_a_network_of_its_own(scenario: str) -> None:
+    script = [sys.executable, "-m", "tests.faults.netns", scenario]
+    done = subprocess.run(
+        ["unshare", "--net", *script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@fault("U9", "64 descriptors, 200 connections, a stream", "the stream finishes, audit goes on")
+def test_u9_descriptors_run_out(build: Build) -> None:
+    house = build(descriptors=64)
+    goes_on = threading.Event()
+
+    def script(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(SSE_HEAD + word("a"))
+        goes_on.wait(timeout=20)
+        connection.sendall(word("b") + END + DONE)
+
+    house.local.script = script
+    stream = house.connect()
+    stream.sendall(request(body(stream=True), close=True))
+    assert b"200 OK" in stream.recv(65536)
+    flood = [socket.create_connection(("127.0.0.1", house.proxy.port)) for _ in range(200)]
+    goes_on.set()
+    data = b""
+    while piece := stream.recv(65536):
+        data += piece
+    assert data.rstrip().endswith(b"0")
+    stream.close()
+    for one in flood:
+        one.close()
+    house.local.script = serve_well
+    eventually(lambda: house.ask().status == 200)
+
+
+@fault("U10", "up and down every 100 ms, 200 requests", "attempts within the law, all answered")
+def test_u10_an_upstream_that_flaps(house: House) -> None:
+    began = time.monotonic()
+
+    def script(connection: socket.socket, one: bytes) -> None:
+        if int((time.monotonic() - began) * 10) % 2:
+            reset(connection)
+        else:
+            serve_well(connection, one)
+
+    house.local.script = script
+    for _ in range(200):
+        assert house.ask().status == 200
+    attempts = [len(house.record()["attempts"]) for _ in range(200)]
+    assert max(attempts) <= 3
+    assert len(house.local.requests) <= 200 + 200 * 0.2 + 10 * (time.monotonic() - began) + 10
