@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test lint format typecheck pytest faults compiled test-compiled bench docs requirements clean
+.PHONY: help demo test lint format typecheck pytest faults clients fuzz soak bench-memory compiled test-compiled bench docs requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,18 @@ pytest: $(VENV)/.test
 faults: $(VENV)/.test ## every row of the fault matrix, a line each; minutes, since some faults are slow
 	$(BIN)/pytest tests/faults -m '' --rows
 
+clients: $(VENV)/.test ## real clients in four languages; needs curl, node and go for all of them
+	$(BIN)/pytest tests/clients -m ''
+
+fuzz: $(VENV)/.fuzz ## coverage-guided, 20 seconds a target; SECONDS=600 for more
+	$(BIN)/python fuzz/run.py --seconds $(or $(SECONDS),20) 2>/dev/null
+
+soak: $(VENV)/.test ## ten minutes of mixed faults; SECONDS=60 for less
+	$(BIN)/python -m tests.faults.soak $(or $(SECONDS),600)
+
+bench-memory: $(VENV)/.program $(if $(CAN_COMPILE),$(COMPILED)/.made) ## 1,000 streams and fifty large bodies at once
+	$(BIN)/python bench/memory.py
+
 compiled: $(COMPILED)/.made ## the package as it is deployed: the data path compiled by mypyc
 
 test-compiled: $(COMPILED)/.made $(VENV)/.test ## the data path's tests on the compiled package
@@ -51,6 +63,7 @@ bench: $(VENV)/.program $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lo
 	@$(if $(CAN_COMPILE),:,echo "no C compiler or no Python.h: plain Python is measured (apt-get install gcc python3-dev)")
 	$(BIN)/python bench/proxying.py
 	$(BIN)/python bench/streaming.py
+	$(BIN)/python bench/tls.py
 
 docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m proxy.policy.reference > docs/spec.md
@@ -58,7 +71,7 @@ docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m tests.faults.page > docs/faults.md
 
 requirements: $(VENV)/.uv ## compile the hashed files from the .in files
-	for set in proxy program build test; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	for set in proxy program build test fuzz; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
 		--custom-compile-command 'make requirements' \
 		requirements/$$set.in -o requirements/$$set.txt; done
@@ -79,6 +92,10 @@ $(VENV)/.program: requirements/program.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.program
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.program
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
 $(VENV)/.build: requirements/build.txt $(VENV)/.program

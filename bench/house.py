@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.started: list[subprocess.Popen[bytes]] = []
+        self.admin = 0
 
     def spawn(self, core: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a program on one core."""
@@ -128,8 +130,8 @@ http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
         )
         return wait(port)
 
-    def nginx_proxy(self, upstream: int) -> int:
-        """Start nginx's proxy_pass with kept connections."""
+    def nginx_proxy(self, upstream: int, more: str = "") -> int:
+        """Start nginx's proxy_pass with kept connections; the worker's pid is in `nginx_pid`."""
         port = free_port()
         self.nginx(
             PROXY_CORE,
@@ -137,23 +139,56 @@ http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
             f"upstream u {{ server 127.0.0.1:{upstream}; keepalive 64; "
             "keepalive_requests 100000000; }"
             f"server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ proxy_pass http://u; "
-            'proxy_http_version 1.1; proxy_set_header Connection ""; } }',
+            f'proxy_http_version 1.1; proxy_set_header Connection ""; {more} }} }}',
         )
         return wait(port)
 
-    def lockgate(self, upstream: int) -> tuple[int, subprocess.Popen[bytes]]:
-        """Start the proxy under test on the same core as nginx's."""
-        port, admin = free_port(), free_port()
-        file = self.folder / "policy.json"
-        file.write_text(json.dumps(policy(self.folder / "audit.jsonl")))
+    def worker_of(self, name: str) -> int:
+        """Return the pid of an nginx's one worker."""
+        master = int((self.folder / f"{name}.pid").read_text())
+        children = Path(f"/proc/{master}/task/{master}/children").read_text()
+        return int(children.split()[0])
+
+    def lockgate(
+        self,
+        upstream: int | str,
+        document: dict[str, Any] | None = None,
+        *more: str,
+        **environment: str,
+    ) -> tuple[int, subprocess.Popen[bytes]]:
+        """Start the proxy under test on the same core as nginx's.
+
+        `upstream` is where every backend is: a port, or a URL.
+        """
+        port, self.admin = free_port(), free_port()
+        held = document or policy(self.folder / "audit.jsonl")
+        file = self.folder / f"policy-{port}.json"
+        file.write_text(json.dumps(held))
+        url = upstream if isinstance(upstream, str) else f"http://127.0.0.1:{upstream}"
+        addresses = [f"--address={backend['name']}={url}" for backend in held["backends"]]
         process = self.spawn(
             PROXY_CORE,
             *(sys.executable, "-m", "proxy.cli.main", "serve", "--policy", str(file)),
-            *("--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"),
-            *("--address", f"local=http://127.0.0.1:{upstream}"),
-            **compiled_environment(),
+            *("--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{self.admin}"),
+            *addresses,
+            *more,
+            **{**compiled_environment(), **environment},
         )
         return wait(port), process
+
+    def metrics(self) -> dict[str, float]:
+        """Return the last proxy's metrics."""
+        url = f"http://127.0.0.1:{self.admin}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as page:
+            lines = page.read().decode().splitlines()
+        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """End one program before the others."""
+        process.terminate()
+        process.wait(timeout=15)
+        self.started.remove(process)
 
 
 def compiled_environment() -> dict[str, str]:

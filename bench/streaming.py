@@ -34,7 +34,7 @@ async def upstream(port: int) -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readuntil(b"\r\n\r\n"):
-            length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
             await reader.readexactly(length)
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
             writer.write(b"transfer-encoding: chunked\r\n\r\n")
@@ -87,20 +87,32 @@ def main() -> None:
         port = free_port()
         held.spawn(LOAD_CORE, sys.executable, __file__, "upstream", str(port))
         wait(port)
+        nginx = held.nginx_proxy(port, "proxy_buffering off;")
         served, process = held.lockgate(port)
-        before, began = cpu_seconds(process.pid), time.monotonic()
-        done = subprocess.run(
-            ["taskset", "-c", LOAD_CORE, sys.executable, __file__, "client", str(served)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        used, took = cpu_seconds(process.pid) - before, time.monotonic() - began
-        events, memory = int(done.stdout), resident_mib(process.pid)
+        found = {
+            "nginx": measured(nginx, held.worker_of("proxy")),
+            "lockgate": measured(served, process.pid),
+        }
+        memory = resident_mib(process.pid)
     print(f"{STREAMS} streams of {RATE} events/s for {SECONDS} s:")
-    print(f"  events     {events:>8}")
-    print(f"  cpu        {used / events * 1e6:>8.1f} us an event, {used / took:.0%} of one core")
-    print(f"  resident   {memory:>8.0f} MiB")
+    for name, (events, used, took) in found.items():
+        each = used / events * 1e6
+        share = used / took
+        print(f"  {name:<10} {events:>8} events  {each:>6.1f} us each, {share:>4.0%} of one core")
+    ratio = found["lockgate"][1] / found["nginx"][1]
+    print(f"  ratio      {ratio:>8.2f} x nginx's CPU; resident {memory:.0f} MiB")
+
+
+def measured(port: int, pid: int) -> tuple[int, float, float]:
+    """Return events, CPU seconds of the process and seconds of one run."""
+    before, began = cpu_seconds(pid), time.monotonic()
+    done = subprocess.run(
+        ["taskset", "-c", LOAD_CORE, sys.executable, __file__, "client", str(port)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout), cpu_seconds(pid) - before, time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ IDLE_S: Final = 75.0
 LINGER_S: Final = 2.0
 STALL_S: Final = 30.0
 """How long a caller may take nothing while bytes wait for it."""
+STALL_LOOK_S: Final = 1.0
 MAX_WAITING: Final = 16
 
 
@@ -80,7 +81,8 @@ class Front(Connection):
         self._timer = Timer(desk.wheel, self._late)
         self.phase_timer = Timer(desk.wheel, self._phase_reached)
         self._stall = Timer(desk.wheel, self._stalled)
-        self._unsent = 0
+        self._unsent = 0  # booked in the memory budget
+        self._taken, self._taken_at = -1, 0.0
         self._body_since = 0.0
 
     # -- the connection
@@ -305,7 +307,8 @@ class Front(Connection):
         unsent = self.transport.unsent_bytes
         self.desk.memory.book(unsent - self._unsent)
         self._unsent = unsent
-        self._stall.arm(STALL_S)
+        self._taken = -1
+        self._stall.arm(STALL_LOOK_S)
 
     def stall_over(self) -> None:
         """The caller took what waited."""
@@ -314,11 +317,15 @@ class Front(Connection):
         self._stall.disarm()
 
     def _stalled(self) -> None:
-        if self.transport.unsent_bytes != self._unsent:
-            self.watch_stall()
-        elif self.run is not None:
+        """Look whether the kernel took anything since the last look."""
+        now, taken = self.desk.wheel.now(), self.transport.sent_bytes
+        if taken != self._taken:
+            self._taken, self._taken_at = taken, now
+        elif now - self._taken_at >= STALL_S and self.run is not None:
             self.run.client_gone("stall")
             self.transport.abortConnection()
+            return
+        self._stall.arm(STALL_LOOK_S)
 
     # -- refusals before an exchange
 

@@ -6,7 +6,7 @@ only while the policy in force would still allow it.
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.breaker import Breaker, Closed
@@ -21,6 +21,9 @@ from proxy.policy.backends import Backend
 from proxy.policy.decide import Decider
 from proxy.policy.decision import Route
 from proxy.policy.loaded import LoadedPolicy
+
+OUTLIER: Final = 3.0
+"""So many times the median of the others: a difference that no noise makes."""
 
 
 class Gate:
@@ -72,6 +75,19 @@ class Gate:
         latency = self.latencies.get(backend.name)
         if latency is not None:
             latency.saw(self.now(), seconds)
+
+    def outliers(self, now: float) -> dict[str, float]:
+        """Return 1 for each backend that is far slower than the others of its tier, else 0."""
+        backends = self.policy.spec.backends
+        medians = {b.name: self.latencies[b.name].median(now) for b in backends}
+        marks = {}
+        for one in backends:
+            others = [medians[b.name] for b in backends if b.tier == one.tier and b is not one]
+            known = sorted(median for median in others if median is not None)
+            p95_s = self.latencies[one.name].p95(now)
+            slow = bool(known) and p95_s is not None and p95_s > OUTLIER * known[len(known) // 2]
+            marks[one.name] = float(slow)
+        return marks
 
     def admit(self, backend: Backend, request: Admitted) -> Any:
         """Return a permit, or why this candidate is not tried now."""

@@ -188,6 +188,10 @@ def _watch(metrics: Metrics, desk: Desk, sink: Sink) -> None:
     metrics.watch_each("lockgate_backend_healthy", text, "backend", desk.health.states)
     text = "0 closed, 1 half-open, 2 open"
     metrics.watch_each("lockgate_breaker_state", text, "backend", breakers)
+    text = "1 where the p95 to first token is over three times the tier's median"
+    metrics.watch_each(
+        "lockgate_backend_outlier", text, "backend", lambda: gate.outliers(gate.now())
+    )
     text = "1 where a named Secret is not mounted"
     metrics.watch_each("lockgate_credentials_missing", text, "backend", missing)
 

@@ -1,13 +1,17 @@
 """In which order candidates are tried."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.exchange.latency import ENOUGH, WINDOW_S, Latency
+from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.order import Orders
+from proxy.govern.credentials import Credentials
+from proxy.net.gate import Gate
 from proxy.policy.backends import Backend
 from proxy.policy.decide import decide
 from proxy.policy.decision import Request, Route
@@ -152,3 +156,12 @@ def test_no_strategy_ever_reaches_what_the_decision_left_out(
         assert strategy == "shadow" or set(found) == set(route.candidates)
         assert found[-1].name == "z"
         assert label != "pii" or {b.tier for b in found} == {"local"}
+
+
+def test_a_backend_far_slower_than_its_tier_is_marked(tmp_path: Path) -> None:
+    spec = RouterSpec(backends=(local("a"), local("b"), cloud("c")))
+    gate = Gate(lambda: 1.0, compiled(spec), Credentials(tmp_path, lambda: 1.0), MemoryBudget(1))
+    gate.latencies.update({"a": slow(0.4), "b": slow(0.1), "c": slow(9.0)})
+    assert gate.outliers(1.0) == {"a": 1.0, "b": 0.0, "c": 0.0}
+    gate.latencies["a"] = slow(0.2)
+    assert gate.outliers(1.0)["a"] == 0.0

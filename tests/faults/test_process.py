@@ -229,9 +229,14 @@ def test_x4_stopped_for_a_minute(start: Start) -> None:
         stopped.wait(timeout=90)
         connection.sendall(word("two") + END + DONE)  # while the proxy stands still
 
+    def ask(_: int) -> Answer:
+        with socket.create_connection(("127.0.0.1", house.proxy.port), timeout=100) as connection:
+            connection.sendall(request(body("twice", stream=True), close=True))
+            return Answer.read(connection)
+
     house.local.script = script
     with ThreadPoolExecutor(10) as pool:
-        asked = [pool.submit(house.proxy.ask, body("twice", stream=True)) for _ in range(10)]
+        asked = [pool.submit(ask, number) for number in range(10)]
         time.sleep(0.15)  # the idle deadline is 300 ms
         house.proxy.process.send_signal(signal.SIGSTOP)
         stopped.set()
