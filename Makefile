@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test lint format typecheck pytest faults clients fuzz soak bench-memory compiled test-compiled bench docs requirements clean
+.PHONY: help demo test lint format typecheck pytest faults clients fuzz soak bench-memory bench-report compiled test-compiled bench docs requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ soak: $(VENV)/.test ## ten minutes of mixed faults; SECONDS=60 for less
 bench-memory: $(VENV)/.program $(if $(CAN_COMPILE),$(COMPILED)/.made) ## 1,000 streams and fifty large bodies at once
 	$(BIN)/python bench/memory.py
 
+bench-report: $(VENV)/.report $(if $(CAN_COMPILE),$(COMPILED)/.made) ## growth with rules and backends: docs/bench
+	$(BIN)/python bench/report.py
+
 compiled: $(COMPILED)/.made ## the package as it is deployed: the data path compiled by mypyc
 
 test-compiled: $(COMPILED)/.made $(VENV)/.test ## the data path's tests on the compiled package
@@ -71,7 +74,7 @@ docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m tests.faults.page > docs/faults.md
 
 requirements: $(VENV)/.uv ## compile the hashed files from the .in files
-	for set in proxy program build test fuzz; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	for set in proxy program build test fuzz report; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
 		--custom-compile-command 'make requirements' \
 		requirements/$$set.in -o requirements/$$set.txt; done
@@ -96,6 +99,10 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.program
 
 $(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.program
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+$(VENV)/.report: requirements/report.txt $(VENV)/.program
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/report.txt
 	@touch $@
 
 $(VENV)/.build: requirements/build.txt $(VENV)/.program

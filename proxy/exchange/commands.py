@@ -36,7 +36,10 @@ class SendUp(Value):
     @property
     def length(self) -> int:
         """How many bytes the edited body has."""
-        return len(self.original) + sum(len(new) - (end - at) for at, end, new in self.edits)
+        length = len(self.original)
+        for at, end, new in self.edits:
+            length += len(new) - (end - at)
+        return length
 
     @property
     def body(self) -> bytes:

@@ -15,7 +15,6 @@ from twisted.logger import Logger
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.answers import whole, whole_error
 from proxy.exchange.body import scan
-from proxy.exchange.commands import SendUp
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.events import START, Interrupted
 from proxy.exchange.machine import Exchange
@@ -186,9 +185,8 @@ class Desk:
             bytes_in=bytes_in,
         )
 
-    def request_head(self, command: SendUp, request: Admitted) -> bytes:
-        """Render the head of the request for the command's backend."""
-        backend = command.backend
+    def request_head(self, backend: Backend, length: int, request: Admitted) -> bytes:
+        """Render the head of a request with a body of `length` bytes for `backend`."""
         key = self.credentials.key_for(backend)
         held = (backend.name, key)
         prefix = self._prefixes.get(held)
@@ -197,9 +195,7 @@ class Desk:
             prefix = head_prefix(backend, endpoint.base_path, endpoint.host_header, key)
             self._prefixes = {k: v for k, v in self._prefixes.items() if k[0] != backend.name}
             self._prefixes[held] = prefix
-        return request_head(
-            prefix, backend, command.length, request.request_id, request.caller_headers
-        )
+        return request_head(prefix, backend, length, request.request_id, request.caller_headers)
 
     def _probe_bytes(self, backend: Backend, path: str) -> bytes:
         """Render a health check for `backend`."""

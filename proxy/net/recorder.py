@@ -91,13 +91,9 @@ class Recorder:
         rule = request.route.reading.rule_name or ""
         backend = answered.name if answered else ""
         tier = answered.tier if answered else ""
-        self.metrics.request(rule, backend, tier, exchange.outcome)
-        self.metrics.exchange(
-            (rule, backend, tier, exchange.outcome),
-            duration_s,
-            exchange.first_token_s,
-            tokens and (tokens.prompt, tokens.completion),
-        )
+        prompt, completion = (tokens.prompt, tokens.completion) if tokens is not None else (0, 0)
+        tally = self.metrics.request(rule, backend, tier, exchange.outcome)
+        tally.measure(duration_s, exchange.first_token_s, prompt, completion)
         self._count_attempts(attempts)
 
     def refused(self, request_id: str, model_bytes: int, decision: Refuse) -> None:

@@ -180,10 +180,13 @@ class Run:
     def _send_up(self, command: do.SendUp) -> None:
         upstream = self._upstream
         assert upstream is not None
-        head = self.desk.request_head(command, self.exchange.request)
-        if command.length <= FEED_BYTES:
-            upstream.send(head + command.body, self.feed_all)
+        request = self.exchange.request
+        if len(command.original) <= FEED_BYTES:
+            body = command.body
+            head = self.desk.request_head(command.backend, len(body), request)
+            upstream.send(head + body, self.feed_all)
         else:
+            head = self.desk.request_head(command.backend, command.length, request)
             upstream.send(head, self.feed_all)
             Feed(upstream.transport, command).start()
         if self._producing and self.front.transport.producerPaused:

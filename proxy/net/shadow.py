@@ -64,13 +64,13 @@ class Shadows:
             desk.recorder.metrics.shadow(backend.name, "skipped")
             return
         edits, _ = splices(request.scan, backend.upstream_model, include_usage=request.scan.stream)
-        copy = SendUp(backend, request.body, edits)
+        body = SendUp(backend, request.body, edits).body
         self._number += 1
         number = self._number
         errand = Errand(
             desk.wheel,
             desk.diallers[backend.name],
-            desk.request_head(copy, request) + copy.body,
+            desk.request_head(backend, len(body), request) + body,
             seconds=SECONDS,
             max_bytes=MAX_ANSWER_BYTES,
             done=partial(self._done, number, backend.name),

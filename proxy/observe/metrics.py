@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from math import inf
-from typing import Final
+from typing import Final, final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,6 +25,14 @@ REQUEST_LABELS: Final = ("rule", "backend", "tier", "outcome")
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 PER_TOKEN_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1)
 TOKENS: Final = (16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
+HISTOGRAMS: Final = {
+    "duration": ("lockgate_request_duration_seconds", "From admission to the answer's end"),
+    "first_token": ("lockgate_first_token_seconds", "From admission to the first token"),
+    "per_token": ("lockgate_time_per_output_token_seconds", "Between two tokens, the first aside"),
+    "prompt": ("lockgate_prompt_tokens", "Tokens sent, reported or estimated"),
+    "completion": ("lockgate_completion_tokens", "Tokens received, reported or estimated"),
+}
+"""By attribute of a `Tally`: name and help."""
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for every counter, which nobody reads
@@ -36,27 +44,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
-        self._requests = _Counts("lockgate_requests", "Requests ended", REQUEST_LABELS)
-        self._attempts = _Counts("lockgate_attempts", "Attempts ended", ("backend", "outcome"))
-        self.registry.register(self._requests)
-        self._duration = self._histogram(
-            "lockgate_request_duration_seconds", "From admission to the answer's end", SECONDS
-        )
-        self._first_token = self._histogram(
-            "lockgate_first_token_seconds", "From admission to the first token", SECONDS
-        )
-        self._per_token = self._histogram(
-            "lockgate_time_per_output_token_seconds",
-            "Between two tokens, the first one aside",
-            PER_TOKEN_SECONDS,
-        )
-        self._prompt = self._histogram(
-            "lockgate_prompt_tokens", "Tokens sent, reported or estimated", TOKENS
-        )
-        self._completion = self._histogram(
-            "lockgate_completion_tokens", "Tokens received, reported or estimated", TOKENS
-        )
-        self.registry.register(self._attempts)
+        self._tallies: dict[tuple[str, ...], Tally] = {}
+        self._attempts: dict[tuple[str, ...], int] = {}
+        self.registry.register(_Requests(self._tallies))
+        self.registry.register(_Attempts(self._attempts))
         self._shadows = self._counter(
             "lockgate_shadow_copies", "Shadow copies ended", "backend", "outcome"
         )
@@ -77,36 +68,19 @@ class Metrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, bounds: tuple[float, ...]) -> "_Histograms":
-        histogram = _Histograms(name, text, bounds)
-        self.registry.register(histogram)
-        return histogram
-
-    def request(self, rule: str, backend: str, tier: str, outcome: str) -> None:
-        """Count a request that ended."""
-        self._requests.add((rule, backend, tier, outcome))
-
-    def exchange(
-        self,
-        labels: tuple[str, ...],
-        duration_s: float,
-        first_token_s: float | None,
-        tokens: tuple[int, int] | None,
-    ) -> None:
-        """Measure an exchange that ended; `labels` are REQUEST_LABELS' values, times in seconds."""
-        self._duration.add(labels, duration_s)
-        if first_token_s is None or tokens is None:
-            return
-        self._first_token.add(labels, first_token_s)
-        prompt, completion = tokens
-        self._prompt.add(labels, prompt)
-        self._completion.add(labels, completion)
-        if completion > 1:
-            self._per_token.add(labels, (duration_s - first_token_s) / (completion - 1))
+    def request(self, rule: str, backend: str, tier: str, outcome: str) -> "Tally":
+        """Count a request that ended; return where more of it may be measured."""
+        labels = (rule, backend, tier, outcome)
+        tally = self._tallies.get(labels)
+        if tally is None:
+            tally = self._tallies[labels] = Tally()
+        tally.requests += 1
+        return tally
 
     def attempt(self, backend: str, outcome: str) -> None:
         """Count an attempt that ended."""
-        self._attempts.add((backend, outcome))
+        labels = (backend, outcome)
+        self._attempts[labels] = self._attempts.get(labels, 0) + 1
 
     def shadow(self, backend: str, outcome: str) -> None:
         """Count a shadow copy: answered, failed or skipped."""
@@ -144,54 +118,89 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class _Counts(Collector):
-    """A counter for the data path: one dict addition, and no lock in a process of one thread."""
+class Histogram:
+    """Counts by upper bound; `bounds` are in order."""
 
-    def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
-        self._name, self._text, self._labels = name, text, labels
-        self._counts: dict[tuple[str, ...], int] = {}
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
 
-    def add(self, labels: tuple[str, ...]) -> None:
-        """Count one."""
-        self._counts[labels] = self._counts.get(labels, 0) + 1
+    def add(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield the family with its present values."""
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
-        for labels, count in self._counts.items():
-            family.add_metric(labels, count)
-        yield family
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return the running counts by bound, as the exposition format wants them."""
+        running, found = 0, []
+        for bound, count in zip((*self.bounds, inf), self.counts, strict=True):
+            running += count
+            found.append(("+Inf" if bound == inf else str(bound), float(running)))
+        return found
 
 
-class _Histograms(Collector):
-    """A histogram for the data path: one bisection and an addition.
+@final
+class Tally:
+    """What was measured of the requests with the same labels; a plain object, for the data path.
 
     Label values come from the policy and from closed lists, so their sets are bounded by it.
     """
 
-    def __init__(self, name: str, text: str, bounds: tuple[float, ...]) -> None:
-        self._name, self._text, self._bounds = name, text, bounds
-        self._counts: dict[tuple[str, ...], list[int]] = {}
-        self._sums: dict[tuple[str, ...], float] = {}
+    def __init__(self) -> None:
+        self.requests = 0
+        self.duration = Histogram(SECONDS)
+        self.first_token = Histogram(SECONDS)
+        self.per_token = Histogram(PER_TOKEN_SECONDS)
+        self.prompt = Histogram(TOKENS)
+        self.completion = Histogram(TOKENS)
 
-    def add(self, labels: tuple[str, ...], value: float) -> None:
-        """Count one value."""
-        counts = self._counts.get(labels)
-        if counts is None:
-            counts = self._counts[labels] = [0] * (len(self._bounds) + 1)
-            self._sums[labels] = 0.0
-        counts[bisect_left(self._bounds, value)] += 1
-        self._sums[labels] += value
+    def measure(
+        self, duration_s: float, first_token_s: float | None, prompt: int, completion: int
+    ) -> None:
+        """Take an exchange that ended; without a first token it had no tokens."""
+        self.duration.add(duration_s)
+        if first_token_s is None:
+            return
+        self.first_token.add(first_token_s)
+        self.prompt.add(prompt)
+        self.completion.add(completion)
+        if completion > 1:
+            self.per_token.add((duration_s - first_token_s) / (completion - 1))
+
+
+class _Requests(Collector):
+    """The counter and the histograms over the tallies."""
+
+    def __init__(self, tallies: dict[tuple[str, ...], Tally]) -> None:
+        self._tallies = tallies
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families with their present values."""
+        counter = CounterMetricFamily("lockgate_requests", "Requests ended", labels=REQUEST_LABELS)
+        for labels, tally in self._tallies.items():
+            counter.add_metric(labels, tally.requests)
+        yield counter
+        for name, (metric, text) in HISTOGRAMS.items():
+            family = HistogramMetricFamily(metric, text, labels=REQUEST_LABELS)
+            for labels, tally in self._tallies.items():
+                held: Histogram = getattr(tally, name)
+                family.add_metric(labels, held.buckets(), held.total)
+            yield family
+
+
+class _Attempts(Collector):
+    """The counter of attempts."""
+
+    def __init__(self, counts: dict[tuple[str, ...], int]) -> None:
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         """Yield the family with its present values."""
-        family = HistogramMetricFamily(self._name, self._text, labels=REQUEST_LABELS)
-        for labels, counts in self._counts.items():
-            running, buckets = 0, []
-            for bound, count in zip((*self._bounds, inf), counts, strict=True):
-                running += count
-                buckets.append(("+Inf" if bound == inf else str(bound), running))
-            family.add_metric(labels, buckets, self._sums[labels])
+        labels_of = ("backend", "outcome")
+        family = CounterMetricFamily("lockgate_attempts", "Attempts ended", labels=labels_of)
+        for labels, count in self._counts.items():
+            family.add_metric(labels, count)
         yield family
 
 

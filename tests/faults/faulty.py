@@ -26,11 +26,11 @@ def serve(self: Desk, front: Front, received: Received) -> Any:
 _head = Desk.request_head
 
 
-def request_head(self: Desk, command: Any, request: Any) -> bytes:
+def request_head(self: Desk, backend: Any, length: int, request: Any) -> bytes:
     """Render, or fail."""
     if request.scan.model == "raise" and os.environ["FAULT"] == "raise":
         raise RuntimeError("a fault of ours")
-    return _head(self, command, request)
+    return _head(self, backend, length, request)
 
 
 Desk.serve = serve  # type: ignore[method-assign]

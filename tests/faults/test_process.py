@@ -613,14 +613,24 @@ def test_x15_no_place_to_write(start: Start) -> None:
 
 @fault("X15", "the root file system read-only", "starts, serves, drains")
 def test_x15_a_read_only_root(tmp_path: Path) -> None:
-    script = (
-        "mount --make-rprivate / && mount -o remount,bind,ro / 2>/dev/null; mount -t tmpfs none /tmp 2>/dev/null; "
-        'mount -o remount,ro /tmp; ! touch /tmp/x 2>/dev/null && exec "$@"'
-    )
+    script = """
+        mount --make-rprivate / || exit 77
+        for place in / /tmp "$PWD" /var /dev/shm; do
+            mount --bind "$place" "$place" 2>/dev/null
+            mount -o remount,bind,ro "$place" 2>/dev/null
+        done
+        cd "$PWD"
+        for place in / /tmp . /var/tmp; do
+            if touch "$place/written" 2>/dev/null; then rm "$place/written"; exit 77; fi
+        done
+        exec "$@"
+    """
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-m", "tests.faults.readonly"],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
+    if done.returncode == 77:
+        pytest.skip("NOT RUN: mounting is not permitted here")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
