@@ -92,8 +92,8 @@ def plot(title: str, xs: tuple[int, ...], rows: list[dict[str, float]]) -> pygal
     style = pygal.style.CleanStyle(font_family="sans-serif")
     chart = pygal.Line(
         title=title, style=style, range=(0, max(row[ONE] for row in rows) * 1.15),
-        js=[], no_prefix=True, x_title=title.rpartition(" ")[2], disable_xml_declaration=True,
-        y_title="requests a second",
+        js=[], no_prefix=True, truncate_legend=-1, y_title="requests a second",
+        x_title=title.rpartition(" ")[2], disable_xml_declaration=True,
     )  # fmt: skip
     chart.x_labels = [str(x) for x in xs]
     for name in (ONE, MANY):

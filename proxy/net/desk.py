@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import orjson
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.logger import Logger
 
 from proxy.exchange.admitted import Admitted
@@ -30,7 +29,7 @@ from proxy.net.recorder import Recorder
 from proxy.net.resolve import Endpoint, endpoint_of
 from proxy.net.run import Run
 from proxy.net.shadow import Shadows
-from proxy.net.tls import client_tls
+from proxy.net.tls import StrictClient, client_tls
 from proxy.net.wheel import Wheel
 from proxy.policy.backends import Backend
 from proxy.policy.decision import Decision, Refuse
@@ -115,7 +114,7 @@ class Desk:
             refused=partial(self._refused, backend.name),
         )
 
-    def _tls(self, backend: Backend, host: str) -> IOpenSSLClientConnectionCreator:
+    def _tls(self, backend: Backend, host: str) -> StrictClient:
         files = self.credentials.tls_for(backend)
         assert files is not None  # a backend whose files are missing is no candidate
         return client_tls(host, files)

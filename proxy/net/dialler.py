@@ -16,11 +16,7 @@ from typing import Any, Final
 
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IAddress,
-    IHandshakeListener,
-    IOpenSSLClientConnectionCreator,
-)
+from twisted.internet.interfaces import IAddress, IHandshakeListener
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -31,6 +27,7 @@ from proxy.net.addresses import permitted
 from proxy.net.failures import dial_failure_code
 from proxy.net.names import Names
 from proxy.net.resolve import Endpoint
+from proxy.net.tls import StrictClient
 from proxy.net.transport import connect
 from proxy.net.upstream import Upstream
 from proxy.policy.backends import Backend
@@ -170,6 +167,7 @@ class Dial:
             inner = _Factory(protocol, lost)
             try:
                 creator = dialler.tls(endpoint.host)
+                creator.look(dialler.reactor.seconds())
             except (SSL.Error, ValueError) as problem:
                 _log.error(
                     "backend {name}: its TLS files are no good: {problem}",
@@ -247,7 +245,7 @@ class Dialler:
         endpoint: Endpoint,
         private_ranges: tuple[str, ...],
         *,
-        tls: Callable[[str], IOpenSSLClientConnectionCreator],
+        tls: Callable[[str], StrictClient],
         refused: Callable[[str, str], None],
     ) -> None:
         self.reactor = reactor
@@ -281,6 +279,10 @@ class Dialler:
 
     def release(self, upstream: Upstream) -> None:
         """Take back a connection whose answer is whole."""
+        if self.endpoint.scheme == "https":
+            self.tls(self.endpoint.host).keep(
+                upstream.transport.getHandle(), self.reactor.seconds()
+            )
         if upstream.release() and self.backend.tier == "local":
             upstream.idle_since = self.reactor.seconds()
             self._idle.append(upstream)

@@ -8,6 +8,10 @@ TLS 1.2 at least; platform trust, or the bundle that SSL_CERT_FILE names, or a b
 then no other; ALPN http/1.1; SNI for names and never for literal addresses (RFC 6066, section 3).
 There is no way to turn a check off.
 
+A session is resumed for at most five minutes after the handshake in which its certificate was
+checked (RFC 8446, section 2.2, allows seven days), to the same host and under the same files only:
+other authorities or another client certificate begin anew.
+
 Towards callers: TLS 1.2 at least, no renegotiation, no session tickets and no session cache, so
 that nothing is resumed over a change of certificate, no early data.
 """
@@ -15,7 +19,7 @@ that nothing is resumed over a change of certificate, no early data.
 import ipaddress
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -32,6 +36,7 @@ from zope.interface import implementer
 
 from proxy.govern.credentials import TlsFiles
 
+SESSION_S: Final = 300.0
 _log = Logger("lockgate.tls")
 
 
@@ -43,6 +48,8 @@ def _client_context(files: TlsFiles) -> SSL.Context:
         lowerMaximumSecurityTo=None,
         raiseMinimumTo=TLSVersion.TLSv1_2,
         acceptableProtocols=[b"http/1.1"],
+        enableSessions=True,
+        enableSessionTickets=True,
     )
     context = options.getContext()
     if files.authorities is not None:
@@ -70,7 +77,8 @@ def _no_passphrase(*_: object) -> bytes:
     return b""
 
 
-def client_tls(host: str, files: TlsFiles) -> IOpenSSLClientConnectionCreator:
+@lru_cache(maxsize=256)
+def client_tls(host: str, files: TlsFiles) -> "StrictClient":
     """Return what makes TLS connections to `host`, a DNS name or a literal address.
 
     ValueError or SSL.Error when `files` are not what they should be.
@@ -109,6 +117,8 @@ class StrictClient:
 
     def __init__(self, host: str, context: SSL.Context) -> None:
         self._context = context
+        self._session: SSL.Session | None = None
+        self._checked_at = 0.0
         self._server_name: bytes | None = None
         try:
             ipaddress.ip_address(host)
@@ -124,7 +134,23 @@ class StrictClient:
         if self._server_name is not None:
             connection.set_tlsext_host_name(self._server_name)
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verifier())
+        if self._session is not None:
+            connection.set_session(self._session)
         return connection
+
+    def look(self, now: float) -> None:
+        """Forget a session whose certificate was checked too long ago."""
+        if now - self._checked_at > SESSION_S:
+            self._session = None
+
+    def keep(self, connection: SSL.Connection, now: float) -> None:
+        """Keep the session of a connection that served well, for the next one."""
+        session = connection.get_session()
+        if session is None:
+            return
+        if self._session is None:
+            self._checked_at = now
+        self._session = session
 
     def _verifier(self) -> Callable[[SSL.Connection, Any, int, int, int], bool]:
         identity = self._identity

@@ -34,6 +34,7 @@ class TlsUpstream:
         self.requests: list[bytes] = []
         self.names: list[str | None] = []
         self.peers: list[object] = []
+        self.resumed: list[bool | None] = []
         self.handle = handle
         context.sni_callback = lambda _s, name, _c: self.names.append(name)
         self._context = context
@@ -54,6 +55,7 @@ class TlsUpstream:
         try:
             with self._context.wrap_socket(connection, server_side=True) as secure:
                 self.peers.append(secure.getpeercert())
+                self.resumed.append(secure.session_reused)
                 request = read_request(secure)
                 if request:
                     self.requests.append(request)
@@ -62,6 +64,10 @@ class TlsUpstream:
             pass
         finally:
             raw.close()
+
+    def show(self, context: ssl.SSLContext) -> None:
+        """Use another certificate from now on."""
+        self._context = context
 
     def stop(self) -> None:
         """Accept nobody any more."""

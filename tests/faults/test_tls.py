@@ -244,6 +244,20 @@ def test_t3_a_backends_own_authority(tmp_path: Path, ca: trustme.CA, run: Run) -
     assert platform.requests == []
 
 
+@fault("T1", "a good certificate, resumed, then an expired one", "resumed; refused")
+def test_t1_a_kept_session_is_no_way_around_a_check(
+    tmp_path: Path, ca: trustme.CA, run: Run
+) -> None:
+    server = TlsUpstream(issued(ca, "localhost"))
+    house = run({"a": f"https://localhost:{server.port}"})
+    assert [house.ask(body("a")).status for _ in range(3)] == [200, 200, 200]
+    assert server.resumed == [False, True, True]
+    server.show(leaf(tmp_path, ca, ends=-DAY))
+    assert house.ask(body("a")).code == "upstream_tls"
+    assert len(server.requests) == 3
+    server.stop()
+
+
 @fault("T4", "a server that asks for a client certificate", "the backend's own is shown")
 def test_t4_a_client_certificate(tmp_path: Path, ca: trustme.CA, run: Run) -> None:
     secret = tmp_path / "secrets" / "cc"

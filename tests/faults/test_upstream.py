@@ -22,6 +22,7 @@ from tests.net.conftest import (
     SSE_HEAD,
     Proxy,
     Upstream,
+    environment,
     free_port,
     reset,
     serve_well,
@@ -210,6 +211,7 @@ def test_u8_x17_in_a_network_of_its_own(scenario: str) -> None:
     done = subprocess.run(
         ["unshare", "--net", *script],
         cwd=ROOT,
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=100,

@@ -1,6 +1,7 @@
 """The real proxy in a process of its own, between scripted upstreams and real clients."""
 
 import json
+import os
 import queue
 import signal
 import socket
@@ -66,6 +67,12 @@ def reset(connection: socket.socket) -> None:
     """Close with a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     connection.close()
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return what lets a child import the tests too, whichever build is tested."""
+    paths = [path for path in (os.environ.get("PYTHONPATH"), str(ROOT)) if path]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
 
 
 class Upstream:
