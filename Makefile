@@ -43,8 +43,9 @@ faults: $(VENV)/.test ## every row of the fault matrix, a line each; minutes, si
 clients: $(VENV)/.test ## real clients in four languages; needs curl, node and go for all of them
 	$(BIN)/pytest tests/clients -m ''
 
-fuzz: $(VENV)/.fuzz ## coverage-guided, 20 seconds a target; SECONDS=600 for more
+fuzz: $(VENV)/.fuzz $(VENV)/.test ## coverage-guided, 20 seconds a target; SECONDS=600 for more
 	$(BIN)/python fuzz/run.py --seconds $(or $(SECONDS),20) 2>/dev/null
+	EXAMPLES=3000 $(BIN)/pytest tests/properties/test_exchange.py
 
 soak: $(VENV)/.test ## ten minutes of mixed faults; SECONDS=60 for less
 	$(BIN)/python -m tests.faults.soak $(or $(SECONDS),600)

@@ -176,6 +176,7 @@ class Dial:
                 )
                 self._fail("upstream_tls")
                 return
+            protocol.secured_by = creator
             factory: Any = TLSMemoryBIOFactory(creator, True, inner)
         else:
             protocol = _Opening(ready, lost)
@@ -279,10 +280,8 @@ class Dialler:
 
     def release(self, upstream: Upstream) -> None:
         """Take back a connection whose answer is whole."""
-        if self.endpoint.scheme == "https":
-            self.tls(self.endpoint.host).keep(
-                upstream.transport.getHandle(), self.reactor.seconds()
-            )
+        if upstream.secured_by is not None:
+            upstream.secured_by.keep(upstream.transport.getHandle(), self.reactor.seconds())
         if upstream.release() and self.backend.tier == "local":
             upstream.idle_since = self.reactor.seconds()
             self._idle.append(upstream)

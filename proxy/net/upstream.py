@@ -24,6 +24,7 @@ from proxy.exchange.events import (
 from proxy.exchange.framing import Body, FramingError
 from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
 from proxy.net.connection import Connection
+from proxy.net.tls import StrictClient
 
 MAX_INTERIM: Final = 8
 _HEADS: Final = AnswerHeads()
@@ -36,6 +37,7 @@ class Upstream(Connection):
         super().__init__()
         self.listener: Callable[[list[Event]], None] | None = None
         self.lost: Callable[[Upstream], None] | None = None
+        self.secured_by: StrictClient | None = None  # what made the TLS connection, if it is one
         self.reusable = False
         self.idle_since = 0.0
         self._begun = b""  # a head that is not whole yet

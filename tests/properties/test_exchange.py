@@ -1,6 +1,7 @@
 """The exchange under any order of events that can happen: what must hold whatever comes."""
 
 import json
+import os
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -170,4 +171,6 @@ class Exchanges(RuleBasedStateMachine):
 
 
 TestExchanges = Exchanges.TestCase
-TestExchanges.settings = settings(max_examples=300, stateful_step_count=30)
+TestExchanges.settings = settings(
+    max_examples=int(os.environ.get("EXAMPLES", "300")), stateful_step_count=30
+)
