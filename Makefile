@@ -44,7 +44,7 @@ clients: $(VENV)/.test ## real clients in four languages; needs curl, node and g
 	$(BIN)/pytest tests/clients -m ''
 
 fuzz: $(VENV)/.fuzz $(VENV)/.test ## coverage-guided, 20 seconds a target; SECONDS=600 for more
-	$(BIN)/python fuzz/run.py --seconds $(or $(SECONDS),20) 2>/dev/null
+	$(BIN)/python fuzz/run.py --seconds $(or $(SECONDS),20) 2>&1 | grep -v "^INFO"
 	EXAMPLES=3000 $(BIN)/pytest tests/properties/test_exchange.py
 
 soak: $(VENV)/.test ## ten minutes of mixed faults; SECONDS=60 for less

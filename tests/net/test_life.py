@@ -2,10 +2,8 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.net.conftest import DONE, END, POLICY, ROOT, SSE_HEAD, Answer, Proxy, Upstream, word
+from tests.net.conftest import POLICY, ROOT, Proxy, Upstream
 
 
 @pytest.fixture
@@ -48,77 +46,6 @@ def test_a_changed_policy_file_is_picked_up_whole(own: Proxy) -> None:
     while digest(own) == before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert "x-lockgate-rule: everything" in own.ask().head
-
-
-@pytest.mark.parametrize("text", ["", "{", '{"backends": [], "backends": []}', "x" * 100])
-def test_x3_a_policy_that_does_not_load_is_refused_whole_and_the_old_one_kept(
-    own: Proxy, text: str
-) -> None:
-    before = digest(own)
-    own.policy_file.write_text(text)
-    own.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 5
-    while 'reloads_total{result="refused"}' not in own.get("/metrics"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert digest(own) == before
-    assert "does not load" in own.log.read_text()
-
-
-def test_x2_twenty_hangups_fail_no_request(own: Proxy) -> None:
-    for number in range(20):
-        own.policy_file.write_text(json.dumps(changed() if number % 2 else POLICY))
-        own.process.send_signal(signal.SIGHUP)
-        assert own.ask().status == 200
-
-
-def test_p6_a_reload_narrows_what_a_waiting_request_may_still_try(
-    own: Proxy, upstreams: dict[str, Upstream]
-) -> None:
-    local, cloud = upstreams["local"], upstreams["cloud"]
-
-    def fail_after_reload(connection: socket.socket, _: bytes) -> None:
-        policy = json.loads(json.dumps(POLICY))
-        policy["rules"][-1]["route"]["backends"] = ["local"]
-        own.policy_file.write_text(json.dumps(policy))
-        own.process.send_signal(signal.SIGHUP)
-        time.sleep(0.5)
-        connection.close()
-
-    local.script = fail_after_reload
-    answer = own.ask()
-    assert answer.status == 502
-    assert cloud.requests == []
-    assert own.record()["skipped"][-1] == {"backend": "cloud", "reason": "policy_changed"}
-
-
-def test_x1_sigterm_lets_streams_finish_and_cuts_the_rest_with_an_error(
-    own: Proxy, upstreams: dict[str, Upstream]
-) -> None:
-    def script(connection: socket.socket, request: bytes) -> None:
-        connection.sendall(SSE_HEAD + word("one"))
-        time.sleep(0.4 if b'"short"' in request else 5)
-        connection.sendall(word("two") + END + DONE)
-
-    upstreams["local"].script = script
-    answers: dict[str, Answer] = {}
-
-    def ask(kind: str) -> None:
-        answers[kind] = own.ask({"model": "m", "user": kind, "stream": True})
-
-    threads = [threading.Thread(target=ask, args=(kind,)) for kind in ("short", "long")]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.2)
-    assert own.stop() == 0
-    for thread in threads:
-        thread.join(timeout=5)
-    assert answers["short"].clean
-    assert b"[DONE]" in answers["short"].body
-    assert not answers["long"].clean
-    assert b'"draining"' in answers["long"].body
-    outcomes = {own.record()["outcome"], own.record()["outcome"]}
-    assert outcomes == {"complete", "drained"}
 
 
 def test_the_drain_delay_still_accepts_and_readiness_is_off(
