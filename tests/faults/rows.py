@@ -94,7 +94,7 @@ ROWS: Final = {
     "X12": "every upstream fails",
     "X13": "500 callers wait for the start",
     "X14": "two replicas, a rolling update, two policies",
-    "X15": "read-only root, no /tmp, another user",
+    "X15": "read-only root, no /tmp",
     "X16": "the admin port is abused",
     "X17": "IPv6 that leads nowhere",
     "P2": "every allowed upstream is down",
