@@ -13,10 +13,15 @@ from proxy.exchange.errors import RejectedError
 from proxy.exchange.framing import ChunkedBody, LengthBody, UntilClose
 from proxy.exchange.headers import is_allowed_down
 from proxy.exchange.value import Value
-from proxy.exchange.wire import Fields, fields_of, is_answer_head, without_length
+from proxy.exchange.wire import (
+    Fields,
+    SecondReader,
+    fields_of,
+    is_answer_head,
+    remember,
+    without_length,
+)
 
-MEMO_BOUND: Final = 256
-MEMO_KEY_BYTES: Final = 4 * 1024
 Framing = Literal["none", "length", "chunked", "close"]
 Kind = Literal["json", "events", "other"]
 
@@ -79,10 +84,7 @@ class AnswerHeads:
             head = read_answer_head(raw)
             if length is None and head.framing == "length":
                 raise ProtocolError("content-length")
-            if len(key) <= MEMO_KEY_BYTES:
-                if len(self._memo) >= MEMO_BOUND:
-                    self._memo.clear()
-                self._memo[key] = head
+            remember(self._memo, key, head)
         return head, length
 
 
@@ -95,28 +97,20 @@ def read_answer_head(raw: bytes) -> AnswerHead:
     except RejectedError:
         raise ProtocolError("fields") from None
     status, http10 = int(raw[9:12]), raw[:8] == b"HTTP/1.0"
-    _SecondReader().agree(raw, status, fields)
+    _agree(raw, status, fields)
     return _judged(status, fields, http10=http10)
 
 
-class _SecondReader:
-    """llhttp's reading of a head, to be the same as ours."""
-
-    def __init__(self) -> None:
-        self._fields: Fields = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name.lower(), value.strip(b" \t")))
-
-    def agree(self, raw: bytes, status: int, fields: Fields) -> None:
-        """Read `raw`; ProtocolError unless it says what `status` and `fields` say."""
-        parser = httptools.HttpResponseParser(self)
-        try:
-            parser.feed_data(raw)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            raise ProtocolError("llhttp") from None
-        if parser.get_status_code() != status or self._fields != fields:
-            raise ProtocolError("readers disagree")
+def _agree(raw: bytes, status: int, fields: Fields) -> None:
+    """Have llhttp read `raw`; ProtocolError unless it says what `status` and `fields` say."""
+    reader = SecondReader()
+    parser = httptools.HttpResponseParser(reader)
+    try:
+        parser.feed_data(raw)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        raise ProtocolError("llhttp") from None
+    if parser.get_status_code() != status or reader.fields != fields:
+        raise ProtocolError("readers disagree")
 
 
 def _judged(status: int, fields: Fields, *, http10: bool) -> AnswerHead:

@@ -44,7 +44,6 @@ class Breaking(Trying):
     def _lost(self, code: str) -> None:
         """The answer broke off: continue it where the rule says so and it can be, else cut it."""
         if self._may_resume(code):
-            self._account_lost()
             self._resume(code)
         else:
             self._cut(code)
@@ -84,19 +83,22 @@ class Breaking(Trying):
         )
 
     def _account_lost(self) -> None:
-        """Add what the lost attempt used to what the whole answer will have used."""
-        relay = cast("StreamRelay", self._relay)
+        """Add what the lost attempt used to what the whole answer will have used, once."""
+        relay, self._relay, self.usage = self._relay, None, None
+        if relay is None:
+            return  # this one had not answered yet
         self.malformed_before += relay.malformed_events
         prompt, completion = relay.usage or (of_bytes(len(self.request.body)), relay.content_events)
         self.tokens_before = (self.tokens_before[0] + prompt, self.tokens_before[1] + completion)
 
     def _resume(self, code: str) -> None:
         """End the attempt under way and go on with the next candidate, or cut."""
-        self.attempts.fail(Failure(code))
+        self.attempts.fail(Failure(code), own_deadline=self._own_deadline)
         backend = self.attempts.next()
         if backend is None:
             self._cut(code)
             return
+        self._account_lost()
         self._out.append(do.DROP)
         self._dial(backend)
         self.state = State.RESUMING
@@ -143,7 +145,11 @@ class Breaking(Trying):
         self._out.append(do.arm("idle", self._limits.idle_s))
 
     def _resume_failed(self, event: on.UpstreamFailed) -> None:
-        self._resume(event.code)
+        if event.code == "upstream_stale":
+            self._redial()
+            self.state = State.RESUMING
+        else:
+            self._resume(event.code)
 
     def _resume_late(self, event: on.DeadlinePassed) -> None:
         code = "connect_timeout" if event.name == "connect" else f"{event.name}_timeout"

@@ -17,11 +17,17 @@ import httptools
 
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.value import Value
-from proxy.exchange.wire import Fields, fields_of, is_request_head, prefix_fault, without_length
+from proxy.exchange.wire import (
+    Fields,
+    SecondReader,
+    fields_of,
+    is_request_head,
+    prefix_fault,
+    remember,
+    without_length,
+)
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
-MEMO_BOUND: Final = 256
-MEMO_KEY_BYTES: Final = 4 * 1024
 
 Door = Literal["chat", "models"]
 _DOORS: Final[dict[bytes, tuple[Door, bytes]]] = {
@@ -84,10 +90,7 @@ class Heads:
             head = read_head(raw)
             if length is None and b"\r\ncontent-length:" in raw.lower():
                 raise RejectedError("bad_request", "Content-Length is not one number.")
-            if len(key) <= MEMO_KEY_BYTES:
-                if len(self._memo) >= MEMO_BOUND:
-                    self._memo.clear()
-                self._memo[key] = head
+            remember(self._memo, key, head)
         if length is not None and length > MAX_BODY_BYTES:
             raise RejectedError("body_too_large")
         return head, length
@@ -101,35 +104,23 @@ def read_head(raw: bytes) -> Head:
     method, target, version = raw[: raw.index(b"\r\n")].split(b" ")
     fields = fields_of(raw)
     head = admit_head(method, target, version[5:].decode(), fields)
-    _SecondReader().agree(raw, (method, target, version), fields)
+    _agree(raw, (method, target, version), fields)
     return head
 
 
-class _SecondReader:
-    """llhttp's reading of a head, to be the same as ours."""
-
-    def __init__(self) -> None:
-        self._target = b""
-        self._fields: Fields = []
-
-    def on_url(self, part: bytes) -> None:
-        self._target += part
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name.lower(), value.strip(b" \t")))
-
-    def agree(self, raw: bytes, line: tuple[bytes, bytes, bytes], fields: Fields) -> None:
-        """Read `raw`; RejectedError unless it says what `line` and `fields` say."""
-        parser = httptools.HttpRequestParser(self)
-        try:
-            parser.feed_data(raw)
-        except httptools.HttpParserUpgrade:
-            pass  # ignored: what follows the head is this request's body and no other protocol
-        except httptools.HttpParserError:
-            raise RejectedError("bad_request") from None
-        version = b"HTTP/" + parser.get_http_version().encode()
-        if (parser.get_method(), self._target, version) != line or self._fields != fields:
-            raise RejectedError("bad_request")
+def _agree(raw: bytes, line: tuple[bytes, bytes, bytes], fields: Fields) -> None:
+    """Have llhttp read `raw`; RejectedError unless it says what `line` and `fields` say."""
+    reader = SecondReader()
+    parser = httptools.HttpRequestParser(reader)
+    try:
+        parser.feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        pass  # ignored: what follows the head is this request's body and no other protocol
+    except httptools.HttpParserError:
+        raise RejectedError("bad_request") from None
+    version = b"HTTP/" + parser.get_http_version().encode()
+    if (parser.get_method(), reader.target, version) != line or reader.fields != fields:
+        raise RejectedError("bad_request")
 
 
 def admit_head(method: bytes, target: bytes, version: str, fields: Fields) -> Head:

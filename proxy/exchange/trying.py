@@ -18,7 +18,7 @@ from proxy.exchange.relay import StreamRelay
 from proxy.exchange.resume import Continuation, Spoken
 from proxy.exchange.retry import Again, Failure, Next
 from proxy.exchange.state import PHASE, State
-from proxy.exchange.tokens import Source, Tokens, estimated, of_bytes
+from proxy.exchange.tokens import Tokens, estimated, of_bytes
 from proxy.policy.backends import Backend
 
 
@@ -137,12 +137,15 @@ class Trying:
         code = "connect_timeout" if event.name == "connect" else f"{event.name}_timeout"
         self._fail(Failure(code))
 
+    @property
+    def _own_deadline(self) -> bool:
+        """Whether the first-token deadline in force is the backend's, not a stricter rule's."""
+        return self._limits.first_token_s >= self._limits.own_first_token_s
+
     def _fail(self, failure: Failure) -> None:
         """End the attempt before the commit point and do what the retry law says."""
-        limits = self._limits
-        own = limits.first_token_s >= limits.own_first_token_s
         phase = self.state
-        verdict = self.attempts.fail(failure, own_deadline=own)
+        verdict = self.attempts.fail(failure, own_deadline=self._own_deadline)
         self._out.append(do.DROP)
         self._held, self._held_bytes, self._relay = [], 0, None
         self._book(0)
@@ -211,11 +214,14 @@ class Trying:
         before, usage = self.tokens_before, self.usage
         relay = self._relay
         events = relay.content_events if relay is not None else 0
-        if usage is None and before == (0, 0):
+        if before == (0, 0):
+            if usage is not None:
+                return Tokens(*usage, "reported")
             return estimated(len(self.request.body), events, self.bytes_out)
+        if relay is None:  # nobody went on
+            return Tokens(*before, "estimated")
         prompt, completion = usage or (of_bytes(len(self.request.body)), events)
-        source: Source = "reported" if before == (0, 0) else "summed"
-        return Tokens(prompt + before[0], completion + before[1], source)
+        return Tokens(prompt + before[0], completion + before[1], "summed")
 
     def _client_gone(self, event: on.ClientGone) -> None:
         self.code = self.outcome = "client_gone"

@@ -10,7 +10,7 @@ where that byte is. A caller's values may have obs-text (0x80-0xFF); an upstream
 """
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from proxy.exchange.errors import RejectedError
 
@@ -28,6 +28,8 @@ _ANSWER: Final = re.compile(_STATUS_LINE + rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\
 _NEVER: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LENGTH: Final = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]+)[ \t]*\r\n")
 Fields = list[tuple[bytes, bytes]]
+MEMO_BOUND: Final = 256
+MEMO_KEY_BYTES: Final = 4 * 1024
 
 
 def is_request_head(raw: bytes) -> bool:
@@ -81,3 +83,27 @@ def without_length(raw: bytes) -> tuple[bytes, int | None]:
     if end - start > 18:
         return raw, None
     return raw[:start] + raw[end:], int(found[1])
+
+
+def remember(memo: dict[bytes, Any], key: bytes, head: object) -> None:
+    """Keep `head` for the next one with the same key; the memo is bounded, and so are its keys."""
+    if len(key) <= MEMO_KEY_BYTES:
+        if len(memo) >= MEMO_BOUND:
+            memo.clear()
+        memo[key] = head
+
+
+class SecondReader:
+    """What llhttp reads of a head, to be compared with what we did."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.fields: Fields = []
+
+    def on_url(self, part: bytes) -> None:
+        """Collect the request target."""
+        self.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect one field."""
+        self.fields.append((name.lower(), value.strip(b" \t")))

@@ -152,7 +152,7 @@ class Desk:
             caller_headers=received.head.headers,
             answer_headers=self._answer_headers(decision, request_id),
             chunks=not received.head.http10,
-            close=self.draining or not received.head.keep_alive,
+            close=self._closes(received),
         )
         self.gate.budget.saw_request(self.gate.now())
         run = front.run = Run(self, front, Exchange(request, self.gate))
@@ -209,19 +209,25 @@ class Desk:
             named = self._rule_headers[rule] = shown + self._policy_header
         return b"x-request-id: %b\r\n%b" % (request_id.encode(), named)
 
+    def _closes(self, received: Received) -> bool:
+        return self.draining or not received.head.keep_alive
+
+    def _answered(self, front: Front, received: Received, *, close: bool) -> None:
+        """A request that never became an exchange is over."""
+        self.memory.give(len(received.body))
+        front.finished(close=close)
+
     def _serve_models(self, front: Front, received: Received, request_id: str) -> None:
         headers = b"x-request-id: %b\r\n%b" % (request_id.encode(), self._policy_header)
-        close = self.draining or not received.head.keep_alive
-        self.memory.give(len(received.body))
+        close = self._closes(received)
         front.send(whole(200, headers, self._models, close=close))
         self.recorder.models(request_id, received.head, len(self._models))
-        front.finished(close=close)
+        self._answered(front, received, close=close)
 
     def _reject(
         self, front: Front, received: Received, rejection: RejectedError, request_id: str
     ) -> None:
-        close = self.draining or not received.head.keep_alive
-        self.memory.give(len(received.body))
+        close = self._closes(received)
         front.send(
             whole_error(
                 rejection.kind,
@@ -235,16 +241,15 @@ class Desk:
         self.recorder.unserved(
             request_id, received.head, rejection, answered=True, bytes_in=len(received.body)
         )
-        front.finished(close=close)
+        self._answered(front, received, close=close)
 
     def _refuse(self, front: Front, received: Received, decision: Refuse, request_id: str) -> None:
-        close = self.draining or not received.head.keep_alive
-        self.memory.give(len(received.body))
+        close = self._closes(received)
         kind = KINDS[decision.code]
         headers = self._answer_headers(decision, request_id).split(b"\r\n", 1)[1]
         front.send(whole_error(kind, request_id, headers=headers, close=close))
         self.recorder.refused(request_id, len(received.body), decision)
-        front.finished(close=close)
+        self._answered(front, received, close=close)
 
     # -- the end
 

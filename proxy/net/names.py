@@ -103,11 +103,6 @@ class CAres:
             timeout=TRY_S, tries=TRIES, servers=[address], udp_port=port, tcp_port=port
         )
 
-    def close(self) -> None:
-        """End what is still asked."""
-        if self._channel is not None:
-            self._channel.close()
-
 
 def _read(result: Any) -> Found | None:
     addresses: list[str] = []

@@ -120,8 +120,12 @@ class Run:
     def _fail(self, event: on.Event) -> None:
         """A fault of ours: this request ends as `internal`, all others go on."""
         _log.failure("exchange failed on {event}", event=type(event).__name__)
-        if isinstance(event, on.Interrupted):
-            self._ended(do.ENDED)
+        exchange = self.exchange
+        if isinstance(event, on.Interrupted) or exchange.state is State.DONE:
+            self._drop(do.DROP)
+            if self in self.desk.runs:  # what was to be done did not come to its record
+                exchange.outcome, exchange.terminal = "internal", "Pd-internal"
+                self._ended(do.ENDED)
             self.front.transport.abortConnection()
         else:
             self.feed(on.Interrupted("internal"))

@@ -20,6 +20,7 @@ import ipaddress
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -119,6 +120,7 @@ class StrictClient:
         self._context = context
         self._session: SSL.Session | None = None
         self._checked_at = 0.0
+        self._resumed_from: WeakKeyDictionary[SSL.Connection, float] = WeakKeyDictionary()
         self._server_name: bytes | None = None
         try:
             ipaddress.ip_address(host)
@@ -136,6 +138,7 @@ class StrictClient:
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verifier())
         if self._session is not None:
             connection.set_session(self._session)
+            self._resumed_from[connection] = self._checked_at
         return connection
 
     def look(self, now: float) -> None:
@@ -146,11 +149,9 @@ class StrictClient:
     def keep(self, connection: SSL.Connection, now: float) -> None:
         """Keep the session of a connection that served well, for the next one."""
         session = connection.get_session()
-        if session is None:
-            return
-        if self._session is None:
-            self._checked_at = now
-        self._session = session
+        checked_at = self._resumed_from.get(connection, now)
+        if session is not None and checked_at >= self._checked_at:
+            self._session, self._checked_at = session, checked_at
 
     def _verifier(self) -> Callable[[SSL.Connection, Any, int, int, int], bool]:
         identity = self._identity

@@ -149,6 +149,31 @@ def test_usage_is_summed_over_the_attempts_and_says_so() -> None:
     assert "summed" in shown["lockgate"]
 
 
+def test_what_a_lost_attempt_used_is_counted_once_also_where_nobody_goes_on() -> None:
+    play = Play(local("a"), local("b"))
+    play.answered(said("a"), said("b"), on.AnswerData(b"data: {oops\n\n"))
+    play.feed(on.UpstreamFailed("upstream_reset"), on.UpstreamFailed("upstream_connect"))
+    assert play.ended() == "upstream_connect"
+    exchange = play.book.exchange
+    tokens = exchange.tokens
+    assert tokens is not None
+    assert (tokens.completion, tokens.source) == (2, "estimated")
+    assert exchange.malformed_events == 1
+
+
+def test_a_kept_connection_that_is_dead_is_replaced_while_resuming_too() -> None:
+    play = Play(local("a"), local("b")).answered(said("the "), on.UpstreamFailed("upstream_reset"))
+    play.feed(on.Connected(reused=True), on.UpstreamFailed("upstream_stale")).answered(*REST)
+    assert play.ended() == "whole"
+    assert [attempt.outcome for attempt in play.book.exchange.attempts.log][1:] == ["complete"]
+
+
+def test_a_silent_second_backend_counts_by_its_own_deadline() -> None:
+    play = Play(local("a"), local("b")).answered(said("the "), on.UpstreamFailed("upstream_reset"))
+    play.feed(on.Connected(reused=False), on.DeadlinePassed("first_token"))
+    assert play.book.ports.log == [("a", "failed"), ("b", "failed")]
+
+
 def test_usage_stays_hidden_from_a_caller_who_did_not_ask() -> None:
     play = Play().answered(said("the "), on.UpstreamFailed("upstream_reset"))
     play.answered(said("the end"), finish(), usage(10, 4), DONE)

@@ -1,6 +1,7 @@
 """``lockgate serve`` with faults inside: run like the command itself, with FAULT in the environment.
 
-FAULT=raise: rendering a request for the model "raise" raises.
+FAULT=raise: rendering a request for the model "raise" raises, and so does giving back the connection
+of the model "late", when its answer is on its way.
 FAULT=block: rendering a request for the model "block" blocks the reactor for two seconds.
 """
 
@@ -10,8 +11,10 @@ import time
 from typing import Any
 
 from proxy.cli.main import main
+from proxy.exchange.commands import ReleaseUpstream
 from proxy.net.desk import Desk
 from proxy.net.front import Front, Received
+from proxy.net.run import _EXECUTE, Run
 
 _serve = Desk.serve
 
@@ -33,6 +36,17 @@ def request_head(self: Desk, backend: Any, length: int, request: Any) -> bytes:
     return _head(self, backend, length, request)
 
 
+_release = Run._release
+
+
+def release(self: Run, command: Any) -> None:
+    """Give back, or fail."""
+    if self.exchange.request.scan.model == "late" and os.environ["FAULT"] == "raise":
+        raise RuntimeError("a late fault of ours")
+    _release(self, command)
+
+
+_EXECUTE[ReleaseUpstream] = release
 Desk.serve = serve  # type: ignore[method-assign]
 Desk.request_head = request_head  # type: ignore[method-assign]
 sys.exit(main())

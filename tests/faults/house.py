@@ -8,23 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.net.conftest import POLICY as NET_POLICY
 from tests.net.conftest import Answer, Proxy, Upstream
 
 KEY = "sk-CANARY"
 PROMPT = "PROMPT-CANARY"
 POLICY: dict[str, Any] = {
-    "backends": [
-        {"name": "local", "inferenceServiceRef": {"name": "qwen"}, "upwardHeaders": ["x-org"]},
-        {
-            "name": "cloud", "tier": "cloud",
-            "external": {"provider": "openai", "model": "gpt-5", "allowPrivateAddress": True,
-                         "credentialsSecretRef": {"name": "openai-key"}},
-        },
-    ],
+    "backends": NET_POLICY["backends"],
     "rules": [
-        {"name": "keep", "match": {"dataClassification": ["pii", "phi"]},
-         "route": {"backends": ["local"]}, "failClosed": True},
-        {"name": "hard", "match": {"taskComplexity": "complex"}, "route": {"backends": ["cloud", "local"]}},
+        *NET_POLICY["rules"][:2],
         {"name": "strict", "match": {"models": ["strict"]}, "route": {"backends": ["local"]},
          "timeouts": {"firstToken": "300ms", "idle": "300ms"}},
         {"name": "twice", "match": {"models": ["twice"]}, "route": {"backends": ["local", "cloud"]},

@@ -5,6 +5,9 @@ h11 (h11/tests) and llhttp (test/request), written anew for this proxy's door. E
 comes from, the bytes, and the status that it earns; 200 means that one request reaches the backend.
 """
 
+import random
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final
 
 LINE: Final = b"POST /v1/chat/completions HTTP/1.1\r\n"
@@ -256,3 +259,20 @@ GOOD_ANSWERS: Final[dict[str, bytes]] = {
     "100 first": b"HTTP/1.1 100 Continue\r\n\r\n" + _answer(LEN2),
     "an underscore in a name": _answer(LEN2, b"x_a: b"),
 }
+
+
+def pieces(raw: bytes, places: Iterable[int]) -> Iterator[bytes]:
+    """Return `raw` cut at these places."""
+    edges = [0, *sorted(places), len(raw)]
+    return (raw[a:b] for a, b in pairwise(edges) if a < b)
+
+
+def every_way(raw: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Return `raw` whole, per line, per byte, and at ten random cuts, each with its name."""
+    yield "whole", iter([raw])
+    yield "per line", iter(raw.splitlines(keepends=True))
+    yield "per byte", (raw[n : n + 1] for n in range(len(raw)))
+    chance = random.Random(raw)
+    for number in range(10):
+        places = [chance.randrange(len(raw) + 1) for _ in range(chance.randrange(1, 6))]
+        yield f"split {number}", pieces(raw, places)

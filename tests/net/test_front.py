@@ -1,8 +1,6 @@
 """A caller's bytes become requests, or a refusal: to one verdict however they are cut."""
 
-import random
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +16,8 @@ from proxy.net import front as front_module
 from proxy.net.callers import Callers
 from proxy.net.front import Front, Received
 from proxy.net.wheel import Wheel
-from tests.net.corpus import BAD, GOOD, JSON
+from tests.net import corpus
+from tests.net.corpus import BAD, GOOD, JSON, every_way
 
 pytestmark = pytest.mark.skipif(
     front_module.__file__.endswith(".so"),
@@ -79,21 +78,6 @@ def verdict(pieces: Iterator[bytes]) -> Verdict:
     return (int(answer.split(b" ")[1]) if answer else 0), desk.served
 
 
-def cut(raw: bytes, places: list[int]) -> Iterator[bytes]:
-    edges = [0, *sorted(places), len(raw)]
-    return (raw[a:b] for a, b in pairwise(edges) if a < b)
-
-
-def every_way(raw: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
-    yield "whole", iter([raw])
-    yield "per line", iter(raw.splitlines(keepends=True))
-    yield "per byte", (raw[n : n + 1] for n in range(len(raw)))
-    chance = random.Random(raw)
-    for number in range(10):
-        places = [chance.randrange(len(raw) + 1) for _ in range(chance.randrange(1, 6))]
-        yield f"split {number}", cut(raw, places)
-
-
 @pytest.mark.parametrize("case", BAD)
 def test_what_is_ambiguous_is_refused_however_it_comes(case: str) -> None:
     raw, status = BAD[case]
@@ -122,7 +106,7 @@ def test_a_second_request_is_read_where_the_first_one_ends(
     first: str, second: str, places: list[int]
 ) -> None:
     raw, status = (GOOD[second], 200) if second in GOOD else BAD[second]
-    pieces = cut(GOOD[first] + raw, places)
+    pieces = corpus.pieces(GOOD[first] + raw, places)
     served = [JSON, JSON] if status == 200 else [JSON]
     assert verdict(pieces)[1] == served
 
@@ -145,7 +129,7 @@ def test_a_mutated_request_has_one_verdict_and_is_at_most_one_request(
         at = place % len(raw)
         raw[at : at + (0 if insert else 1)] = bytes([byte])
     whole_verdict = verdict(iter([bytes(raw)]))
-    assert verdict(cut(bytes(raw), places)) == whole_verdict
+    assert verdict(corpus.pieces(bytes(raw), places)) == whole_verdict
     assert verdict(bytes(raw)[n : n + 1] for n in range(len(raw))) == whole_verdict
     status, served = whole_verdict
     assert len(served) <= 1

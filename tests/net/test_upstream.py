@@ -1,8 +1,6 @@
 """An upstream's bytes become one answer, or a protocol error: to one verdict however they come."""
 
-import random
 from collections.abc import Iterator
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -13,7 +11,7 @@ from twisted.python.failure import Failure
 
 from proxy.exchange import events as on
 from proxy.net.upstream import Upstream
-from tests.net.corpus import BAD_ANSWERS, GOOD_ANSWERS
+from tests.net.corpus import BAD_ANSWERS, GOOD_ANSWERS, every_way
 
 REQUEST = b"POST / HTTP/1.1\r\n\r\n"
 Verdict = tuple[int | None, bytes, str]
@@ -62,17 +60,6 @@ def verdict(pieces: Iterator[bytes]) -> Verdict:
         if not seen.end:
             upstream.dataReceived(piece)
     return seen.status, seen.body, seen.end
-
-
-def every_way(raw: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
-    yield "whole", iter([raw])
-    yield "per line", iter(raw.splitlines(keepends=True))
-    yield "per byte", (raw[n : n + 1] for n in range(len(raw)))
-    chance = random.Random(raw)
-    for number in range(10):
-        edges = sorted([0, len(raw), *(chance.randrange(len(raw)) for _ in range(4))])
-        pairs = pairwise(edges)
-        yield f"split {number}", (raw[a:b] for a, b in pairs if a < b)
 
 
 @pytest.mark.parametrize("case", BAD_ANSWERS)

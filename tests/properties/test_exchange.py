@@ -115,7 +115,10 @@ class Exchanges(RuleBasedStateMachine):
     @precondition(lambda self: self.can(on.UpstreamFailed))
     @rule(code=st.sampled_from(FAILURES))
     def failed(self, code: str) -> None:
-        if code != "upstream_stale" or self.book.exchange.state is State.WAITING:
+        if code != "upstream_stale" or self.book.exchange.state in {
+            State.WAITING,
+            State.RESUMING,
+        }:
             self.feed(on.UpstreamFailed(code))
 
     @precondition(lambda self: self.can(on.DeadlinePassed))
