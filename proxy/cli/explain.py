@@ -8,11 +8,12 @@ import click
 
 from proxy.exchange.body import scan
 from proxy.exchange.errors import RejectedError
-from proxy.policy.decide import decide
+from proxy.policy.decide import Decider
 from proxy.policy.decision import Refuse, Request
 from proxy.policy.explain import as_document, as_lines
 from proxy.policy.load import load_policy
 from proxy.policy.problem import PolicyRefusedError
+from proxy.policy.why import rule_readings
 
 
 @click.command(name="explain")
@@ -24,9 +25,9 @@ from proxy.policy.problem import PolicyRefusedError
 def command(
     policy: Path, *, model: str | None, headers: tuple[str, ...], body: Path | None, as_json: bool
 ) -> None:
-    """Say where one request goes, and why.
+    """Say where one request goes, and why: every rule and every backend considered.
 
-    Exit status: 0 route, 4 refuse, 2 a file that cannot be read.
+    Exit status: 0 route, 4 refuse, 2 a policy or a body that is of no use.
     """
     try:
         loaded = load_policy(policy.read_bytes(), str(policy))
@@ -37,11 +38,16 @@ def command(
         raise _UnusableError(f"{body}: {problem.kind.sentence} {problem.detail}") from None
     if asked is None:
         raise click.UsageError("name the model with --model, or give a --body")
-    decision = decide(loaded, Request(asked, _fields(headers)))
+    if model not in {None, asked}:
+        raise click.UsageError(f"--model says {model!r}, the body {asked!r}: keep one of the two")
+    request = Request(asked, _fields(headers))
+    decider = Decider(loaded)
+    decision = decider.decide(request.model, request.headers)
+    rules = rule_readings(decider, request, decision)
     if as_json:
-        click.echo(json.dumps(as_document(decision), indent=2))
+        click.echo(json.dumps(as_document(decision, rules), indent=2))
     else:
-        for line in as_lines(decision):
+        for line in as_lines(decision, rules):
             click.echo(line)
     sys.exit(4 if isinstance(decision, Refuse) else 0)
 

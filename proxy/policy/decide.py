@@ -44,12 +44,12 @@ class Decider:
         spec = policy.spec
         self._backends: dict[str, Backend] = {b.name: b for b in spec.backends}
         self._by_id = {b.published_id: b for b in spec.backends}
-        self._matchers: list[Matcher] = [
+        self.matchers: list[Matcher] = [
             matcher_of(rule, only_local=self._only_local(rule)) for rule in spec.rules
         ]
         self._key: str = spec.policy.classification.header_key.lower()
         names = {self._key, COMPLEXITY_HEADER, TEAM_HEADER}
-        names.update(name for m in self._matchers for name, _ in m.headers)
+        names.update(name for m in self.matchers for name, _ in m.headers)
         self.header_names: tuple[str, ...] = tuple(sorted(names))
         self._memo: dict[_Key, Decision] = {}
 
@@ -71,7 +71,7 @@ class Decider:
     def _decide(self, request: Request) -> Decision:
         classification = self.policy.spec.policy.classification
         labels = read_labels(request.headers.get(self._key, ()), classification)
-        rule = next((m.rule for m in self._matchers if m.holds(request, labels)), None)
+        rule = next((m.rule for m in self.matchers if m.holds(request, labels)), None)
         chain, via = self._chain(rule, request.model)
         required = rule.match.required_capabilities if rule and rule.match else ()
         considered = tuple(Considered(b.name, b.tier, _reason(b, labels, required)) for b in chain)
@@ -83,7 +83,7 @@ class Decider:
             labels=labels,
             complexity=", ".join(complexity) if complexity else None,
             team=", ".join(team) if team else None,
-            headers_read={n: headers[n] for n in self.header_names if n in headers},
+            headers_read={n: headers.get(n, ()) for n in self.header_names},
             rule=rule,
             via=via,
             considered=considered,

@@ -54,8 +54,8 @@ class Reading:
     """What was read off a request to decide it: the part common to both outcomes.
 
     `complexity` is the header as sent, None when absent; `headers_read` are the values of
-    the headers that any rule reads; `rule` is None when no rule matched, and `via` then says
-    which default was taken.
+    the headers that the policy reads, an empty tuple for one that is absent; `rule` is None when
+    no rule matched, and `via` then says which default was taken.
     """
 
     model: str
