@@ -19,10 +19,12 @@ class DirectEPollReactor(epollreactor.EPollReactor):
     """Reads and writes are called directly; `_doReadOrWrite` itself logs what they raise.
 
     `outbox` holds the transports that were written to in this turn (`proxy.net.transport`).
+    `alone` says that this turn serves one descriptor: nothing is gained by holding a write back.
     """
 
     def __init__(self) -> None:
         self.outbox: list[Any] = []
+        self.alone = False
         super().__init__()
 
     def doPoll(self, timeout: float | None) -> None:
@@ -37,6 +39,7 @@ class DirectEPollReactor(epollreactor.EPollReactor):
                 return
             raise
         selectables: Any = self._selectables
+        self.alone = len(ready) == 1
         for descriptor, event in ready:
             selectable = selectables.get(descriptor)
             if selectable is None:
@@ -45,6 +48,7 @@ class DirectEPollReactor(epollreactor.EPollReactor):
                 self._read(selectable)
             else:
                 self._doReadOrWrite(selectable, descriptor, event)
+        self.alone = False
         self._send_all()
 
     doIteration = doPoll

@@ -46,7 +46,10 @@ class _WriteThrough(FileDescriptor):
             return
         self._tempDataBuffer.append(data)
         self._tempDataLen += len(data)
-        outbox.append(self)
+        if self.reactor.alone:
+            self.send_now()
+        else:
+            outbox.append(self)
         self._maybePauseProducer()
 
     def send_now(self) -> None:
