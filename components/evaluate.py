@@ -168,10 +168,15 @@ def _text(value: object) -> str:
 
 def read_stack(path: Path) -> dict[str, Any]:
     """Return the ``config`` of a stack file; PolicyRefusedError when it cannot be read."""
+    return config_of(path.read_bytes(), str(path))
+
+
+def config_of(source: bytes, name: str) -> dict[str, Any]:
+    """Return the ``config`` in the text of a stack file called `name`."""
     from proxy.policy.document import parse  # noqa: PLC0415 - only plans read stack files
     from proxy.policy.structure import plain  # noqa: PLC0415 - the same
 
-    documents = parse(path.read_bytes(), str(path))
+    documents = parse(source, name)
     held = plain(documents[0]) if documents else {}
     config: dict[str, Any] = held.get("config", {}) if isinstance(held, dict) else {}
     return config

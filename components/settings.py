@@ -7,10 +7,11 @@ from attrs import evolve, fields, frozen, resolve_types
 
 from components.manifests.inference import Inference
 from proxy.policy.backends import Backend
-from proxy.policy.document import Node, from_plain
+from proxy.policy.document import Member, Node, from_plain
 from proxy.policy.fields import spec_field, wire_name
-from proxy.policy.load import compiled, load_object
+from proxy.policy.load import STACK_KEY, compiled, load_policy, load_tree
 from proxy.policy.loaded import LoadedPolicy
+from proxy.policy.mend import nearest
 from proxy.policy.problem import PolicyRefusedError, Problem
 from proxy.policy.spec import RouterSpec
 from proxy.policy.structure import INVALID, Builder
@@ -39,48 +40,101 @@ class ModelSettings:
 class StackSettings:
     """Everything that a stack file may say under ``lockgate:``, the policy aside."""
 
-    name: str = spec_field("the router's name", default="lockgate")
-    namespace: str = spec_field("namespace of every object", default="lockgate")
-    litellm_url: str | None = spec_field(
-        "base URL of the cluster's LiteLLM, for litellm backends without a url", default=None
+    name: str = spec_field("the router's name", default="lockgate", wire="lockgate:name")
+    namespace: str = spec_field(
+        "namespace of every object", default="lockgate", wire="lockgate:namespace"
     )
-    models: Mapping[str, Any] = spec_field("model servers, by name", default={})
+    litellm_url: str | None = spec_field(
+        "base URL of the cluster's LiteLLM, for litellm backends without a url",
+        default=None,
+        wire="lockgate:litellmUrl",
+    )
+    models: Mapping[str, Any] = spec_field(
+        "model servers, by name", default={}, wire="lockgate:models"
+    )
+
+
+@frozen
+class Stack:
+    """A stack's configuration as it was read: settings, model servers, the placed policy."""
+
+    settings: StackSettings
+    models: Mapping[str, Inference]
+    policy: LoadedPolicy
 
 
 def read_settings(
     config: Mapping[str, object],
-) -> tuple[StackSettings, dict[str, Inference], LoadedPolicy]:
+) -> tuple[StackSettings, Mapping[str, Inference], LoadedPolicy]:
     """Return settings, model servers and the compiled policy of a stack's ``lockgate`` config.
 
     `config` maps keys without their namespace to plain values. PolicyRefusedError otherwise.
     """
-    plain = {key: value for key, value in config.items() if key != "router"}
-    builder = Builder()
-    settings: Any = builder.build(StackSettings, from_plain(plain), "")
-    if settings is INVALID:
-        settings = StackSettings()
+    whole = {f"{PROJECT}:{key}": value for key, value in config.items()}
+    stack = read_stack_tree(from_plain(whole), "", "stack configuration")
+    return stack.settings, stack.models, stack.policy
+
+
+def read_stack_tree(config: Node, path: str, name: str) -> Stack:
+    """Return what the tree `config` says; `path` is its place in the file `name`.
+
+    PolicyRefusedError has every fault of settings, models and policy, in the file's order.
+    """
+    ours = [m for m in config.value if m.key.startswith(f"{PROJECT}:")] if config.is_mapping else []
+    router = next((member for member in ours if member.key == STACK_KEY), None)
+    misspelt = None if router else _misspelt(ours)
+    others = tuple(m for m in ours if m not in {router, misspelt})
+    rest = Node(others, config.line, is_mapping=True)
+    builder = Builder(StackSettings)
+    settings: StackSettings = builder.build(StackSettings, rest, "")
     models = {
-        name: _inference(builder, name, settings.namespace, from_plain(value))
-        for name, value in settings.models.items()
+        member.key: _inference(builder, member, settings.namespace) for member in _models(rest)
     }
-    problems = [_known(problem) for problem in builder.problems]
-    if "router" not in config:
-        problems.append(Problem("lockgate:router", None, "is missing", "add the policy"))
-    if problems:
-        raise PolicyRefusedError("stack configuration", tuple(problems))
-    policy = load_object(config["router"], "lockgate:router")
-    return settings, {n: m for n, m in models.items() if m}, placed(policy, settings)
+    problems = [_within(problem, path) for problem in builder.problems]
+    policy: LoadedPolicy | None = None
+    if router is None:
+        problems.append(_within(_no_router(misspelt, config.line), path))
+    else:
+        try:
+            inner = f"{path}.{STACK_KEY}" if path else STACK_KEY
+            policy = placed(load_tree(router.node, inner, name), settings, inner, name)
+        except PolicyRefusedError as refused:
+            problems += refused.problems
+    if problems or policy is None:
+        raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
+    return Stack(settings, {n: m for n, m in models.items() if m}, policy)
 
 
-def placed(policy: LoadedPolicy, settings: StackSettings) -> LoadedPolicy:
+def _misspelt(ours: list[Member]) -> Member | None:
+    """Return the key that was meant to be the router's."""
+    return next((m for m in ours if nearest(m.key, KEYS) == STACK_KEY), None)
+
+
+def _no_router(misspelt: Member | None, line: int | None) -> Problem:
+    if misspelt is None:
+        return Problem(
+            STACK_KEY, line, "is missing", f"write `{STACK_KEY}:` and the policy under it"
+        )
+    mend = f"did you mean {STACK_KEY}? write `{STACK_KEY}:`"
+    return Problem(misspelt.key, misspelt.line, "is not a field", mend)
+
+
+def _models(rest: Node) -> tuple[Member, ...]:
+    found = next((m.node for m in rest.value if m.key == f"{PROJECT}:models"), None)
+    return found.value if found is not None and found.is_mapping else ()
+
+
+def placed(
+    policy: LoadedPolicy, settings: StackSettings, path: str = STACK_KEY, name: str = STACK_KEY
+) -> LoadedPolicy:
     """Fill in what the stack knows: namespaces of model servers, the cluster's LiteLLM."""
     backends = tuple(_placed(backend, settings) for backend in policy.spec.backends)
     missing = tuple(
         Problem(
-            f"backends[{number}].external.url",
-            None,
-            "a litellm backend has no url",
-            "state it, or the stack's lockgate:litellmUrl",
+            f"{path}.backends[{number}].external.url",
+            policy.line_of(f"backends[{number}].external"),
+            "is missing: a litellm backend has no address of its own",
+            f"add `url: https://HOST`, or `{PROJECT}:litellmUrl: https://HOST` for all of them",
         )
         for number, backend in enumerate(backends)
         if backend.external is not None
@@ -88,17 +142,15 @@ def placed(policy: LoadedPolicy, settings: StackSettings) -> LoadedPolicy:
         and backend.external.url is None
     )
     if missing:
-        raise PolicyRefusedError("lockgate:router", missing)
+        raise PolicyRefusedError(name, missing)
     # loaded again, for a URL that came from the stack is held to the same rules
     spec: RouterSpec = evolve(policy.spec, backends=backends)
-    return _checked(spec)
+    return evolve(_checked(spec), lines=policy.lines)
 
 
 def _checked(spec: RouterSpec) -> LoadedPolicy:
-    from proxy.policy.load import load_policy  # noqa: PLC0415 - the bytes themselves are checked
-
     bare = compiled(spec)
-    load_policy(bare.json, "policy.json")
+    load_policy(bare.json, "policy.json")  # the bytes themselves are checked
     return bare
 
 
@@ -112,32 +164,37 @@ def _placed(backend: Backend, settings: StackSettings) -> Backend:
     return backend
 
 
-def _inference(builder: Builder, name: str, namespace: str, node: Node) -> Inference | None:
-    path = f"models.{name}"
-    held: Any = builder.build(ModelSettings, node, path)
+def _inference(builder: Builder, member: Member, namespace: str) -> Inference | None:
+    path = f"{PROJECT}:models.{member.key}"
+    held: Any = builder.build(ModelSettings, member.node, path)
     if held is INVALID:
         return None
-    scheme, _, rest = held.model_ref.partition("://")
-    claim, _, file = rest.partition("/")
-    if scheme != "pvc":
-        mend = "put the files on a volume and write pvc://CLAIM/PATH"
-        message = f"{scheme}:// is not implemented in this version"
-        builder.problems.append(Problem(f"{path}.modelRef", None, message, mend))
-    elif not claim or not file or ".." in file.split("/"):
-        message = f"{held.model_ref!r} is not pvc://CLAIM/PATH"
-        builder.problems.append(
-            Problem(
-                f"{path}.modelRef", None, message, "name claim and file, like pvc://models/q.gguf"
-            )
-        )
+    claim, _, file = held.model_ref.partition("://")[2].partition("/")
+    fault = _model_ref_fault(held.model_ref)
+    if fault is not None and f"{path}.modelRef" not in builder.told:
+        line = builder.line_of(f"{path}.modelRef")
+        builder.problems.append(Problem(f"{path}.modelRef", line, *fault))
     names = [field.name for field in fields(resolve_types(ModelSettings))]
     rest_of = {n: getattr(held, n) for n in names if n != "model_ref"}
-    return Inference(name=name, namespace=namespace, claim=claim, path=file, **rest_of)
+    return Inference(name=member.key, namespace=namespace, claim=claim, path=file, **rest_of)
 
 
-def _known(problem: Problem) -> Problem:
-    return Problem(f"lockgate:{problem.path}", problem.line, problem.message, problem.mend)
+def _model_ref_fault(model_ref: str) -> tuple[str, str] | None:
+    """Return (what is wrong with a modelRef, its mend), None when nothing is."""
+    scheme, slashes, rest = model_ref.partition("://")
+    claim, _, file = rest.partition("/")
+    mend = "put the files on a volume and write `modelRef: pvc://CLAIM/PATH`"
+    if slashes and scheme != "pvc":
+        return f"{scheme}:// is not implemented in this version", mend
+    if not slashes or not claim or not file or ".." in file.split("/"):
+        return f"{model_ref!r} is not pvc://CLAIM/PATH", mend
+    return None
 
 
-KEYS: Final = ("router", *(wire_name(f) for f in fields(StackSettings)))
+def _within(problem: Problem, path: str) -> Problem:
+    place = f"{path}.{problem.path}" if path else problem.path
+    return Problem(place, problem.line, problem.message, problem.mend)
+
+
+KEYS: Final = (STACK_KEY, *(wire_name(f) for f in fields(StackSettings)))
 """The configuration keys there are."""

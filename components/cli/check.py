@@ -6,8 +6,8 @@ import click
 
 from components.proof.report import lines
 from components.proof.shape import prove
-from components.stacks import UnknownStackError, policy_source
-from proxy.policy.load import load_policy
+from components.source import UnreadableError, load_named
+from components.stacks import UnknownStackError
 from proxy.policy.problem import PolicyRefusedError
 
 
@@ -20,14 +20,9 @@ def command(policy: str, *, as_json: bool) -> None:
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused.
     """
     try:
-        path = policy_source(policy)
-        loaded = load_policy(path.read_bytes(), str(path))
-    except UnknownStackError as problem:
+        loaded = load_named(policy)
+    except (UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
         _refuse(str(problem))
-    except OSError as problem:
-        _refuse(f"{policy}: cannot be read: {problem.strerror}")
-    except PolicyRefusedError as refused:
-        _refuse(str(refused))
     report = prove(loaded)
     if as_json:
         click.echo(report.as_json())

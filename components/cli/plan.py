@@ -8,6 +8,7 @@ from typing import Any
 import click
 import yaml
 
+from components.source import UnreadableError, load_stack, read_whole
 from components.stacks import UnknownStackError, stack_file
 from proxy.policy.load import load_policy
 from proxy.policy.problem import PolicyRefusedError
@@ -22,18 +23,18 @@ def command(stack: str, *, out: Path | None, as_json: bool) -> None:
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused.
     """
-    from components.evaluate import evaluate, read_stack  # noqa: PLC0415 - pulumi loads slowly
+    from components.evaluate import config_of, evaluate  # noqa: PLC0415 - pulumi loads slowly
     from components.model_router import PolicyViolatedError  # noqa: PLC0415 - the same
 
     try:
         path = stack_file(stack)
-        config = read_stack(path)
-        load_policy(path.read_bytes(), str(path))  # for the lines: the program sees plain data
-        plan = evaluate(stack, config)
+        source = read_whole(path)
+        load_stack(source, str(path))  # for the lines: the program sees plain data
+        plan = evaluate(stack, config_of(source, str(path)))
     except PolicyViolatedError as violated:
         click.echo(violated.report.as_json() if as_json else str(violated))
         sys.exit(1)
-    except (UnknownStackError, PolicyRefusedError, OSError) as problem:
+    except (UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
         click.echo(str(problem), err=True)
         sys.exit(2)
     if out is not None:

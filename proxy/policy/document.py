@@ -62,8 +62,8 @@ def parse(source: bytes, name: str) -> tuple[Node, ...]:
         raise PolicyRefusedError(name, (refused.problem,)) from None
 
 
-def _refuse(line: int | None, message: str, mend: str) -> _RefusedError:
-    return _RefusedError(Problem("", line, message, mend))
+def _refuse(line: int | None, message: str, mend: str, path: str = "") -> _RefusedError:
+    return _RefusedError(Problem(path, line, message, mend))
 
 
 def _parse(source: bytes) -> tuple[Node, ...]:
@@ -97,13 +97,29 @@ def _compose(text: str) -> tuple[Node, ...]:
         _check_events(text)
         roots = list(yaml.compose_all(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        raise _refuse(line, f"is not YAML: {error.problem}", "mend the syntax there") from None
+        raise _syntax(text, error) from None
     except yaml.YAMLError as error:
         message = str(error).splitlines()[0]
         raise _refuse(None, f"is not YAML: {message}", "mend the syntax") from None
-    return tuple(_node(root) for root in roots if root is not None)
+    return tuple(_node(root, "") for root in roots if root is not None)
+
+
+def _syntax(text: str, error: yaml.MarkedYAMLError) -> _RefusedError:
+    """Say what is wrong with the YAML, where, and where the thing began that did not end."""
+    mark, began = error.problem_mark or error.context_mark, error.context_mark
+    line = mark.line if mark else 0
+    lines = text.splitlines()
+    shown = lines[line] if line < len(lines) else ""
+    if "\t" in shown[: len(shown) - len(shown.lstrip())]:
+        return _refuse(line + 1, "is indented with a tab", "write spaces")
+    if began and began.line < line:
+        context = f"{error.context} that begins on line {began.line + 1}"
+        mend = f"end it, or mend line {began.line + 1}"
+        return _refuse(line + 1, f"is not YAML: {error.problem} {context}", mend)
+    if re.search(r"(^|[\s\[{,])[*&!%@`]", shown):
+        mend = 'put a text that begins with one of *&!%@` in quotes: `"*"`'
+        return _refuse(line + 1, f"is not YAML: {error.problem}", mend)
+    return _refuse(line + 1, f"is not YAML: {error.problem}", "mend the syntax there")
 
 
 def _check_events(text: str) -> None:
@@ -125,26 +141,29 @@ def _check_events(text: str) -> None:
             raise _refuse(line, "is nested too deep", f"at most {MAX_DEPTH} levels")
 
 
-def _node(node: yaml.Node) -> Node:
+def _node(node: yaml.Node, path: str) -> Node:
     line = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
-        return Node(_members(node), line, is_mapping=True)
+        return Node(_members(node, path), line, is_mapping=True)
     if isinstance(node, yaml.SequenceNode):
-        return Node(tuple(_node(child) for child in node.value), line)
+        children = enumerate(node.value)
+        return Node(tuple(_node(child, f"{path}[{n}]") for n, child in children), line)
     return Node(_scalar(node), line)
 
 
-def _members(node: yaml.MappingNode) -> tuple[Member, ...]:
+def _members(node: yaml.MappingNode, path: str) -> tuple[Member, ...]:
     members: dict[str, Member] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
-            raise _refuse(line, "has a key that is not a name", "keys are names")
+            raise _refuse(line, "has a key that is not a name", "write `name: value`", path)
         key = key_node.value
+        inner = f"{path}.{key}" if path else key
         if key in members:
             first = members[key].line
-            raise _refuse(line, f"key {key!r} stands twice (first on line {first})", "keep one")
-        members[key] = Member(key, line, _node(value_node))
+            mend = f"keep line {first} or line {line}"
+            raise _refuse(line, f"stands twice (first on line {first})", mend, inner)
+        members[key] = Member(key, line, _node(value_node, inner))
     return tuple(members.values())
 
 

@@ -4,10 +4,15 @@ A text is a bare spec, or a Pulumi stack file whose `config` holds ``lockgate:ro
 lines are those of the file.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
+
 from proxy.policy.document import Member, Node, from_plain, parse
+from proxy.policy.fields import wire_name
 from proxy.policy.loaded import LoadedPolicy
+from proxy.policy.mend import nearest
 from proxy.policy.problem import PolicyRefusedError, Problem
 from proxy.policy.spec import RouterSpec
 from proxy.policy.structure import INVALID, Builder
@@ -15,32 +20,37 @@ from proxy.policy.validate import faults
 from proxy.policy.wire import digest_of, policy_json
 
 STACK_KEY: Final = "lockgate:router"
+_KEYS: Final = tuple(wire_name(f) for f in attrs.fields(RouterSpec))
 
 
 def load_policy(source: bytes, name: str) -> LoadedPolicy:
     """Load YAML or JSON; `name` stands in messages. PolicyRefusedError has every problem."""
-    documents = parse(source, name)
+    return load_documents(parse(source, name), name)
+
+
+def load_documents(documents: tuple[Node, ...], name: str) -> LoadedPolicy:
+    """Load what was parsed, as `load_policy` does."""
     if not documents:
-        _refuse(name, None, "is empty", "write a policy: backends, rules, defaultRoute")
+        _refuse(name, None, "is empty", "write a policy, beginning with `backends:`")
     if any(_kind(document) == "ModelRouter" for document in documents):
         line = next(d.line for d in documents if _kind(d) == "ModelRouter")
         mend = "put the manifest's spec in a file of its own, and read docs/spec.md"
         _refuse(name, line, "`lockgate import` is not implemented in this version", mend)
     if len(documents) > 1:
-        _refuse(name, documents[1].line, "has more than one document", "keep one")
-    root, path = _spec_of(documents[0])
-    return _load(root, path, name)
+        _refuse(name, documents[1].line, "has more than one document", "keep one, without `---`")
+    root, path = _spec_of(documents[0], name)
+    return load_tree(root, path, name)
 
 
 def load_object(value: object, name: str) -> LoadedPolicy:
     """Load plain Python data, such as a Pulumi config object."""
-    return _load(from_plain(value), "", name)
+    return load_tree(from_plain(value), "", name)
 
 
-def compiled(spec: RouterSpec) -> LoadedPolicy:
+def compiled(spec: RouterSpec, lines: Mapping[str, int] | None = None) -> LoadedPolicy:
     """Return a spec that is already valid with its bytes and digest."""
     data = policy_json(spec)
-    return LoadedPolicy(spec, data, digest_of(data))
+    return LoadedPolicy(spec, data, digest_of(data), lines or {})
 
 
 def _refuse(name: str, line: int | None, message: str, mend: str) -> Any:
@@ -58,29 +68,53 @@ def _member(node: Node, key: str) -> Member | None:
     return next((member for member in node.value if member.key == key), None)
 
 
-def _spec_of(document: Node) -> tuple[Node, str]:
+def _spec_of(document: Node, name: str) -> tuple[Node, str]:
     """Return the spec's node and its path: the document, or its place in a stack file."""
     config = _member(document, "config")
     held = _member(config.node, STACK_KEY) if config else None
     if held is not None:
         return held.node, f"config.{STACK_KEY}"
+    if document.is_mapping and not any(_member(document, key) for key in _KEYS):
+        _no_policy(document, config, name)
     return document, ""
 
 
-def _load(root: Node, path: str, name: str) -> LoadedPolicy:
-    builder = Builder()
+def _no_policy(document: Node, config: Member | None, name: str) -> None:
+    """Refuse what is neither a policy nor a stack file; say which of its keys is misspelt."""
+    place, inside, wanted = (
+        ("config.", config.node, STACK_KEY) if config else ("", document, "config")
+    )
+    for member in inside.value if inside.is_mapping else ():
+        if nearest(member.key, [wanted]):
+            problem = Problem(
+                place + member.key,
+                member.line,
+                "is not a key of a stack file",
+                f"did you mean {wanted}? write `{wanted}:`",
+            )
+            raise PolicyRefusedError(name, (problem,))
+    mend = f"a policy begins with `backends:`, a stack file has `{STACK_KEY}:` under `config:`"
+    _refuse(name, document.line, "is neither a policy nor a stack file", mend)
+
+
+def load_tree(root: Node, path: str, name: str) -> LoadedPolicy:
+    """Load a spec out of a tree; `path` is its place in the file `name`."""
+    builder = Builder(RouterSpec)
     spec = builder.build(RouterSpec, root, "")
-    problems = builder.problems + _unstated_tiers(root)
+    problems = builder.problems + [p for p in _unstated_tiers(root) if p.path not in builder.told]
     if spec is not INVALID:
-        told = {problem.path for problem in problems}
+        told = builder.told | {problem.path for problem in problems}
         for place, message, mend in faults(spec):
             if not any(_within(place, path_told) for path_told in told):
                 problems.append(Problem(place, builder.line_of(place), message, mend))
     if problems:
-        prefix = f"{path}." if path else ""
-        placed = [Problem(prefix + p.path, p.line, p.message, p.mend) for p in problems]
+        placed = [Problem(_placed(path, p.path), p.line, p.message, p.mend) for p in problems]
         raise PolicyRefusedError(name, tuple(sorted(placed, key=lambda p: p.line or 0)))
-    return compiled(spec)
+    return compiled(spec, builder.lines)
+
+
+def _placed(prefix: str, path: str) -> str:
+    return f"{prefix}.{path}" if prefix and path else prefix or path
 
 
 def _within(place: str, told: str) -> bool:
@@ -98,7 +132,7 @@ def _unstated_tiers(root: Node) -> list[Problem]:
         external = _member(backend, "external")
         if external is not None and _member(backend, "tier") is None:
             path = f"backends[{number}].tier"
-            mend = "write tier: cloud, or tier: local with an address inside or attestedLocal"
+            mend = "write `tier: cloud`, or `tier: local` with an address inside or attestedLocal"
             problems.append(
                 Problem(path, external.line, "is missing: an external backend must state it", mend)
             )

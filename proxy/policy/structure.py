@@ -4,17 +4,17 @@ Not cattrs: its errors carry no lines, its unions are ours to write anyway, and 
 this must refuse. What the author of a wrong file reads is half of what this is for.
 """
 
-import difflib
 import re
-import types
 from collections.abc import Mapping as AbstractMapping
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 import attrs
 
+from proxy.policy import mend
 from proxy.policy.document import Member, Node
 from proxy.policy.duration import parse_duration
-from proxy.policy.fields import Bytes, Seconds, wire_name
+from proxy.policy.fields import Bytes, Seconds, doc_of, wire_name
+from proxy.policy.loaded import nearest_line
 from proxy.policy.problem import Problem
 from proxy.policy.size import parse_size
 from proxy.policy.unimplemented import BY_PATH
@@ -36,11 +36,17 @@ def _substitute(kind: Any) -> Any:
 
 
 class Builder:
-    """Builds values; `problems` has what was wrong, `lines` the line of each path seen."""
+    """Builds values; `problems` has what was wrong, `lines` the line of each path seen.
 
-    def __init__(self) -> None:
+    `told` holds the paths that need not be judged again: what is faulty, and what a misspelt field
+    was meant to be. `root` is the type at the top, for saying where a field stands.
+    """
+
+    def __init__(self, root: Any = None) -> None:
         self.problems: list[Problem] = []
-        self.lines: dict[str, int | None] = {}
+        self.lines: dict[str, int] = {}
+        self.told: set[str] = set()
+        self.root = root
 
     def build(self, kind: Any, node: Node, path: str) -> Any:
         """Return `node` as a value of `kind`, or INVALID.
@@ -48,12 +54,13 @@ class Builder:
         An object with faults inside is still built, with defaults or stand-ins in their place, so
         that everything that is wrong with a file is told at once.
         """
-        self.lines[path] = node.line
+        if node.line is not None:
+            self.lines[path] = node.line
         if attrs.has(kind):
             return self._object(kind, node, path)
         origin = get_origin(kind)
-        if origin in {Union, types.UnionType}:
-            return self.build(_not_none(kind), node, path)
+        if mend.bare_kind(kind) is not kind:
+            return self.build(mend.bare_kind(kind), node, path)
         if origin is tuple:
             return self._list(get_args(kind)[0], node, path)
         if origin is AbstractMapping:
@@ -62,31 +69,43 @@ class Builder:
 
     def line_of(self, path: str) -> int | None:
         """Return the line of `path`, or of the nearest thing around it."""
-        while path and path not in self.lines:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.lines.get(path)
+        return nearest_line(self.lines, path)
 
-    def refuse(self, node: Node | Member, path: str, message: str, mend: str) -> Any:
+    def refuse(self, node: Node | Member, path: str, message: str, instead: str) -> Any:
         """Put a problem on the list; return INVALID."""
-        self.problems.append(Problem(path, node.line, message, mend))
+        self.problems.append(Problem(path, node.line, message, instead))
+        self.told.add(path)
         return INVALID
 
     def _object(self, kind: Any, node: Node, path: str) -> Any:
         if not node.is_mapping:
-            return self.refuse(node, path, f"is {_shown(node)}, not an object", "write fields")
+            return self._no_object(kind, node, path)
         fields = {wire_name(f): f for f in attrs.fields(attrs.resolve_types(kind))}
+        stated = {member.key for member in node.value}
         values: dict[str, Any] = {}
         for member in node.value:
             inner = f"{path}.{member.key}" if path else member.key
             field = fields.get(member.key)
             if field is None:
-                self._unknown(member, inner, list(fields))
+                close = self._unknown(member, inner, set(fields) - stated)
+                if close is not None:
+                    values.setdefault(fields[close].name, INVALID)
             elif member.node.value is None:
-                self.refuse(member, inner, "is empty", "give it a value, or leave it out")
+                shown = mend.write(inner, mend.example(field.type, member.key))
+                self.refuse(member, inner, "is empty", f"{shown}, or leave it out")
                 values[field.name] = INVALID
-            elif not self._unimplemented(member, inner):
+            elif self._unimplemented(member, inner):
+                values[field.name] = INVALID
+            else:
                 values[field.name] = self.build(field.type, member.node, inner)
         return self._made(kind, fields, values, node, path)
+
+    def _no_object(self, kind: Any, node: Node, path: str) -> Any:
+        whole = mend.wrapped(kind, node) or mend.example(kind, "")
+        shown = (
+            mend.write(path, whole) if path else "write `backends:` and what a policy is made of"
+        )
+        return self.refuse(node, path, f"is {_shown(node)}, not an object", shown)
 
     def _made(
         self,
@@ -102,14 +121,31 @@ class Builder:
                 continue
             if field.name not in values:
                 inner = f"{path}.{name}" if path else name
-                self.refuse(node, inner, "is missing", f"add {name}")
+                self.refuse(
+                    node, inner, "is missing", mend.missing(field.type, name, doc_of(field))
+                )
             good[field.name] = _substitute(field.type)
         return kind(**good)
 
-    def _unknown(self, member: Member, path: str, known: list[str]) -> None:
-        close = difflib.get_close_matches(member.key, known, n=1)
-        mend = f"did you mean {close[0]}?" if close else "one of " + ", ".join(sorted(known))
-        self.refuse(member, path, "is not a field", mend)
+    def _unknown(self, member: Member, path: str, known: set[str]) -> str | None:
+        """Refuse a field that is none; return the one that was meant, None when nobody can tell."""
+        close = mend.nearest(member.key, known)
+        if close is not None:
+            meant = path.removesuffix(member.key) + close
+            self.told.add(meant)
+            secret = close == "credentialsSecretRef"
+            block = member.node.line != member.line
+            line = mend.renamed(close) if block else mend.write(meant, mend.flow(member.node))
+            line = mend.write(meant, "{ name: NAME }") if secret else line
+            self.refuse(member, path, "is not a field", f"did you mean {close}? {line}")
+            return close
+        place = mend.place_of(member.key, self.root) if self.root else None
+        if place is not None:
+            instead = f"{member.key} stands at {place}: move it there"
+        else:
+            instead = "leave it out, or write one of " + ", ".join(sorted(known))
+        self.refuse(member, path, "is not a field", instead)
+        return None
 
     def _unimplemented(self, member: Member, path: str) -> bool:
         row = BY_PATH.get(_INDEX.sub("[]", path))
@@ -123,13 +159,18 @@ class Builder:
 
     def _list(self, kind: Any, node: Node, path: str) -> Any:
         if node.is_mapping or not isinstance(node.value, tuple):
-            return self.refuse(node, path, f"is {_shown(node)}, not a list", "write a list: [...]")
+            shown = "[]" if node.value is None else f"[{mend.flow(node)}]"
+            return self.refuse(
+                node, path, f"is {_shown(node)}, not a list", mend.write(path, shown)
+            )
         items = [self.build(kind, item, f"{path}[{i}]") for i, item in enumerate(node.value)]
-        return tuple(item for item in items if item is not INVALID)
+        # what is faulty keeps its place, so that what follows it keeps its number
+        return tuple(_substitute(kind) if item is INVALID else item for item in items)
 
     def _mapping(self, kind: Any, node: Node, path: str) -> Any:
         if not node.is_mapping:
-            return self.refuse(node, path, f"is {_shown(node)}, not a mapping", "write key: value")
+            shown = mend.write(path, "{ KEY: VALUE }")
+            return self.refuse(node, path, f"is {_shown(node)}, not a mapping", shown)
         if kind is Any:
             return {m.key: plain(m.node) for m in node.value}
         built = {m.key: self.build(kind, m.node, f"{path}.{m.key}") for m in node.value}
@@ -143,48 +184,53 @@ class Builder:
             return self._choice(get_args(kind), node, path)
         if kind is str:
             good = isinstance(value, str) and bool(value)
-            mend = f'quote it: "{value}"' if value not in {None, ""} else "write a text"
-            return value if good else self._wrong(node, path, "a text", mend)
+            quoted = f'"{mend.flow(node)}"' if isinstance(value, bool | int | float) else "TEXT"
+            return value if good else self._wrong(node, path, "a text", quoted)
         if kind is bool:
-            good = isinstance(value, bool)
+            meant = "false" if str(value).lower() in {"false", "no", "off", "0"} else "true"
             return (
-                value if good else self._wrong(node, path, "true or false", "write true or false")
+                value
+                if isinstance(value, bool)
+                else self._wrong(node, path, "true or false", meant)
             )
         if kind is Bytes:
             return self._size(node, path)
         if kind is int:
             good = isinstance(value, int) and not isinstance(value, bool)
-            return value if good else self._wrong(node, path, "a whole number", "write one")
+            meant = str(value) if isinstance(value, str) and value.isdecimal() else "1"
+            return value if good else self._wrong(node, path, "a whole number", meant)
         return value
 
-    def _wrong(self, node: Node, path: str, wanted: str, mend: str) -> Any:
-        return self.refuse(node, path, f"is {_shown(node)}, not {wanted}", mend)
+    def _wrong(self, node: Node, path: str, wanted: str, instead: str) -> Any:
+        return self.refuse(
+            node, path, f"is {_shown(node)}, not {wanted}", mend.write(path, instead)
+        )
 
     def _duration(self, node: Node, path: str) -> Any:
         if not isinstance(node.value, str):
-            return self._wrong(node, path, "a duration", 'write one like "30s"')
+            return self._wrong(node, path, "a duration", mend.duration(node.value))
         try:
             return Seconds(parse_duration(node.value))
         except ValueError as problem:
-            return self.refuse(node, path, str(problem), 'write one like "30s" or "1m30s"')
+            shown = mend.write(path, mend.duration(node.value))
+            return self.refuse(node, path, str(problem), shown)
 
     def _size(self, node: Node, path: str) -> Any:
         try:
             return Bytes(parse_size(str(node.value)))
         except ValueError as problem:
-            return self.refuse(node, path, str(problem), 'write one like "96Mi"')
+            return self.refuse(node, path, str(problem), mend.write(path, mend.size(node.value)))
 
     def _choice(self, choices: tuple[Any, ...], node: Node, path: str) -> Any:
         if node.value in choices:
             return node.value
-        listed = ", ".join(str(choice) for choice in choices)
-        close = difflib.get_close_matches(str(node.value), [str(c) for c in choices], n=1)
-        mend = f"did you mean {close[0]}?" if close else f"use one of {listed}"
-        return self.refuse(node, path, f"{_shown(node)} is not one of {listed}", mend)
-
-
-def _not_none(kind: Any) -> Any:
-    return next(arg for arg in get_args(kind) if arg is not type(None))
+        row = BY_PATH.get(_INDEX.sub("[]", path))
+        names = [str(c) for c in choices if row is None or not row.when(c)]
+        close = mend.nearest(str(node.value), names)
+        asked = f"did you mean {close}? " if close else ""
+        listed = ", ".join(names)
+        shown = asked + mend.write(path, *([close] if close else names))
+        return self.refuse(node, path, f"{_shown(node)} is not one of {listed}", shown)
 
 
 def _shown(node: Node) -> str:

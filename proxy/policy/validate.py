@@ -1,6 +1,5 @@
 """What a well-formed spec may still not say. Every fault is found, each with its place and mend."""
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -8,47 +7,32 @@ from typing import Final
 from proxy.policy.address import cidr_fault, is_inside, url_fault
 from proxy.policy.backends import Backend, Timeouts
 from proxy.policy.glob import check as glob_fault
+from proxy.policy.mend import flow, meant, nearest, write
 from proxy.policy.rules import Match, Rule
 from proxy.policy.spec import RouterSpec
+from proxy.policy.spelling import (
+    LABEL,
+    NAME,
+    NEVER_UPWARD,
+    TOKEN,
+    as_header,
+    as_label,
+    as_name,
+    look_alike,
+    odd,
+)
 
 Fault = tuple[str, str, str]
 """(path, message, mend); the loader adds the line."""
 
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
-LABEL: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
-TOKEN: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+\Z")
 LEAST_BUDGET_BYTES: Final = 33 << 20
 PATH: Final = re.compile(r"/[!-\"$-~]*\Z")
-NEVER_UPWARD: Final = frozenset(
-    {
-        "authorization",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "x-api-key",
-        "x-request-id",
-        "accept",
-        "accept-encoding",
-        "user-agent",
-    }
-)
-"""Fields that the proxy writes itself, hop-by-hop fields and keys: none of them is the caller's."""
 
 
 def faults(spec: RouterSpec) -> Iterator[Fault]:
     """Yield every fault of `spec`."""
     if not spec.backends:
-        yield "backends", "is empty", "name at least one backend"
+        yield "backends", "is empty", "write `- name: NAME` and where that backend is"
     yield from _classification(spec)
     yield from _unique((b.name for b in spec.backends), "backends", "name")
     yield from _unique((b.published_id for b in spec.backends), "backends", "displayName")
@@ -67,20 +51,25 @@ def _unique(names: Iterable[str], path: str, field: str) -> Iterator[Fault]:
     for number, name in enumerate(names):
         if name in seen:
             place = f"{path}[{number}].{field}"
-            yield place, f"{name!r} is already {path}[{seen[name]}]'s", "choose another"
+            yield place, f"{name!r} is already {path}[{seen[name]}]'s", write(place, f"{name}-2")
         seen.setdefault(name, number)
 
 
 def _name(name: str, path: str) -> Iterator[Fault]:
     if not NAME.match(name):
         rule = "lower-case letters, digits and dashes, at most 63, beginning with a letter or digit"
-        yield path, f"{name!r} is not a name", rule
+        yield path, f"{name!r} is not a name: {rule}", write(path, as_name(name))
 
 
 def _classification(spec: RouterSpec) -> Iterator[Fault]:
     held, path = spec.policy.classification, "policy.classification"
     if not TOKEN.match(held.header_key):
-        yield f"{path}.headerKey", f"{held.header_key!r} is not a header name", "use letters and -"
+        place = f"{path}.headerKey"
+        yield (
+            place,
+            f"{held.header_key!r} is not a header name",
+            write(place, as_header(held.header_key)),
+        )
     lists = {
         "sensitiveClassifications": held.sensitive_classifications,
         "knownClassifications": held.known_classifications,
@@ -89,30 +78,44 @@ def _classification(spec: RouterSpec) -> Iterator[Fault]:
         for number, label in enumerate(labels):
             if not LABEL.match(label):
                 place = f"{path}.{field}[{number}]"
-                yield place, f"{label!r} is not a label", f"write {label.lower()!r}: lower-case"
-    for label in sorted(held.sensitive & frozenset(held.known_classifications)):
-        place = f"{path}.knownClassifications"
-        yield place, f"{label!r} is a sensitive label too", "keep it in one of the two lists"
+                yield (
+                    place,
+                    f"{label!r} is not a label: {odd(label)}",
+                    write(place, as_label(label)),
+                )
+    for number, label in enumerate(held.known_classifications):
+        if label in held.sensitive:
+            place = f"{path}.knownClassifications[{number}]"
+            rest = [k for k in held.known_classifications if k not in held.sensitive]
+            mend = write(f"{path}.knownClassifications", flow(rest))
+            yield place, f"{label!r} is a sensitive label too", mend
     audit = spec.policy.audit_log
     if audit.sink == "file" and audit.file_path is None:
-        yield "policy.auditLog.filePath", "is missing", "name the file, or use sink: stdout"
+        mend = "add `filePath: /var/log/lockgate/audit.jsonl`, or write `sink: stdout`"
+        yield "policy.auditLog.filePath", "is missing: sink is file", mend
     if audit.sink != "file" and audit.file_path is not None:
-        yield "policy.auditLog.filePath", f"means nothing with sink {audit.sink}", "use sink: file"
+        mend = "write `sink: file`, or leave filePath out"
+        yield "policy.auditLog.filePath", f"means nothing with sink {audit.sink}", mend
 
 
 def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
     yield from _name(backend.name, f"{path}.name")
     yield from _timeouts(backend.timeout is not None, backend.timeouts, path)
     if backend.context_length is not None and backend.context_length < 1:
-        yield f"{path}.contextLength", "is less than 1", "state it in tokens"
+        yield (
+            f"{path}.contextLength",
+            "is less than 1",
+            "state it in tokens: `contextLength: 32768`",
+        )
     yield from _upward(spec, backend, path)
     yield from _health(backend, path)
     yield from _tls(backend, path)
     if backend.weight < 0:
-        yield f"{path}.weight", "is less than 0", "write 0 (fallback only) or more"
+        yield f"{path}.weight", "is less than 0", "write `weight: 0` (fallback only) or more"
     if (backend.external is None) == (backend.inference_service_ref is None):
-        both = "both inferenceServiceRef and external" if backend.external else "neither"
-        yield path, f"has {both}", "state exactly one of inferenceServiceRef and external"
+        both = "both" if backend.external else "neither"
+        mend = "keep one: `inferenceServiceRef: { name: NAME }` or `external: ...`"
+        yield path, f"has {both} of inferenceServiceRef and external", mend
     elif backend.external is None:
         yield from _in_cluster(backend, path)
     else:
@@ -121,41 +124,50 @@ def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
 
 def _in_cluster(backend: Backend, path: str) -> Iterator[Fault]:
     if backend.tier == "cloud":
-        yield f"{path}.tier", "an inferenceServiceRef is not in the cloud", "write tier: local"
+        yield f"{path}.tier", "an inferenceServiceRef is not in the cloud", "write `tier: local`"
     if backend.attested_local is not None:
-        yield f"{path}.attestedLocal", "is for external backends", "leave it out"
+        yield (
+            f"{path}.attestedLocal",
+            "is for external backends",
+            "leave it out: it is local already",
+        )
 
 
 def _external(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
     external = backend.external
     assert external is not None
     if backend.served_model is not None:
-        yield f"{path}.servedModel", "is for inferenceServiceRef", "use external.model"
+        yield f"{path}.servedModel", "is for inferenceServiceRef", "write `model: NAME` in external"
     if backend.attested_local is not None and backend.tier == "cloud":
-        yield f"{path}.attestedLocal", "means nothing in tier cloud", "leave it out"
+        mend = "write `tier: local`, or leave it out"
+        yield f"{path}.attestedLocal", "means nothing in tier cloud", mend
     url = external.url
     if url is None:
         if backend.tier == "local" and external.provider in {"openai", "anthropic"}:
-            mend = "state external.url, or write tier: cloud"
+            mend = "write `tier: cloud`, or state external.url"
             yield f"{path}.tier", f"{external.provider}'s own address is not local", mend
         return
     fault = url_fault(url)
     if fault is not None:
-        yield f"{path}.external.url", f"{url!r} {fault}", "write it like https://host/v1"
+        yield f"{path}.external.url", f"{url!r} {fault}", f"write `url: {_as_url(url)}`"
         return
     ranges = tuple(r for r in spec.proxy.private_ranges if cidr_fault(r) is None)
     if backend.tier == "local" and not backend.attested_local and not is_inside(url, ranges):
         yield (
             f"{path}.tier",
             f"tier local, but {url} is not a private or cluster address",
-            'write tier: cloud, or attestedLocal: "<why it is local>"',
+            'write `tier: cloud`, or add `attestedLocal: "WHY IT IS LOCAL"`',
         )
     if backend.tier == "cloud" and url.startswith("http:") and not external.allow_private_address:
         yield (
             f"{path}.external.url",
             "plain http to a cloud backend shows its key and every prompt",
-            "use https, or external.allowPrivateAddress: true",
+            f"write `url: https{url[4:]}`, or add `allowPrivateAddress: true` in external",
         )
+
+
+def _as_url(url: str) -> str:
+    return "https://HOST/v1" if "://" in url or "/" in url else f"https://{url}"
 
 
 def _upward(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
@@ -163,9 +175,9 @@ def _upward(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
     for number, name in enumerate(backend.upward_headers):
         place = f"{path}.upwardHeaders[{number}]"
         if not TOKEN.match(name):
-            yield place, f"{name!r} is not a header name", "use letters and -"
+            yield place, f"{name!r} is not a header name", write(place, as_header(name))
         elif name.lower() in NEVER_UPWARD or name.lower() in {key, "x-llmkube-team"}:
-            yield place, f"{name!r} never goes up from a caller", "leave it out"
+            yield place, f"{name!r} never goes up from a caller", "take it out of the list"
 
 
 def _tls(backend: Backend, path: str) -> Iterator[Fault]:
@@ -173,9 +185,14 @@ def _tls(backend: Backend, path: str) -> Iterator[Fault]:
         return
     url = backend.external.url if backend.external is not None else "http:"
     if url is not None and url.startswith("http:"):
-        yield f"{path}.tls", "this backend is not spoken to over TLS", "use an https url"
+        yield (
+            f"{path}.tls",
+            "this backend is not spoken to over TLS",
+            "write `url: https://HOST/v1`, or leave it out",
+        )
     if backend.tls.ca_secret_ref is None and backend.tls.client_cert_secret_ref is None:
-        yield f"{path}.tls", "is empty", "state caSecretRef or clientCertSecretRef, or leave it out"
+        mend = "write `tls: { caSecretRef: { name: NAME } }`, or leave it out"
+        yield f"{path}.tls", "is empty", mend
 
 
 def _health(backend: Backend, path: str) -> Iterator[Fault]:
@@ -184,17 +201,18 @@ def _health(backend: Backend, path: str) -> Iterator[Fault]:
         return
     path = f"{path}.healthCheck"
     if not PATH.match(check.path):
-        yield f"{path}.path", f"{check.path!r} is not a path", 'write one like "/health"'
+        yield f"{path}.path", f"{check.path!r} is not a path", "write `path: /health`"
     if check.interval_seconds < 1:
-        yield f"{path}.intervalSeconds", "is less than 1", "write 1 or more"
+        yield f"{path}.intervalSeconds", "is less than 1", "write `intervalSeconds: 10`"
     if not 1 <= check.timeout_seconds <= check.interval_seconds:
-        mend = "write from 1 to intervalSeconds"
+        shown = max(check.interval_seconds // 5, 1)
+        mend = f"write from 1 to intervalSeconds: `timeoutSeconds: {shown}`"
         yield f"{path}.timeoutSeconds", f"{check.timeout_seconds} is out of range", mend
 
 
 def _timeouts(short: bool, timeouts: Timeouts | None, path: str) -> Iterator[Fault]:  # noqa: FBT001
     if short and timeouts is not None and timeouts.first_token is not None:
-        yield f"{path}.timeout", "timeouts.firstToken says the same", "keep one of the two"
+        yield f"{path}.timeout", "timeouts.firstToken says the same", "leave timeout out"
 
 
 def _rule(spec: RouterSpec, rule: Rule, path: str) -> Iterator[Fault]:
@@ -205,11 +223,15 @@ def _rule(spec: RouterSpec, rule: Rule, path: str) -> Iterator[Fault]:
     backends = rule.route.backends
     place = f"{path}.route.backends"
     if not backends:
-        yield place, "is empty", "name at least one backend"
+        yield place, "is empty", write(place, flow([b.name for b in spec.backends[:1]] or ["NAME"]))
     for number, name in enumerate(backends):
         yield from _known_backend(spec, name, f"{place}[{number}]")
         if name in backends[:number]:
-            yield f"{place}[{number}]", f"{name!r} stands twice", "keep the first"
+            yield (
+                f"{place}[{number}]",
+                f"{name!r} stands twice",
+                write(place, flow(list(dict.fromkeys(backends)))),
+            )
     yield from _strategy(spec, rule, match, path)
     yield from _labels(spec, rule, match, path)
     yield from _capabilities(spec, rule, match, path)
@@ -219,23 +241,31 @@ def _strategy(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator
     route = rule.route
     weights = [b.weight for b in spec.backends if b.name in route.backends]
     if route.strategy == "weighted" and weights and not any(weights):
-        yield f"{path}.route.strategy", "every weight is 0", "give one of the backends a weight"
+        yield (
+            f"{path}.route.strategy",
+            "every weight is 0",
+            f"write `weight: 1` at backend {route.backends[0]}",
+        )
     if route.strategy == "shadow" and len(route.backends) < 2:
-        mend = "name the backends that get copies behind the first"
+        mend = write("backends", flow([*route.backends, "NAME"])) + ": the first answers"
         yield f"{path}.route.backends", "strategy shadow has nobody to copy to", mend
     if route.shadow_percent != 10 and route.strategy != "shadow":
-        mend = "use strategy: shadow"
+        mend = "write `strategy: shadow`, or leave it out"
         yield f"{path}.route.shadowPercent", f"means nothing with {route.strategy}", mend
     if not 1 <= route.shadow_percent <= 100:
-        yield f"{path}.route.shadowPercent", "is not from 1 to 100", "write one that is"
+        yield f"{path}.route.shadowPercent", "is not from 1 to 100", "write `shadowPercent: 10`"
     if match.latency_slo_ms is not None:
         place = f"{path}.match.latencySLOMs"
         if match.latency_slo_ms < 1:
-            yield place, "is less than 1", "state it in milliseconds"
+            yield place, "is less than 1", "state it in milliseconds: `latencySLOMs: 800`"
         if len(route.backends) < 2 or route.strategy == "shadow":
             yield place, "means nothing where there is no other backend to try", "leave it out"
     if rule.recovery == "resume" and rule.retry == "connect-only":
-        yield f"{path}.recovery", "resume asks again, connect-only forbids it", "keep one of them"
+        yield (
+            f"{path}.recovery",
+            "resume asks again, connect-only forbids it",
+            "write `recovery: none`",
+        )
 
 
 def _match(match: Match, path: str) -> Iterator[Fault]:
@@ -243,36 +273,51 @@ def _match(match: Match, path: str) -> Iterator[Fault]:
         fault = glob_fault(pattern)
         if fault is not None:
             place = f"{path}.models[{number}]"
-            yield place, f"{pattern!r} is not a pattern: {fault}", "see Go's path.Match"
+            escaped = re.sub(r"([\\[])", r"\\\1", pattern)
+            mend = f"{write(place, flow(escaped))} to mean the character, or see Go's path.Match"
+            yield place, f"{pattern!r} is not a pattern: {fault}", mend
     seen: set[str] = set()
     for name in match.headers:
         if not TOKEN.match(name):
-            yield f"{path}.headers.{name}", f"{name!r} is not a header name", "use letters and -"
+            mend = f"write `{as_header(name)}: {flow(match.headers[name])}`"
+            yield f"{path}.headers.{name}", f"{name!r} is not a header name", mend
         if name.lower() in seen:
-            yield f"{path}.headers.{name}", "stands twice: names ignore case", "keep one"
+            yield (
+                f"{path}.headers.{name}",
+                "stands twice: names ignore case",
+                "leave one of them out",
+            )
         seen.add(name.lower())
 
 
 def _labels(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
     held = spec.policy.classification
     for number, label in enumerate(match.data_classification):
-        if label not in held.known:
+        if label not in held.known and label not in {known.lower() for known in held.known}:
             place = f"{path}.match.dataClassification[{number}]"
-            mend = _nearest(label.lower(), held.known) or "add it to knownClassifications"
-            yield place, f"{label!r} is neither a sensitive nor a known label", mend
+            shown = flow([*held.known_classifications, as_label(label)])
+            mend = f"write `knownClassifications: {shown}`, or sensitiveClassifications"
+            mend = _meant(label, held.known, place) or f"{mend}, in policy.classification"
+            yield (
+                place,
+                f"{label!r} is neither a sensitive nor a known label{look_alike(label)}",
+                mend,
+            )
     if held.sensitive.isdisjoint(match.data_classification):
         return
     if not rule.fail_closed:
-        mend = "add failClosed: true"
-        yield path, f"rule {rule.name!r} is for sensitive data and lacks failClosed", mend
+        mend = "add `failClosed: true`"
+        yield f"{path}.failClosed", f"is missing: rule {rule.name!r} is for sensitive data", mend
     tiers = {b.name: b.tier for b in spec.backends}
+    local = [name for name in rule.route.backends if tiers.get(name) == "local"]
+    local = local or [b.name for b in spec.backends if b.tier == "local"][:1]
     for number, name in enumerate(rule.route.backends):
         if tiers.get(name) == "cloud":
             place = f"{path}.route.backends[{number}]"
             yield (
                 place,
                 f"{name!r} is a cloud backend, and the rule is for sensitive data",
-                ("name local backends only"),
+                f"{write('backends', flow(local or ['NAME']))}: local backends only",
             )
 
 
@@ -287,41 +332,51 @@ def _capabilities(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iter
     for number, capability in enumerate(required):
         if capability not in known:
             place = f"{path}.match.requiredCapabilities[{number}]"
-            mend = _nearest(capability, known) or "name a backend that has it"
+            mend = _meant(capability, known, place) or "name a backend that has it"
             yield place, f"no backend of the rule has {capability!r}", mend
     if set(required) <= known:
         place = f"{path}.match.requiredCapabilities"
-        yield place, "no one backend of the rule has them all", "name a backend that has"
+        yield place, "no one backend of the rule has them all", "name one that has"
 
 
 def _known_backend(spec: RouterSpec, name: str, path: str) -> Iterator[Fault]:
     names = [b.name for b in spec.backends]
-    if name not in names:
-        mend = _nearest(name, names) or "use one of " + ", ".join(names)
+    if name not in names and name not in map(as_name, names):
+        mend = _meant(name, names, path) or write(path, *(names[:10] or ["NAME"]))
         yield path, f"there is no backend {name!r}", mend
 
 
 def _proxy(spec: RouterSpec) -> Iterator[Fault]:
     proxy, endpoint = spec.proxy, spec.endpoint
     if not 1 <= proxy.replicas <= 10:
-        yield "proxy.replicas", f"{proxy.replicas} is not from 1 to 10", "write one that is"
+        yield "proxy.replicas", f"{proxy.replicas} is not from 1 to 10", "write `replicas: 2`"
     if proxy.memory_budget is not None and proxy.memory_budget < LEAST_BUDGET_BYTES:
-        yield "proxy.memoryBudget", "is too small for one body of 32 MiB", "write 33Mi or more"
+        yield (
+            "proxy.memoryBudget",
+            "is too small for one body of 32 MiB",
+            "write `memoryBudget: 96Mi`",
+        )
     for number, block in enumerate(proxy.private_ranges):
         fault = cidr_fault(block)
         if fault is not None:
-            yield f"proxy.privateRanges[{number}]", fault, "write it like 10.1.0.0/16"
+            yield f"proxy.privateRanges[{number}]", fault, "write `10.1.0.0/16`, for example"
     if proxy.revision_history_limit is not None and proxy.revision_history_limit < 0:
-        yield "proxy.revisionHistoryLimit", "is less than 0", "write 0 or more"
+        yield "proxy.revisionHistoryLimit", "is less than 0", "write `revisionHistoryLimit: 3`"
     if not 1 <= endpoint.port <= 65535:
-        yield "endpoint.port", f"{endpoint.port} is not a port", "write one from 1 to 65535"
+        yield (
+            "endpoint.port",
+            f"{endpoint.port} is not a port",
+            "write `port: 8080`: one from 1 to 65535",
+        )
     if endpoint.node_port is not None:
         if endpoint.type != "NodePort":
-            yield "endpoint.nodePort", f"means nothing with type {endpoint.type}", "leave it out"
+            mend = "write `type: NodePort`, or leave nodePort out"
+            yield "endpoint.nodePort", f"means nothing with type {endpoint.type}", mend
         elif not 30000 <= endpoint.node_port <= 32767:
-            yield "endpoint.nodePort", "is outside 30000-32767", "write one inside"
+            yield "endpoint.nodePort", "is outside 30000-32767", "write `nodePort: 30080`"
 
 
-def _nearest(name: str, names: Iterable[str]) -> str | None:
-    close = difflib.get_close_matches(name, sorted(names), n=1)
-    return f"did you mean {close[0]}?" if close else None
+def _meant(name: str, names: Iterable[str], path: str) -> str | None:
+    """Ask for the name that was meant, with the line to write; None when none is close."""
+    close = nearest(name, names)
+    return f"{meant(name, names)} {write(path, close)}" if close else None

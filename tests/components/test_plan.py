@@ -70,7 +70,11 @@ def test_a_broken_stack_ends_with_2_and_its_lines(project: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("lockgate:namespace", "lockgate:namepsace", "did you mean namespace?"),
+        (
+            "lockgate:namespace",
+            "lockgate:namepsace",
+            "did you mean lockgate:namespace? write `lockgate:namespace: lockgate-dev`",
+        ),
         ("pvc://models/", "hf://models/", "not implemented in this version"),
         ("parallelSlots: 2", "paralelSlots: 2", "did you mean parallelSlots?"),
     ],

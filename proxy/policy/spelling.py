@@ -1,0 +1,64 @@
+"""How names, labels and header names are spelt, and what a wrong one should have been."""
+
+import re
+import unicodedata
+from typing import Final
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+LABEL: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
+TOKEN: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+\Z")
+NEVER_UPWARD: Final = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-api-key",
+        "x-request-id",
+        "accept",
+        "accept-encoding",
+        "user-agent",
+    }
+)
+"""Fields that the proxy writes itself, hop-by-hop fields and keys: none of them is the caller's."""
+
+
+def as_name(name: str) -> str:
+    """Return `name` as a backend or a rule may be called."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63] or "NAME"
+
+
+def as_header(name: str) -> str:
+    """Return `name` as a header may be called."""
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "x-name"
+
+
+def as_label(label: str) -> str:
+    """Return `label` as it may be written; letters of other scripts cannot be guessed."""
+    return re.sub(r"[^a-z0-9._-]+", "-", label.lower()).strip("-._") or "LABEL"
+
+
+def odd(label: str) -> str:
+    """Say what in `label` may not be there; a look-alike of another script by its own name."""
+    char = next((one for one in label if not LABEL.match(one) and one not in "._-"), None)
+    if char is None:
+        return "at most 63 characters, beginning with a letter or digit"
+    if char.isascii():
+        return f"{char!r} may not be in it (lower-case letters, digits, '.', '_', '-')"
+    known = unicodedata.name(char, "no character")
+    return f"{char!r} is {known} (U+{ord(char):04X}), not ASCII"
+
+
+def look_alike(label: str) -> str:
+    """Return a further word on a label that cannot be known, empty for one in plain ASCII."""
+    return "" if label.isascii() else f": {odd(label)}"
