@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test lint format typecheck pytest faults clients fuzz soak bench-memory bench-report compiled test-compiled bench docs requirements clean
+.PHONY: help demo test lint format typecheck pytest faults clients fuzz soak bench-memory bench-report compiled test-compiled bench docs policy-pack requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -73,6 +73,13 @@ docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m proxy.policy.reference > docs/spec.md
 	$(BIN)/python -m proxy.exchange.reference > docs/errors.md
 	$(BIN)/python -m tests.faults.page > docs/faults.md
+
+policy-pack: policy-pack/.venv/.made ## what `pulumi preview --policy-pack policy-pack` runs on
+
+policy-pack/.venv/.made: policy-pack/requirements.txt
+	$(PYTHON) -m venv policy-pack/.venv
+	policy-pack/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 requirements: $(VENV)/.uv ## compile the hashed files from the .in files
 	for set in proxy program build test fuzz report; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

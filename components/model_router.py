@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import click
 import pulumi
 from attrs import frozen
 from pulumi_kubernetes.apps.v1 import Deployment
@@ -62,7 +63,7 @@ class ModelRouter(pulumi.ComponentResource):
         host = f"{router.name}.{args.namespace}.svc.cluster.local:{port}"
         self.url = deployment.id.apply(lambda _: f"http://{host}/v1")
         self.digest = pulumi.Output.from_input(args.policy.digest)
-        self.verdict = pulumi.Output.from_input("\n".join(lines(report)))
+        self.verdict = pulumi.Output.from_input(click.unstyle("\n".join(lines(report))))
         self.register_outputs({"url": self.url, "digest": self.digest, "verdict": self.verdict})
 
     def _register(self, name: str, manifests: dict[str, Any]) -> Deployment:

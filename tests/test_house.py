@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted(p for top in ("proxy", "components", "infra") for p in (ROOT / top).rglob("*.py"))
+SOURCES = sorted(
+    p
+    for top in ("proxy", "components", "infra", "policy-pack/lockgate_pack")
+    for p in (ROOT / top).rglob("*.py")
+)
 PURE = {"proxy.policy", "proxy.exchange", "proxy.providers", "components.manifests"}
 IMPURE = {"twisted", "treq", "socket", "os", "time", "random", "subprocess", "asyncio", "threading", "secrets"}  # fmt: skip
 MAY = {
@@ -20,6 +24,7 @@ MAY = {
     "proxy.cli": {"proxy"},
     "components": {"proxy.policy", "components"},
     "infra": {"components"},
+    "policy-pack": set(),
 }
 PLAN_TIME = {"pulumi", "pulumi_kubernetes", "z3", "openai", "components", "infra"}
 
@@ -63,6 +68,7 @@ def test_the_import_test_can_fail() -> None:
     assert list(faults("proxy.exchange.machine", "time"))
     assert list(faults("components.model_router", "proxy.net.desk"))
     assert list(faults("proxy.net.desk", "pulumi"))
+    assert list(faults("policy-pack.lockgate_pack.proof", "proxy.policy.load"))
     assert not list(faults("proxy.net.desk", "proxy.policy.load"))
 
 

@@ -55,7 +55,8 @@ def show(stack: str, plan: Any) -> None:
         manifest = resource.manifest
         click.echo(f"  + {kind:<21} {manifest['metadata']['name'] if manifest else resource.name}")
     click.echo()
-    click.echo(plan.outputs["verdict"])
+    proved, _, rest = plan.outputs["verdict"].partition(":")
+    click.echo(f"{click.style(proved, fg='green', bold=True)}:{rest}")
     from components.model_router import notices  # noqa: PLC0415 - pulumi loads slowly
 
     for line in notices(load_policy(plan.policy_json, "policy.json")):

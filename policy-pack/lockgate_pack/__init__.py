@@ -1,0 +1,1 @@
+"""Rules over a whole Pulumi stack. They need `pulumi-policy` alone, not Lockgate itself."""
