@@ -17,10 +17,11 @@ SUMMARIES: Final = {
     "demo": "the whole thing on this machine: no cluster, no key, no network",
     "explain": "the decision for one request, with every reason",
     "plan": "evaluate the Pulumi program in process: resources, proof, manifests",
+    "replay": "what another policy would have decided for recorded requests",
     "serve": "run the proxy on a policy file",
 }
 """One line a verb, so that the help needs none of them loaded."""
-LATER: Final = ("audit", "diff", "graph", "import", "replay", "test")
+LATER: Final = ("audit", "diff", "graph", "import", "test")
 
 
 class Verbs(click.Group):
