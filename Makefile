@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test lint format typecheck pytest faults clients fuzz soak bench-memory bench-report compiled test-compiled bench docs policy-pack requirements clean
+.PHONY: help demo test lint format typecheck pytest policies faults clients fuzz soak bench-memory bench-report compiled test-compiled bench docs policy-pack requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,7 +21,7 @@ help: ## what there is
 demo: $(VENV)/.program ## the whole thing on this machine: no cluster, no key, no network
 	@$(BIN)/lockgate demo
 
-test: lint typecheck pytest ## everything that must hold
+test: lint typecheck pytest policies ## everything that must hold
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -36,6 +36,9 @@ typecheck: $(VENV)/.test
 
 pytest: $(VENV)/.test
 	$(BIN)/pytest
+
+policies: $(VENV)/.program ## the stacks' and the examples' own policy tests
+	$(BIN)/lockgate test stacks/tests/*.yaml examples/tests/*.yaml
 
 faults: $(VENV)/.test ## every row of the fault matrix, a line each; minutes, since some faults are slow
 	$(BIN)/pytest tests/faults -m '' --rows

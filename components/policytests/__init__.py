@@ -1,0 +1,1 @@
+"""Policy tests as data: a request, and what a policy must make of it."""
