@@ -71,10 +71,11 @@ def fields_of(raw: bytes) -> Fields:
 
 
 def without_length(raw: bytes) -> tuple[bytes, int | None]:
-    """Return `raw` without the digits of its first Content-Length, and their number.
+    """Return `raw` with 0 for the digits of its first Content-Length, and their number.
 
-    Heads of one peer differ in little else, so what is left is the key of a memo. A second length,
-    or one that is not digits, stays in the key, where the gates refuse it.
+    Heads of one peer differ in little else, so that is the key of a memo. A second length, or one
+    that is not digits, stays in the key, where the gates refuse it. The 0 keeps a head whose length
+    is empty from having the key of one whose length was taken out.
     """
     found = _LENGTH.search(raw)
     if found is None:
@@ -82,7 +83,7 @@ def without_length(raw: bytes) -> tuple[bytes, int | None]:
     start, end = found.span(1)
     if end - start > 18:
         return raw, None
-    return raw[:start] + raw[end:], int(found[1])
+    return raw[:start] + b"0" + raw[end:], int(found[1])
 
 
 def remember(memo: dict[bytes, Any], key: bytes, head: object) -> None:

@@ -104,3 +104,13 @@ def test_a_length_over_the_cap_is_refused_whatever_was_remembered() -> None:
     with pytest.raises(RejectedError) as rejected:
         heads.read(raw(b"33554433"))
     assert rejected.value.kind.code == "body_too_large"
+
+
+@pytest.mark.parametrize("length", [b"", b" ", b"\t", b"x", b"+5", b"0x5", b"5 5", b"5,", b"-0"])
+def test_what_is_no_length_is_refused_whatever_was_remembered(length: bytes) -> None:
+    heads = Heads()
+    for good in (b"5", b"0", b" 5", b"5 ", b"\t5\t"):
+        heads.read(raw(good))
+    for name in (b"Content-Length", b"content-length"):
+        with pytest.raises(RejectedError):
+            heads.read(raw(length).replace(b"Content-Length", name))

@@ -16,6 +16,7 @@ JSON: Final = b'{"model": "m"}'
 LENGTH: Final = b"Content-Length: 14\r\n"
 CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
 CHUNKS: Final = b"e\r\n" + JSON + b"\r\n0\r\n\r\n"
+PLAIN_HEAD: Final = LINE + HOST + LENGTH + b"\r\n"
 
 
 def _head(*fields: bytes, line: bytes = LINE, host: bytes = HOST, length: bytes = LENGTH) -> bytes:
