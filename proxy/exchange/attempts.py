@@ -82,6 +82,12 @@ class Attempts:
             self._longer_than = self._larger(self.current.backend.context_length)
         return self._verdict(failure)
 
+    def withdraw(self) -> None:
+        """Take the current attempt back before a byte of it was sent: the policy has changed."""
+        attempt = self.log.pop()
+        self.ports.settle(attempt.backend, attempt.permit, "released")
+        self.skipped.append(Skipped(attempt.backend.name, "policy_changed"))
+
     def saw_first_token(self) -> None:
         """The current attempt brought its first token, or its deadline for it: a sample."""
         attempt = self.current

@@ -94,6 +94,17 @@ class Breaking(Trying):
     def _resume(self, code: str) -> None:
         """End the attempt under way and go on with the next candidate, or cut."""
         self.attempts.fail(Failure(code), own_deadline=self._own_deadline)
+        self._resume_elsewhere(code)
+
+    def _withdraw(self) -> None:
+        """The policy changed while the connection was made, maybe to go on with a broken answer."""
+        if self.state is not State.RESUMING:
+            super()._withdraw()
+            return
+        self.attempts.withdraw()
+        self._resume_elsewhere(self.attempts.current.outcome)
+
+    def _resume_elsewhere(self, code: str) -> None:
         backend = self.attempts.next()
         if backend is None:
             self._cut(code)
@@ -105,6 +116,9 @@ class Breaking(Trying):
 
     def _resume_connected(self, event: on.Connected) -> None:
         attempt, request = self.attempts.current, self.request
+        if not self.ports.allows(attempt.backend, request):
+            self._withdraw()
+            return
         attempt.reused = event.reused
         attempt.bytes_written = True
         spoken = cast("Spoken", self._spoken)
@@ -147,7 +161,8 @@ class Breaking(Trying):
     def _resume_failed(self, event: on.UpstreamFailed) -> None:
         if event.code == "upstream_stale":
             self._redial()
-            self.state = State.RESUMING
+            if self.state is State.CONNECTING:
+                self.state = State.RESUMING
         else:
             self._resume(event.code)
 

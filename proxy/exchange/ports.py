@@ -45,6 +45,9 @@ class Ports(Protocol):
     def admit(self, backend: Backend, request: Admitted) -> Any:
         """Return a permit to try `backend` now, or a `Skipped`."""
 
+    def allows(self, backend: Backend, request: Admitted) -> bool:
+        """Whether the policy in force lets the request go to `backend`."""
+
     def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
         """Give a permit back."""
 

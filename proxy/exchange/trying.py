@@ -106,6 +106,9 @@ class Trying:
 
     def _connected(self, event: on.Connected) -> None:
         attempt = self.attempts.current
+        if not self.ports.allows(attempt.backend, self.request):
+            self._withdraw()
+            return
         attempt.reused = event.reused
         attempt.bytes_written = True
         self.state = State.WAITING
@@ -118,6 +121,13 @@ class Trying:
         self._out.append(do.arm("first_token", self._limits.first_token_s))
         self._out.append(do.SendUp(attempt.backend, request.body, edits))
 
+    def _withdraw(self) -> None:
+        """The policy changed while the connection was made: no byte of the request goes there."""
+        phase = self.state
+        self.attempts.withdraw()
+        self._out.append(do.DROP)
+        self._dial_from(phase)
+
     def _failed(self, event: on.UpstreamFailed) -> None:
         if event.code == "upstream_stale":
             self._redial()
@@ -127,6 +137,9 @@ class Trying:
     def _redial(self) -> None:
         """A kept connection was dead and took no byte: a fresh one, which is not a repeat."""
         attempt = self.attempts.current
+        if not self.ports.allows(attempt.backend, self.request):
+            self._withdraw()
+            return
         attempt.bytes_written = False
         self._out.append(do.DROP)
         self._out.append(do.arm("connect", self._limits.connect_s))

@@ -257,6 +257,7 @@ class Dialler:
         self.private_ranges = private_ranges
         self.refused = refused
         self._idle: list[Upstream] = []
+        self._closed = False
 
     def dial(
         self, connected: Callable[[Upstream, bool], None], failed: Callable[[str], None]
@@ -282,7 +283,7 @@ class Dialler:
         """Take back a connection whose answer is whole."""
         if upstream.secured_by is not None:
             upstream.secured_by.keep(upstream.transport.getHandle(), self.reactor.seconds())
-        if upstream.release() and self.backend.tier == "local":
+        if upstream.release() and self.backend.tier == "local" and not self._closed:
             upstream.idle_since = self.reactor.seconds()
             self._idle.append(upstream)
         else:
@@ -300,6 +301,7 @@ class Dialler:
             upstream.abort()
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection, and keep none that comes back."""
+        self._closed = True
         for upstream in list(self._idle):
             upstream.abort()

@@ -15,7 +15,8 @@ from proxy.net.wheel import Timer, Wheel
 class Errand:
     """Runs at once; `done` is called exactly once with the answer's status, or a code of ours.
 
-    The answer may take `seconds` and have `max_bytes`; beyond either it is given up.
+    The answer may take `seconds` and have `max_bytes`; beyond either it is given up. `may_go` is
+    asked before the first byte is sent: the policy may have changed since the dial began.
     """
 
     def __init__(  # noqa: PLR0913 - a request has this many sides
@@ -27,11 +28,13 @@ class Errand:
         seconds: float,
         max_bytes: int,
         done: Callable[[int | str], None],
+        may_go: Callable[[], bool] = lambda: True,
     ) -> None:
         self._dialler = dialler
         self._request = request
         self._left_bytes = max_bytes
         self._done: Callable[[int | str], None] | None = done
+        self._may_go = may_go
         self._status = 0
         self._upstream: Upstream | None = None
         self._timer = Timer(wheel, self._late)
@@ -46,6 +49,9 @@ class Errand:
 
     def _connected(self, upstream: Upstream, reused: bool) -> None:  # noqa: ARG002, FBT001
         self._upstream = upstream
+        if not self._may_go():
+            self._end("policy_changed")
+            return
         upstream.send(self._request, self._events)
 
     def _events(self, events: list[on.Event]) -> None:

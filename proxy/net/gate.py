@@ -89,9 +89,17 @@ class Gate:
             marks[one.name] = float(slow)
         return marks
 
+    def allows(self, backend: Backend, request: Admitted) -> bool:
+        """Whether the policy in force lets the request go to `backend`."""
+        if request.route.reading.policy_digest == self.policy.digest:
+            return True
+        again = self.decider.decide(request.scan.model, request.caller_headers)
+        # the whole backend is compared: the same name with another address is another backend
+        return isinstance(again, Route) and backend in again.candidates
+
     def admit(self, backend: Backend, request: Admitted) -> Any:
         """Return a permit, or why this candidate is not tried now."""
-        if not self._still_allowed(backend, request):
+        if not self.allows(backend, request):
             return Skipped(backend.name, "policy_changed")
         if self.credentials.is_missing(backend):
             return Skipped(backend.name, "credentials_missing")
@@ -109,7 +117,7 @@ class Gate:
     def is_ready(self, backend: Backend, request: Admitted) -> bool:
         """Whether a copy may go to `backend` now: nothing rests, and no permit is taken."""
         return (
-            self._still_allowed(backend, request)
+            self.allows(backend, request)
             and backend.name not in self.unhealthy
             and isinstance(self.breakers[backend.name].state, Closed)
             and not self.credentials.is_missing(backend)
@@ -142,10 +150,3 @@ class Gate:
     def may_repeat(self) -> bool:
         """Take one repeat from the budget."""
         return self.budget.take(self.now())
-
-    def _still_allowed(self, backend: Backend, request: Admitted) -> bool:
-        if request.route.reading.policy_digest == self.policy.digest:
-            return True
-        again = self.decider.decide(request.scan.model, request.caller_headers)
-        # the whole backend is compared: the same name with another address is another backend
-        return isinstance(again, Route) and backend in again.candidates

@@ -12,6 +12,7 @@ from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.machine import Exchange
 from proxy.exchange.state import State
+from proxy.net.dialler import Dialler
 from proxy.net.upstream import Upstream
 from proxy.net.wheel import Timer
 
@@ -66,6 +67,7 @@ class Run:
     __slots__ = (
         "_armed_s",
         "_cancel_dial",
+        "_dialler",
         "_events",
         "_idle_s",
         "_phase",
@@ -85,6 +87,7 @@ class Run:
         self.exchange = exchange
         self._upstream: Upstream | None = None
         self._cancel_dial: Callable[[], None] | None = None
+        self._dialler: Dialler | None = None
         self._events: deque[on.Event] = deque()
         self._running = False
         self._producing = False
@@ -176,7 +179,7 @@ class Run:
     # -- commands
 
     def _dial(self, command: do.Dial) -> None:
-        dialler = self.desk.diallers[command.backend.name]
+        dialler = self._dialler = self.desk.diallers[command.backend.name]
         cancel = dialler.dial(self._connected, self._dial_failed)
         if self._upstream is None and not self._events:
             self._cancel_dial = cancel
@@ -222,9 +225,8 @@ class Run:
 
     def _release(self, _: do.ReleaseUpstream) -> None:
         upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            name = self.exchange.attempts.current.backend.name
-            self.desk.diallers[name].release(upstream)
+        if upstream is not None and self._dialler is not None:
+            self._dialler.release(upstream)  # which a reload may have replaced
 
     def _drop(self, _: do.DropUpstream) -> None:
         while self._events and isinstance(self._events[0], _OF_UPSTREAM):

@@ -74,6 +74,7 @@ class Shadows:
             seconds=SECONDS,
             max_bytes=MAX_ANSWER_BYTES,
             done=partial(self._done, number, backend.name),
+            may_go=partial(desk.gate.allows, backend, request),
         )
         self._running[number] = errand
 

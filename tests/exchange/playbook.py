@@ -53,6 +53,7 @@ class FakePorts:
         self.time = 100.0
         self.log: list[tuple[str, Settlement]] = []
         self.closed: dict[str, Skipped] = {}
+        self.forbidden: set[str] = set()
         self.repeats = 10
         self.out = 0
         self.memory = MemoryBudget(1 << 30)
@@ -75,6 +76,9 @@ class FakePorts:
             return self.closed[backend.name]
         self.out += 1
         return f"permit for {backend.name}"
+
+    def allows(self, backend: Backend, request: Admitted) -> bool:
+        return backend.name not in self.forbidden
 
     def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
         self.out -= 1

@@ -360,3 +360,25 @@ def test_a_large_answer_commits_at_the_limit_and_goes_on() -> None:
     book >> piece << do.SendDown
     book >> on.AnswerEnded() << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended << do.Finish
     assert book.end().outcome == "complete"
+
+
+def test_p6_a_policy_that_changed_during_the_dial_sends_no_byte_there() -> None:
+    book = Playbook(local("a"), local("b"))
+    book >> on.Start() << dial("a")
+    book.ports.forbidden = {"a"}
+    book >> on.Connected(reused=False)
+    asserted(book, do.DropUpstream, dial("b"))
+    book >> on.Connected(reused=False) << do.SendUp
+    book >> started(200, JSON) >> on.AnswerData(b"{}") >> on.AnswerEnded()
+    asserted(book, *WHOLE)
+    exchange = book.end()
+    assert [attempt.backend.name for attempt in exchange.attempts.log] == ["b"]
+    assert exchange.attempts.skipped == [Skipped("a", "policy_changed")]
+
+
+def test_p6_a_dead_connection_is_not_replaced_where_the_policy_has_changed() -> None:
+    book = Playbook(local("a")).answered()
+    book.ports.forbidden = {"a"}
+    book >> on.UpstreamFailed("upstream_stale")
+    asserted(book, do.DropUpstream, down(b"503", b"no_allowed_upstream"), do.Ended, do.Finish)
+    assert book.end().attempts.log == []

@@ -358,3 +358,14 @@ def test_what_a_caller_puts_together_is_one_backends_text_or_ends_in_an_error(
         assert prefill or other.startswith(sent)
     else:
         assert play.text.startswith(sent)
+
+
+def test_p6_a_policy_that_changed_while_resuming_sends_no_byte_there() -> None:
+    play = Play().answered(said("the "))
+    play.feed(on.UpstreamFailed("upstream_reset"))
+    play.book.ports.forbidden = {"b", "c"}
+    play.feed(on.Connected(reused=False))
+    assert [name for name, _ in play.sent] == ["a"]
+    play.feed(on.Connected(reused=False))
+    assert [name for name, _ in play.sent] == ["a"]
+    assert play.ended() == "upstream_reset"

@@ -6,7 +6,9 @@ At the end of a run a line is printed for each row.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,9 @@ from tests.faults.rows import NOT_HERE, ROWS
 from tests.net.conftest import Proxy, Upstream, upstreams
 
 __all__ = ["upstreams"]
+
+Start = Callable[..., House]
+"""Starts a proxy of a row's own."""
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +54,29 @@ def house(session_proxy: Proxy, upstreams: dict[str, Upstream]) -> Iterator[Hous
         upstream.reset()
     yield held
     held.hold_the_invariants()
+
+
+@pytest.fixture
+def start(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[Start]:
+    """Run proxies of the row's own; the invariants hold of those that still run."""
+    for upstream in upstreams.values():
+        upstream.reset()
+    houses: list[House] = []
+    held = secrets(tmp_path)
+
+    def run(*more: str, policy: Any = POLICY, **options: Any) -> House:
+        folder = tmp_path / str(len(houses))
+        folder.mkdir()
+        addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
+        proxy = Proxy(folder, policy, addresses, "--secrets", str(held), *more, **options)
+        houses.append(House(proxy, upstreams["local"], upstreams["cloud"]))
+        return houses[-1]
+
+    yield run
+    for house in houses:
+        if house.proxy.process.poll() is None:
+            house.hold_the_invariants()
+            assert house.proxy.stop() == 0
 
 
 def _drain(proxy: Proxy) -> None:

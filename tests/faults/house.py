@@ -39,6 +39,13 @@ COUNTED = {
 }  # fmt: skip
 
 
+def changed(name: str) -> dict[str, Any]:
+    """Return the policy with another name for its last rule."""
+    policy: dict[str, Any] = json.loads(json.dumps(POLICY))
+    policy["rules"][-1]["name"] = name
+    return policy
+
+
 def body(model: str = "m", **fields: Any) -> dict[str, Any]:
     """Return a request's body with a prompt that must not be seen anywhere else."""
     return {"model": model, "messages": [{"role": "user", "content": PROMPT}], **fields}

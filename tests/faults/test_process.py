@@ -11,7 +11,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from proxy.exchange.breaker import Breaker, Closed, HalfOpen, Open, Permit
 from proxy.net import desk as desk_module
-from tests.faults.house import POLICY, House, body, eventually, request, secrets
+from tests.faults.conftest import Start
+from tests.faults.house import POLICY, House, body, changed, eventually, request, secrets
+from tests.faults.load import Load
 from tests.net.conftest import (
     DONE,
     END,
@@ -41,36 +42,6 @@ from tests.net.conftest import (
 )
 
 fault = pytest.mark.fault
-Start = Callable[..., House]
-
-
-@pytest.fixture
-def start(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[Start]:
-    """Run proxies of the row's own; the invariants hold of those that still run."""
-    for upstream in upstreams.values():
-        upstream.reset()
-    houses: list[House] = []
-    held = secrets(tmp_path)
-
-    def run(*more: str, policy: Any = POLICY, **options: Any) -> House:
-        folder = tmp_path / str(len(houses))
-        folder.mkdir()
-        addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
-        proxy = Proxy(folder, policy, addresses, "--secrets", str(held), *more, **options)
-        houses.append(House(proxy, upstreams["local"], upstreams["cloud"]))
-        return houses[-1]
-
-    yield run
-    for house in houses:
-        if house.proxy.process.poll() is None:
-            house.hold_the_invariants()
-            assert house.proxy.stop() == 0
-
-
-def changed(name: str) -> dict[str, Any]:
-    policy: dict[str, Any] = json.loads(json.dumps(POLICY))
-    policy["rules"][-1]["name"] = name
-    return policy
 
 
 def slow_stream(connection: socket.socket, one: bytes) -> None:
@@ -111,103 +82,6 @@ def test_x1_a_second_sigterm_ends_at_once(start: Start) -> None:
     assert house.proxy.process.wait(timeout=3) == 0
     assert house.record()["outcome"] == "drained"
     connection.close()
-
-
-class Load:
-    """Callers that ask without a pause; `failures` has what was not 200."""
-
-    def __init__(self, port: int, callers: int = 4) -> None:
-        self.port = port
-        self.count = 0
-        self.failures: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(callers)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-                    for number in range(20):
-                        connection.sendall(request(close=number == 19))
-                        data = b""
-                        while not data.endswith(b"}"):
-                            piece = connection.recv(65536)
-                            if not piece:
-                                break
-                            data += piece
-                        if not data.startswith(b"HTTP/1.1 200"):
-                            self.failures.append(repr(data[:200]))
-                        self.count += 1
-                        if b"connection: close" in data or self._stop.is_set():
-                            break
-            except OSError as problem:
-                self.failures.append(repr(problem))
-
-    def stop(self) -> None:
-        """End and wait."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=20)
-
-
-@fault(
-    "X2", "20 SIGHUPs with changing policies under load", "no failed request, both policies seen"
-)
-def test_x2_reload_under_load(start: Start) -> None:
-    house = start()
-    load = Load(house.proxy.port)
-    for number in range(20):
-        house.proxy.policy_file.write_text(json.dumps(changed(f"all-{number % 2}")))
-        house.proxy.process.send_signal(signal.SIGHUP)
-        time.sleep(0.05)
-    load.stop()
-    assert load.failures == []
-    rules = {house.record()["rule"] for _ in range(load.count)}
-    assert {"all-0", "all-1"} <= rules
-
-
-@fault("X2", "SIGHUP with an open breaker", "it stays open over the reload")
-def test_x2_a_breaker_survives_a_reload(start: Start) -> None:
-    policy = changed("all")
-    policy["proxy"] = {"quarantineDuration": "60s"}
-    house = start(policy=policy)
-    house.local.script = lambda c, _: reset(c)
-    for _ in range(3):
-        house.ask(body("alone"))
-    assert house.metrics()['lockgate_breaker_state{backend="local"}'] == 2
-    house.proxy.policy_file.write_text(json.dumps({**policy, "rules": policy["rules"][:-1]}))
-    house.proxy.process.send_signal(signal.SIGHUP)
-    eventually(lambda: house.grew("lockgate_policy_reloads_total") >= 1)
-    answer = house.ask(body("alone"))
-    assert (answer.status, answer.code) == (503, "upstreams_unavailable")
-    assert "retry-after: " in answer.head
-
-
-@fault("X3", "garbage, missing, unreadable, duplicate keys, 10 MB, bad YAML", "the old one stays")
-def test_x3_what_does_not_load_changes_nothing(start: Start) -> None:
-    house = start()
-    before = house.ask().head.split("x-lockgate-policy: ")[1][:71]
-    texts = [
-        "",
-        "{",
-        '{"backends": [], "backends": []}',
-        "x" * 100,
-        "a: &b\n- *b",
-        " " * 10_000_000,
-    ]
-    for number, text in enumerate(texts, start=1):
-        house.proxy.policy_file.write_text(text)
-        house.proxy.process.send_signal(signal.SIGHUP)
-        eventually(lambda number=number: house.grew("lockgate_policy_reloads_total") >= number)
-    house.proxy.policy_file.unlink()
-    house.proxy.process.send_signal(signal.SIGHUP)
-    eventually(lambda: house.grew("lockgate_policy_reloads_total") > len(texts))
-    assert house.ask().head.split("x-lockgate-policy: ")[1][:71] == before
-    log = house.proxy.log.read_text()
-    assert log.count("policy kept") >= len(texts) + 1
-    assert "stands twice (first on line 1)" in log
 
 
 @fault("X4", "SIGPIPE, SIGUSR1, SIGUSR2, SIGWINCH", "ignored")
@@ -678,21 +552,3 @@ def test_x16_the_admin_port(house: House) -> None:
         pages = list(pool.map(lambda _: house.proxy.get("/metrics"), range(50)))
     assert all("sk-CANARY" not in page for page in pages)
     assert house.ask().status == 200
-
-
-@fault("P6", "the policy narrows while a request waits for its second candidate", "it is not tried")
-def test_p6_a_reload_narrows(start: Start) -> None:
-    house = start()
-
-    def fail_after_reload(connection: socket.socket, _: bytes) -> None:
-        policy = changed("all")
-        policy["rules"][-1]["route"]["backends"] = ["local"]
-        house.proxy.policy_file.write_text(json.dumps(policy))
-        house.proxy.process.send_signal(signal.SIGHUP)
-        eventually(lambda: house.grew("lockgate_policy_reloads_total") >= 1)
-        connection.close()
-
-    house.local.script = fail_after_reload
-    assert house.ask().status == 502
-    assert house.cloud.requests == []
-    assert house.record()["skipped"][-1] == {"backend": "cloud", "reason": "policy_changed"}

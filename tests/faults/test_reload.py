@@ -1,0 +1,160 @@
+"""Rows X2, X3 and P6: the policy changes while requests are under way."""
+
+import json
+import signal
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import Start
+from tests.faults.house import POLICY, House, body, changed, eventually, request
+from tests.faults.load import Load
+from tests.net.conftest import DONE, END, SSE_HEAD, Upstream, reset, serve_well, word
+
+fault = pytest.mark.fault
+
+
+def adopt(house: House, policy: dict[str, Any]) -> None:
+    """Put `policy` in force."""
+    name = 'lockgate_policy_reloads_total{result="adopted"}'
+    before = house.metrics().get(name, 0)
+    house.proxy.policy_file.write_text(json.dumps(policy))
+    house.proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: house.metrics().get(name, 0) > before)
+
+
+def at(port: int, name: str = "moving") -> dict[str, Any]:
+    """Return a policy whose one backend says itself where it is."""
+    external = {"provider": "openai", "model": "m", "url": f"http://127.0.0.1:{port}/v1"}
+    policy: dict[str, Any] = json.loads(json.dumps(POLICY))
+    policy["backends"].append({"name": name, "tier": "local", "external": external})
+    policy["rules"] = [{"name": "all", "route": {"backends": [name]}}]
+    return policy
+
+
+@fault(
+    "X2", "20 SIGHUPs with changing policies under load", "no failed request, both policies seen"
+)
+def test_x2_reload_under_load(start: Start) -> None:
+    house = start()
+    load = Load(house.proxy.port)
+    for number in range(20):
+        house.proxy.policy_file.write_text(json.dumps(changed(f"all-{number % 2}")))
+        house.proxy.process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+    load.stop()
+    assert load.failures == []
+    rules = {house.record()["rule"] for _ in range(load.count)}
+    assert {"all-0", "all-1"} <= rules
+
+
+@fault("X2", "SIGHUP with an open breaker", "it stays open over the reload")
+def test_x2_a_breaker_survives_a_reload(start: Start) -> None:
+    policy = changed("all")
+    policy["proxy"] = {"quarantineDuration": "60s"}
+    house = start(policy=policy)
+    house.local.script = lambda c, _: reset(c)
+    for _ in range(3):
+        house.ask(body("alone"))
+    assert house.metrics()['lockgate_breaker_state{backend="local"}'] == 2
+    house.proxy.policy_file.write_text(json.dumps({**policy, "rules": policy["rules"][:-1]}))
+    house.proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: house.grew("lockgate_policy_reloads_total") >= 1)
+    answer = house.ask(body("alone"))
+    assert (answer.status, answer.code) == (503, "upstreams_unavailable")
+    assert "retry-after: " in answer.head
+
+
+@fault("X3", "garbage, missing, unreadable, duplicate keys, 10 MB, bad YAML", "the old one stays")
+def test_x3_what_does_not_load_changes_nothing(start: Start) -> None:
+    house = start()
+    before = house.ask().head.split("x-lockgate-policy: ")[1][:71]
+    texts = [
+        "",
+        "{",
+        '{"backends": [], "backends": []}',
+        "x" * 100,
+        "a: &b\n- *b",
+        " " * 10_000_000,
+    ]
+    for number, text in enumerate(texts, start=1):
+        house.proxy.policy_file.write_text(text)
+        house.proxy.process.send_signal(signal.SIGHUP)
+        eventually(lambda number=number: house.grew("lockgate_policy_reloads_total") >= number)
+    house.proxy.policy_file.unlink()
+    house.proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: house.grew("lockgate_policy_reloads_total") > len(texts))
+    assert house.ask().head.split("x-lockgate-policy: ")[1][:71] == before
+    log = house.proxy.log.read_text()
+    assert log.count("policy kept") >= len(texts) + 1
+    assert "stands twice (first on line 1)" in log
+
+
+@fault("X2", "a backend goes from the policy under its streams", "they end whole")
+def test_x2_a_backend_that_goes_finishes_its_streams(start: Start) -> None:
+    house = start(policy=at(1))
+    goes_on = threading.Event()
+
+    def script(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(SSE_HEAD + word("one"))
+        goes_on.wait(timeout=10)
+        connection.sendall(word("two") + END + DONE)
+
+    house.local.script = script
+    adopt(house, at(house.local.port))
+    with house.connect() as connection:
+        connection.sendall(request(body(stream=True)))
+        data = connection.recv(65536)
+        while b"one" not in data:
+            data += connection.recv(65536)
+        adopt(house, at(house.local.port, "another"))
+        goes_on.set()
+        while not data.endswith(b"0\r\n\r\n"):
+            data += connection.recv(65536)
+        house.local.script = serve_well
+        connection.sendall(request())  # the connection is as good as before
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    assert [house.record()["outcome"] for _ in range(2)] == ["complete", "complete"]
+
+
+@fault("X2", "a backend moves while it answers", "the next request goes where it is now")
+def test_x2_a_connection_to_where_a_backend_was_is_not_used_again(start: Start) -> None:
+    house = start(policy=at(1))
+    goes_on, moved = threading.Event(), Upstream()
+
+    def script(connection: socket.socket, one: bytes) -> None:
+        goes_on.wait(timeout=10)
+        serve_well(connection, one)
+
+    house.local.script = script
+    adopt(house, at(house.local.port))
+    with house.connect() as connection:
+        connection.sendall(request())
+        eventually(lambda: house.local.requests)
+        adopt(house, at(moved.port))
+        goes_on.set()
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    assert house.ask().status == 200
+    assert (len(house.local.requests), len(moved.requests)) == (1, 1)
+    moved.stop()
+
+
+@fault("P6", "the policy narrows while a request waits for its second candidate", "it is not tried")
+def test_p6_a_reload_narrows(start: Start) -> None:
+    house = start()
+
+    def fail_after_reload(connection: socket.socket, _: bytes) -> None:
+        policy = changed("all")
+        policy["rules"][-1]["route"]["backends"] = ["local"]
+        house.proxy.policy_file.write_text(json.dumps(policy))
+        house.proxy.process.send_signal(signal.SIGHUP)
+        eventually(lambda: house.grew("lockgate_policy_reloads_total") >= 1)
+        connection.close()
+
+    house.local.script = fail_after_reload
+    assert house.ask().status == 502
+    assert house.cloud.requests == []
+    assert house.record()["skipped"][-1] == {"backend": "cloud", "reason": "policy_changed"}
