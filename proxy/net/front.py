@@ -38,6 +38,8 @@ LINGER_S: Final = 2.0
 STALL_S: Final = 30.0
 """How long a caller may take nothing while bytes wait for it."""
 STALL_LOOK_S: Final = 1.0
+REST_BYTES: Final = 64 * 1024
+"""While a caller has yet to take more than this, its next request waits: Twisted's high water."""
 MAX_WAITING: Final = 16
 
 
@@ -99,6 +101,7 @@ class Front(Connection):
         self.lost = True
         self.desk.fronts.discard(self)
         self._timer.cancel()
+        self.stall_over()
         self._stall.cancel()
         self.phase_timer.cancel()
         if self.run is not None:
@@ -229,7 +232,7 @@ class Front(Connection):
         if self._serving:
             return
         self._serving = True
-        while self._waiting and not self._busy and not self._closing:
+        while self._waiting and not (self._busy or self._closing or self._is_behind(REST_BYTES)):
             self._busy = True
             self._timer.disarm()
             self.desk.serve(self, self._waiting.popleft())
@@ -242,6 +245,18 @@ class Front(Connection):
             self._paused = full
             (self.transport.pauseProducing if full else self.transport.resumeProducing)()
 
+    def _is_behind(self, most: int) -> bool:
+        """Whether the caller has yet to take more than `most` bytes; it must do so in time."""
+        transport = self.transport
+        if transport.unsent_bytes > most:
+            transport.send_now()
+            if transport.unsent_bytes > most:
+                self._timer.disarm()  # as long as it takes something it has time
+                if self._stall.at is None:
+                    self.watch_stall()
+                return True
+        return False
+
     def send(self, data: bytes) -> None:
         """Write to the caller."""
         self.transport.write(data)
@@ -253,13 +268,19 @@ class Front(Connection):
         if self.lost:
             return
         if close or self.desk.stopping:
-            self._closing = True
-            self.transport.loseConnection()
-            self._timer.arm(LINGER_S)
+            self._end(behind=self._is_behind(0))
             return
         self._timer.arm(IDLE_S)
+        self._is_behind(0)
         self._watch()
         self._serve()
+
+    def _end(self, *, behind: bool = False) -> None:
+        """Close; a caller that is behind has as long as it goes on taking, any other a moment."""
+        self._closing = True
+        self.transport.loseConnection()
+        if not behind:
+            self._timer.arm(LINGER_S)
 
     def break_off(self, *, http10: bool) -> None:
         """End the connection so that the caller cannot take the answer for whole."""
@@ -280,8 +301,7 @@ class Front(Connection):
     def close_if_idle(self) -> None:
         """The proxy drains: an idle connection has nothing to wait for."""
         if not self._busy and self._head is None and not self._closing:
-            self._closing = True
-            self.transport.loseConnection()
+            self._end(behind=self._is_behind(0))
 
     # -- deadlines
 
@@ -296,7 +316,7 @@ class Front(Connection):
         elif self._begun:
             self._reject(RejectedError("head_timeout"))
         else:
-            self.transport.loseConnection()
+            self._end(behind=self._is_behind(0))
 
     def _phase_reached(self) -> None:
         if self.run is not None:
@@ -304,11 +324,14 @@ class Front(Connection):
 
     def watch_stall(self) -> None:
         """The caller's side is full: it must take something in time."""
+        self._book_unsent()
+        self._taken = -1
+        self._stall.arm(STALL_LOOK_S)
+
+    def _book_unsent(self) -> None:
         unsent = self.transport.unsent_bytes
         self.desk.memory.book(unsent - self._unsent)
         self._unsent = unsent
-        self._taken = -1
-        self._stall.arm(STALL_LOOK_S)
 
     def stall_over(self) -> None:
         """The caller took what waited."""
@@ -317,12 +340,20 @@ class Front(Connection):
         self._stall.disarm()
 
     def _stalled(self) -> None:
-        """Look whether the kernel took anything since the last look."""
-        now, taken = self.desk.wheel.now(), self.transport.sent_bytes
+        """Look whether the caller took anything since the last look."""
+        now, taken = self.desk.wheel.now(), self.transport.taken_bytes
+        self._book_unsent()
+        if self.run is None and not self._unsent:
+            self.stall_over()
+            self._timer.arm(IDLE_S)
+            self._watch()
+            self._serve()
+            return
         if taken != self._taken:
             self._taken, self._taken_at = taken, now
-        elif now - self._taken_at >= STALL_S and self.run is not None:
-            self.run.client_gone("stall")
+        elif now - self._taken_at >= STALL_S:
+            if self.run is not None:
+                self.run.client_gone("stall")
             self.transport.abortConnection()
             return
         self._stall.arm(STALL_LOOK_S)

@@ -8,7 +8,10 @@ What the kernel does not take stays in Twisted's own buffers.
 """
 
 import socket
+import sys
 from collections.abc import Callable
+from fcntl import ioctl
+from termios import TIOCOUTQ
 from typing import Any
 
 from twisted.internet import tcp
@@ -73,6 +76,15 @@ class _WriteThrough(FileDescriptor):
         self._tempDataBuffer = [data[sent:]]
         self._tempDataLen = len(data) - sent
         self.startWriting()
+
+    @property
+    def taken_bytes(self) -> int:
+        """What the peer took of `sent_bytes`: what it has not acknowledged waits in the kernel."""
+        try:
+            waiting = ioctl(self.fileno(), TIOCOUTQ, bytes(4))
+        except (OSError, ValueError):
+            return self.sent_bytes  # it is closed
+        return self.sent_bytes - int.from_bytes(waiting, sys.byteorder)
 
     @property
     def unsent_bytes(self) -> int:

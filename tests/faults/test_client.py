@@ -11,12 +11,14 @@ import pytest
 
 from tests.faults.house import HARD, PII, POLICY, House, body, eventually, request
 from tests.net.conftest import (
+    ANSWER,
     DONE,
     END,
     SSE_HEAD,
     Answer,
     Proxy,
     Upstream,
+    http,
     reset,
     serve_well,
     word,
@@ -258,6 +260,26 @@ def test_c14_pipelined_requests_are_answered_in_order(house: House) -> None:
             data += connection.recv(65536)
     doors = [house.record()["door"] for _ in range(100)]
     assert doors == ["models"] * 50 + ["chat"] * 50
+
+
+@fault(
+    "C14", "60 answers of 1 MB that nobody reads", "the others wait, and come once they are read"
+)
+def test_c14_nothing_more_is_made_for_a_caller_that_does_not_read(house: House) -> None:
+    answer = json.dumps({**ANSWER, "x": "y" * 1_000_000}).encode()
+    house.local.script = lambda c, _: c.sendall(http(200, answer))
+    with house.connect() as connection:
+        connection.sendall(request() * 60)
+        eventually(lambda: house.metrics()["lockgate_memory_held_bytes"] > 0)
+        time.sleep(0.5)
+        assert len(house.local.requests) < 30  # what the kernel's buffers take, and one
+        seen, tail = 0, b""
+        while seen < 60:
+            piece = connection.recv(1 << 20)
+            assert piece
+            seen += (tail + piece).count(b"HTTP/1.1 200") - tail.count(b"HTTP/1.1 200")
+            tail = piece[-20:]
+    assert len(house.local.requests) == 60
 
 
 @fault("C15", "a good request after an error in a body", "a clean next answer")

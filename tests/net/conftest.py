@@ -136,9 +136,13 @@ def read_request(connection: socket.socket) -> bytes:
         ),
         0,
     )
-    while len(body) < length:
-        body += connection.recv(65536)
-    return head + b"\r\n\r\n" + body
+    whole = bytearray(body)
+    while len(whole) < length:
+        piece = connection.recv(1 << 20)
+        if not piece:
+            return b""
+        whole += piece
+    return head + b"\r\n\r\n" + bytes(whole)
 
 
 class Proxy:

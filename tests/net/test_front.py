@@ -135,3 +135,84 @@ def test_a_mutated_request_has_one_verdict_and_is_at_most_one_request(
     status, served = whole_verdict
     assert len(served) <= 1
     assert (status == 200) == bool(served)
+
+
+class Slow(Transport):
+    """A caller's side that has taken nothing yet."""
+
+    unsent_bytes = 100_000
+    taken_bytes = 0
+    aborted = False
+
+    def send_now(self) -> None:
+        pass
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+
+def slow_caller(*requests: bytes) -> tuple[Desk, Front, Slow]:
+    desk, transport = Desk(), Slow()
+    front = Front(desk)  # type: ignore[arg-type]
+    transport.unsent_bytes = 0
+    front.makeConnection(transport)
+    transport.unsent_bytes = 100_000
+    front.dataReceived(b"".join(requests))
+    return desk, front, transport
+
+
+def passes(desk: Desk, seconds: float) -> None:
+    clock = desk.wheel._clock
+    assert isinstance(clock, Clock)
+    for _ in range(int(seconds * 20)):
+        clock.advance(0.05)
+
+
+GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_nothing_more_is_made_for_a_caller_that_has_yet_to_take_what_was_made() -> None:
+    desk, front, transport = slow_caller(GET * 3)
+    assert desk.served == []
+    assert desk.memory.held_bytes == 100_000
+    passes(desk, 20)
+    transport.unsent_bytes, transport.taken_bytes = 0, 100_000
+    passes(desk, 1.1)
+    assert len(desk.served) == 3
+    assert desk.memory.held_bytes == 0
+    front.connectionLost()
+
+
+def test_a_caller_that_takes_nothing_is_cut_and_one_that_takes_a_little_is_not() -> None:
+    desk, front, transport = slow_caller(GET)
+    for _ in range(10):
+        transport.taken_bytes += 1
+        passes(desk, 25)
+    assert not transport.aborted
+    passes(desk, 32)
+    assert transport.aborted
+    front.connectionLost()
+    assert desk.memory.held_bytes == 0
+
+
+def test_a_connection_that_closes_is_not_cut_while_its_caller_takes_the_answer() -> None:
+    desk, front, transport = slow_caller()
+    front.finished(close=True)
+    for _ in range(4):
+        transport.taken_bytes += 1
+        passes(desk, 25)
+    assert not transport.aborted
+    passes(desk, 32)
+    assert transport.aborted
+    front.connectionLost()
+
+
+def test_an_idle_caller_that_answers_no_close_is_cut() -> None:
+    desk, front, transport = slow_caller()
+    transport.unsent_bytes = 0
+    front.finished(close=False)
+    passes(desk, 76)
+    assert transport.disconnecting
+    passes(desk, 3)
+    assert transport.aborted
+    front.connectionLost()
