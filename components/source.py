@@ -5,6 +5,7 @@ read is read again, and refused when that does not stop.
 """
 
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +69,8 @@ def read_whole(path: Path) -> bytes:
                 before = os.fstat(file.fileno())
                 source = file.read(MAX_BYTES + 1)
                 after = os.fstat(file.fileno())
-            if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
+            still = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+            if still or not stat.S_ISREG(before.st_mode):  # a pipe has one version by nature
                 return source
     except OSError as problem:
         raise UnreadableError(f"{path}: cannot be read: {problem.strerror}") from None

@@ -20,6 +20,8 @@ from proxy.policy.problem import PolicyRefusedError, Problem
 MAX_BYTES: Final = 4 * 1024 * 1024
 """A ConfigMap holds one MiB; four leave room for comments."""
 MAX_DEPTH: Final = 64
+MAX_VALUES: Final = 250_000
+"""Values in one text: ten times what the largest policy has, and a few hundred MiB as a tree."""
 _NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+\Z")
 _PAIR: Final = re.compile(
@@ -125,7 +127,9 @@ def _syntax(text: str, error: yaml.MarkedYAMLError) -> _RefusedError:
 def _check_events(text: str) -> None:
     """Refuse anchors, aliases, tags and depth before anything recursive meets them."""
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for values, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        if values > MAX_VALUES:
+            raise _refuse(None, f"has more than {MAX_VALUES} values", "is this a policy at all?")
         line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             mend = "write the value out; quote a leading * or &"

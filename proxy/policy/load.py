@@ -15,11 +15,15 @@ from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.mend import nearest
 from proxy.policy.problem import PolicyRefusedError, Problem
 from proxy.policy.spec import RouterSpec
-from proxy.policy.structure import INVALID, Builder
+from proxy.policy.structure import INVALID, Builder, TooManyError
 from proxy.policy.validate import faults
 from proxy.policy.wire import digest_of, policy_json
 
 STACK_KEY: Final = "lockgate:router"
+MOST: Final = {"rules": 2000, "backends": 500}
+"""Twice what the proof and the growth bench are measured for."""
+MAX_JSON_BYTES: Final = 1_000_000
+"""Kubernetes takes ConfigMaps up to 1 MiB, names and annotations included."""
 _KEYS: Final = tuple(wire_name(f) for f in attrs.fields(RouterSpec))
 
 
@@ -99,18 +103,57 @@ def _no_policy(document: Node, config: Member | None, name: str) -> None:
 
 def load_tree(root: Node, path: str, name: str) -> LoadedPolicy:
     """Load a spec out of a tree; `path` is its place in the file `name`."""
+    too_many = _too_many(root)
+    if too_many:
+        raise _refused(too_many, path, name)
     builder = Builder(RouterSpec)
-    spec = builder.build(RouterSpec, root, "")
-    problems = builder.problems + [p for p in _unstated_tiers(root) if p.path not in builder.told]
-    if spec is not INVALID:
-        told = builder.told | {problem.path for problem in problems}
-        for place, message, mend in faults(spec):
-            if not any(_within(place, path_told) for path_told in told):
-                problems.append(Problem(place, builder.line_of(place), message, mend))
-    if problems:
-        placed = [Problem(_placed(path, p.path), p.line, p.message, p.mend) for p in problems]
-        raise PolicyRefusedError(name, tuple(sorted(placed, key=lambda p: p.line or 0)))
-    return compiled(spec, builder.lines)
+    spec: Any = INVALID
+    more: list[Problem] = []
+    try:
+        spec = builder.build(RouterSpec, root, "")
+        builder.problems += [p for p in _unstated_tiers(root) if p.path not in builder.told]
+        if spec is not INVALID:
+            _judge(builder, spec)
+    except TooManyError:
+        told = f"only the first {builder.MOST} are told"
+        more = [Problem("", None, "has more faults", told)]
+    if builder.problems:
+        found = sorted(builder.problems, key=lambda p: p.line or 0)
+        raise _refused([*found, *more], path, name)
+    loaded = compiled(spec, builder.lines)
+    if len(loaded.json) > MAX_JSON_BYTES:
+        message = f"is {len(loaded.json)} bytes as policy.json"
+        mend = f"make it smaller: a ConfigMap holds {MAX_JSON_BYTES}"
+        raise _refused([Problem("", root.line, message, mend)], path, name)
+    return loaded
+
+
+def _refused(problems: list[Problem], path: str, name: str) -> PolicyRefusedError:
+    placed = (Problem(_placed(path, p.path), p.line, p.message, p.mend) for p in problems)
+    return PolicyRefusedError(name, tuple(placed))
+
+
+def _too_many(root: Node) -> list[Problem]:
+    """Return what has more entries than can be proved, before anything is built of them."""
+    problems = []
+    for key, most in MOST.items():
+        member = _member(root, key)
+        if member is None or member.node.is_mapping or not isinstance(member.node.value, tuple):
+            continue
+        count = len(member.node.value)
+        if count > most:
+            message = f"has {count} entries, more than can be proved"
+            mend = f"write at most {most}; one pattern covers many models"
+            problems.append(Problem(key, member.line, message, mend))
+    return problems
+
+
+def _judge(builder: Builder, spec: RouterSpec) -> None:
+    """Add what a well-formed spec may still not say."""
+    told = builder.told | {problem.path for problem in builder.problems}
+    for place, message, mend in faults(spec):
+        if not any(_within(place, path) for path in told):
+            builder.add(Problem(place, builder.line_of(place), message, mend))
 
 
 def _placed(prefix: str, path: str) -> str:

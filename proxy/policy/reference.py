@@ -6,16 +6,24 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
+from proxy.policy.document import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from proxy.policy.duration import format_duration
 from proxy.policy.fields import Bytes, Seconds, doc_of, wire_name
+from proxy.policy.load import MAX_JSON_BYTES, MOST
 from proxy.policy.spec import RouterSpec
 from proxy.policy.unimplemented import BY_PATH
+from proxy.policy.validate import MOST_PATTERN
 
 HEAD = """\
 # The spec, field by field
 
 Generated from the types by `make docs`. A field marked *refused* is part of the schema and does not
 act in this version: a policy that uses it does not load. `[]` stands for any index.
+
+A file may have {bytes} bytes, {depth} levels and {values} values; no anchors, aliases, tags or
+second document. A policy may have {rules} rules, {backends} backends, patterns of {pattern}
+characters, and {json} bytes as policy.json, since it lies in a ConfigMap. What is larger is
+refused with exit status 2.
 
 | place | type | default | effect |
 | --- | --- | --- | --- |
@@ -24,7 +32,16 @@ act in this version: a policy that uses it does not load. `[]` stands for any in
 
 def page() -> str:
     """Return the page as Markdown."""
-    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows(RouterSpec, ""))
+    bounds = {
+        "bytes": MAX_BYTES,
+        "depth": MAX_DEPTH,
+        "values": MAX_VALUES,
+        "pattern": MOST_PATTERN,
+        "json": MAX_JSON_BYTES,
+        **MOST,
+    }
+    head = HEAD.format(**{name: f"{bound:,}" for name, bound in bounds.items()})
+    return head + "".join(f"| {' | '.join(row)} |\n" for row in _rows(RouterSpec, ""))
 
 
 def _rows(kind: Any, prefix: str) -> Iterator[tuple[str, str, str, str]]:

@@ -35,12 +35,19 @@ def _substitute(kind: Any) -> Any:
     return () if get_origin(kind) is tuple else ""
 
 
+class TooManyError(Exception):
+    """There are more faults than anybody reads."""
+
+
 class Builder:
     """Builds values; `problems` has what was wrong, `lines` the line of each path seen.
 
     `told` holds the paths that need not be judged again: what is faulty, and what a misspelt field
     was meant to be. `root` is the type at the top, for saying where a field stands.
     """
+
+    MOST: Final = 100
+    """So many faults are told; a file with more is most likely not what it was taken for."""
 
     def __init__(self, root: Any = None) -> None:
         self.problems: list[Problem] = []
@@ -72,10 +79,16 @@ class Builder:
         return nearest_line(self.lines, path)
 
     def refuse(self, node: Node | Member, path: str, message: str, instead: str) -> Any:
-        """Put a problem on the list; return INVALID."""
-        self.problems.append(Problem(path, node.line, message, instead))
+        """Put a problem on the list; return INVALID. TooManyError once there are too many."""
+        self.add(Problem(path, node.line, message, instead))
         self.told.add(path)
         return INVALID
+
+    def add(self, problem: Problem) -> None:
+        """Put a problem on the list; TooManyError once there are too many."""
+        if len(self.problems) >= self.MOST:
+            raise TooManyError
+        self.problems.append(problem)
 
     def _object(self, kind: Any, node: Node, path: str) -> Any:
         if not node.is_mapping:

@@ -25,6 +25,8 @@ from proxy.policy.spelling import (
 Fault = tuple[str, str, str]
 """(path, message, mend); the loader adds the line."""
 
+MOST_PATTERN: Final = 256
+"""Characters of a pattern for model names; none is half as long."""
 LEAST_BUDGET_BYTES: Final = 33 << 20
 PATH: Final = re.compile(r"/[!-\"$-~]*\Z")
 
@@ -270,6 +272,10 @@ def _strategy(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator
 
 def _match(match: Match, path: str) -> Iterator[Fault]:
     for number, pattern in enumerate(match.models):
+        if len(pattern) > MOST_PATTERN:
+            mend = f"write at most {MOST_PATTERN}"
+            yield f"{path}.models[{number}]", f"has {len(pattern)} characters", mend
+            continue
         fault = glob_fault(pattern)
         if fault is not None:
             place = f"{path}.models[{number}]"
