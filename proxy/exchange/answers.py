@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from proxy.exchange.errors import Kind, error_body
+from proxy.exchange.errors import Kind, RejectedError, error_body
 
 _REASON: Final = {status.value: status.phrase for status in HTTPStatus}
 
@@ -44,3 +44,14 @@ def whole_error(  # noqa: PLR0913 - an error has this many words
     body = error_body(kind, request_id, detail=detail, param=param)
     lines = b"x-request-id: %b\r\n%b" % (request_id.encode(), headers)
     return whole(kind.status, lines, body, close=close)
+
+
+def rejection_headers(rejection: RejectedError) -> bytes:
+    """Return what a refusal adds to the answer's head.
+
+    Allow with 405 (RFC 9110, 15.5.6), Retry-After where it may pass (10.2.3).
+    """
+    lines = b"allow: " + rejection.allow + b"\r\n" if rejection.allow else b""
+    if rejection.retry_after_s is not None:
+        lines += b"retry-after: %d\r\n" % rejection.retry_after_s
+    return lines

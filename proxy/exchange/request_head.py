@@ -135,7 +135,8 @@ def admit_head(method: bytes, target: bytes, version: str, fields: Fields) -> He
         raise RejectedError("encoded_body", param="content-encoding")
     return Head(
         door=door,
-        expects_continue=_expects_continue(headers),
+        # a caller of HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1)
+        expects_continue=_expects_continue(headers) and version != "1.0",
         keep_alive=_keep_alive(headers, version),
         headers=headers,
         chunked="transfer-encoding" in headers,

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from proxy.exchange.answers import whole_error
+from proxy.exchange.answers import rejection_headers, whole_error
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.framing import ChunkedBody, FramingError, LengthBody
 from proxy.exchange.memory import RETRY_AFTER_S
@@ -70,6 +70,7 @@ class Front(Connection):
         self._framing: LengthBody | ChunkedBody = _NO_BODY
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._expected = False  # its caller waits for 100 Continue
         self._charged = 0  # of the memory budget, for the body under way
         self._tls = False
         self._bodiless = False
@@ -190,8 +191,7 @@ class Front(Connection):
         self._body_bytes = 0
         self._charge(length or 0)
         self._body_since = self.desk.wheel.now()
-        if head.expects_continue and not self._busy:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._expected = head.expects_continue
 
     def _take_body(self, data: bytes) -> bytes:
         """Take body bytes up to the cap; return what follows the body."""
@@ -205,6 +205,7 @@ class Front(Connection):
             if self._body_bytes > self._charged:
                 self._charge(self._body_bytes - self._charged)
             self._body.append(piece)
+            self._expected = False
         if not framing.done:
             return b""
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -240,6 +241,9 @@ class Front(Connection):
         if self._rejection is not None and not self._busy and not self._closing:
             self._reject(self._rejection)
             return
+        if self._expected and not (self._busy or self._waiting or self._closing):
+            self._expected = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         full = len(self._waiting) >= MAX_WAITING
         if full != self._paused and not self.lost:
             self._paused = full
@@ -387,14 +391,3 @@ class Front(Connection):
         else:
             self.transport.loseWriteConnection()
         self._timer.arm(LINGER_S)
-
-
-def rejection_headers(rejection: RejectedError) -> bytes:
-    """Return what a refusal adds to the answer's head.
-
-    Allow with 405 (RFC 9110, 15.5.6), Retry-After where it may pass (10.2.3).
-    """
-    lines = b"allow: " + rejection.allow + b"\r\n" if rejection.allow else b""
-    if rejection.retry_after_s is not None:
-        lines += b"retry-after: %d\r\n" % rejection.retry_after_s
-    return lines

@@ -1,5 +1,6 @@
 """A caller's bytes become requests, or a refusal: to one verdict however they are cut."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -215,4 +216,31 @@ def test_an_idle_caller_that_answers_no_close_is_cut() -> None:
     assert transport.disconnecting
     passes(desk, 3)
     assert transport.aborted
+    front.connectionLost()
+
+
+def test_100_is_sent_when_it_is_the_requests_turn() -> None:
+    desk, transport = Desk(), Transport()
+    front = Front(desk)  # type: ignore[arg-type]
+    front.makeConnection(transport)
+    expecting = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+    front.dataReceived(GET + expecting + b"Content-Length: 2\r\n\r\n")
+    assert re.findall(rb"HTTP/1.1 (\d+)", transport.value()) == [b"200", b"100"]
+    front.dataReceived(b"{}")
+    assert desk.served == [b"", b"{}"]
+    assert transport.value().count(b" 100 ") == 1
+    front.connectionLost()
+
+
+def test_a_caller_of_http_10_gets_no_interim_answer() -> None:
+    desk, transport = Desk(), Transport()
+    front = Front(desk)  # type: ignore[arg-type]
+    front.makeConnection(transport)
+    front.dataReceived(
+        b"POST /v1/chat/completions HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 2\r\n\r\n"
+    )
+    assert transport.value() == b""
+    front.dataReceived(b"{}")
+    assert desk.served == [b"{}"]
     front.connectionLost()
