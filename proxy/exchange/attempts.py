@@ -8,14 +8,15 @@ from attrs import define
 
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.attempt import Attempt
+from proxy.exchange.deadlines import Deadlines
 from proxy.exchange.ports import Ports, Settlement, Skipped
 from proxy.exchange.retry import (
-    COUNTED,
     Again,
     Circumstances,
     Failure,
     Next,
     Verdict,
+    counts,
     next_step,
 )
 from proxy.policy.backends import Backend
@@ -69,14 +70,12 @@ class Attempts:
         backend = self.current.backend
         return backend if self._begin(backend) else None
 
-    def fail(self, failure: Failure, *, own_deadline: bool = False) -> Verdict:
-        """End the current attempt as failed; return what the retry law says."""
+    def fail(self, failure: Failure, limits: Deadlines) -> Verdict:
+        """End the current attempt, under `limits`, as failed; return what the retry law says."""
         self._last = failure
         if failure.code == "first_token_timeout":
             self.saw_first_token()
-        counted = failure.code in COUNTED or (
-            failure.code == "first_token_timeout" and own_deadline
-        )
+        counted = counts(failure) and limits.blames(failure.code)
         self.end(failure.code, "failed" if counted else "released", failure.status)
         if failure.code == "upstream_context":
             self._longer_than = self._larger(self.current.backend.context_length)

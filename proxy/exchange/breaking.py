@@ -54,7 +54,8 @@ class Breaking(Trying):
         self.code = code
         self.terminal = terminal_code(kind.source, "s", code)
         self.outcome = outcome_after_commit(code)
-        self.attempts.end(code, "released" if code in _NOT_COUNTED else how)
+        blamed = code not in _NOT_COUNTED and self._limits.blames(code)
+        self.attempts.end(code, how if blamed else "released")
         self._out.append(do.DROP)
         if self.state is not State.RELAYING_BODY:
             said = (self.outcome, self.terminal)
@@ -93,7 +94,7 @@ class Breaking(Trying):
 
     def _resume(self, code: str) -> None:
         """End the attempt under way and go on with the next candidate, or cut."""
-        self.attempts.fail(Failure(code), own_deadline=self._own_deadline)
+        self.attempts.fail(Failure(code), self._limits)
         self._resume_elsewhere(code)
 
     def _withdraw(self) -> None:

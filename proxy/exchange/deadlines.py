@@ -18,18 +18,28 @@ IDLE_S: Final = 60.0
 class Deadlines:
     """Deadlines in force for one attempt, in seconds. `total_s` counts from the exchange's start.
 
-    `own_first_token_s` is the backend's own (what it declares, else the proxy's): only when that
-    one was reached does a silent backend count against its breaker.
+    The `own` ones are the backend's (what it declares, else the proxy's): only when such a one was
+    reached does a slow backend count against its breaker.
     """
 
     connect_s: float
     first_token_s: float
     idle_s: float
     total_s: float | None
+    own_connect_s: float
     own_first_token_s: float
+    own_idle_s: float
+
+    def blames(self, code: str) -> bool:
+        """Whether the deadline that `code` says was missed is the backend's, no stricter rule's."""
+        if code == "connect_timeout":
+            return self.connect_s >= self.own_connect_s
+        if code == "first_token_timeout":
+            return self.first_token_s >= self.own_first_token_s
+        return code != "idle_timeout" or self.idle_s >= self.own_idle_s
 
 
-NO_DEADLINES: Final = Deadlines(0.0, 0.0, 0.0, None, 0.0)
+NO_DEADLINES: Final = Deadlines(0.0, 0.0, 0.0, None, 0.0, 0.0, 0.0)
 """Before the first attempt none is in force."""
 
 
@@ -45,7 +55,7 @@ def resolve_deadlines(rule: Rule | None, backend: Backend, proxy: Proxy) -> Dead
     of_rule = (rule.timeouts if rule else None) or none
     of_backend = backend.timeouts or none
     of_proxy = proxy.timeouts or none
-    levels = (of_rule, of_backend, of_proxy)
+    levels, own_levels = (of_rule, of_backend, of_proxy), (of_backend, of_proxy)
     proxy_first = of_proxy.first_token or proxy.response_header_timeout
     own = _first_token(backend) or proxy_first
     return Deadlines(
@@ -53,5 +63,7 @@ def resolve_deadlines(rule: Rule | None, backend: Backend, proxy: Proxy) -> Dead
         first_token_s=(_first_token(rule) if rule else None) or own,
         idle_s=next((t.idle for t in levels if t.idle), IDLE_S),
         total_s=next((t.total for t in levels if t.total), None),
+        own_connect_s=next((t.connect for t in own_levels if t.connect), CONNECT_S),
         own_first_token_s=own,
+        own_idle_s=next((t.idle for t in own_levels if t.idle), IDLE_S),
     )

@@ -192,7 +192,7 @@ class Exchange(Breaking):
             self._pass_back(status, body)
 
     def _context_exceeded(self, body: bytes, status: int) -> None:
-        verdict = self.attempts.fail(Failure("upstream_context", status))
+        verdict = self.attempts.fail(Failure("upstream_context", status), self._limits)
         backend = self.attempts.next() if isinstance(verdict, Next) else None
         if backend is None:
             self._pass_back(status, body)

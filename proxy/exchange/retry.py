@@ -29,10 +29,11 @@ COUNTED: Final = frozenset(
         "upstream_truncated",
         "upstream_error",
         "upstream_overloaded",
+        "first_token_timeout",
         "idle_timeout",
     }
 )
-"""Failures that count against a backend's breaker. A first-token timeout counts by its deadline."""
+"""Failures that count against a backend's breaker; a deadline only where it is its own."""
 
 
 @frozen
@@ -42,6 +43,12 @@ class Failure:
     code: str
     status: int | None = None
     retry_after_s: float | None = None
+
+
+def counts(failure: Failure) -> bool:
+    """Whether `failure` is the backend's fault; an answer of 4xx, 408 too, never is."""
+    status = failure.status
+    return failure.code in COUNTED and (status is None or not 400 <= status < 500)
 
 
 @frozen

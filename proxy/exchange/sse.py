@@ -74,9 +74,10 @@ class Splitter:
 class Event:
     """What one event means for the exchange.
 
-    kind: "comment" has no data; "done" is ``[DONE]``; "error" carries an error object; "malformed"
-    is data that is not a JSON object. For "data": `content` is worth a commit, `finished` has a
-    finish_reason, `usage` is (prompt, completion) tokens, `usage_only` has no choice at all.
+    kind: "comment" has no data, or is a ping, which some servers send as an event; "done" is
+    ``[DONE]``; "error" carries an error object; "malformed" is data that is not a JSON object. For
+    "data": `content` is worth a commit, `finished` has a finish_reason, `usage` is (prompt,
+    completion) tokens, `usage_only` has no choice at all.
     """
 
     kind: Literal["comment", "done", "data", "error", "malformed"]
@@ -97,7 +98,7 @@ _EMPTY: Final = Event("data")
 def read_event(raw: bytes) -> Event:
     """Return what one raw event means."""
     name, data = _fields(raw)
-    if data is None:
+    if data is None or name == b"ping":
         return _COMMENT
     if data == b"[DONE]":
         return _DONE

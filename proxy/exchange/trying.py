@@ -150,15 +150,10 @@ class Trying:
         code = "connect_timeout" if event.name == "connect" else f"{event.name}_timeout"
         self._fail(Failure(code))
 
-    @property
-    def _own_deadline(self) -> bool:
-        """Whether the first-token deadline in force is the backend's, not a stricter rule's."""
-        return self._limits.first_token_s >= self._limits.own_first_token_s
-
     def _fail(self, failure: Failure) -> None:
         """End the attempt before the commit point and do what the retry law says."""
         phase = self.state
-        verdict = self.attempts.fail(failure, own_deadline=self._own_deadline)
+        verdict = self.attempts.fail(failure, self._limits)
         self._out.append(do.DROP)
         self._held, self._held_bytes, self._relay = [], 0, None
         self._book(0)

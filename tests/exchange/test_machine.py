@@ -114,6 +114,37 @@ def test_a_stricter_rules_deadline_is_not_the_backends_fault() -> None:
     assert book.ports.log == [("a", "released")]
 
 
+def test_a_stricter_rules_connect_deadline_is_not_the_backends_fault() -> None:
+    book = Playbook(local("a"), local("b"), timeouts=Timeouts(connect=0.1))
+    book >> on.Start() << dial("a")
+    book >> on.DeadlinePassed("connect") << do.DropUpstream << dial("b")
+    assert book.ports.log == [("a", "released")]
+
+
+@pytest.mark.parametrize(
+    ("of_rule", "of_backend", "how"),
+    [(None, None, "failed"), (0.2, None, "released"), (0.2, 0.1, "failed"), (None, 0.1, "failed")],
+)  # fmt: skip
+def test_a_stricter_rules_idle_deadline_is_not_the_backends_fault(
+    of_rule: float | None, of_backend: float | None, how: str
+) -> None:
+    backend = local("a", timeouts=Timeouts(idle=of_backend))
+    book = Playbook(backend, body=STREAM, timeouts=Timeouts(idle=of_rule)).answered()
+    book >> started(200, SSE) >> event("one") << do.SendDown << do.Relay
+    book >> on.DeadlinePassed("idle")
+    asserted(book, do.DropUpstream, down(b"idle_timeout"), do.Ended, do.Break)
+    assert book.ports.log == [("a", how)]
+
+
+def test_408_is_worth_one_more_try_and_never_counts() -> None:
+    book = Playbook(local("a"), local("b")).answered()
+    book >> started(408, JSON) << do.DropUpstream << do.Pause
+    book >> on.PauseOver() << dial("a")
+    book >> on.Connected(reused=False) << do.SendUp
+    book >> started(408, JSON) << do.DropUpstream << dial("b")
+    assert book.ports.log == [("a", "released")] * 2
+
+
 def test_a_short_retry_after_is_waited_for_and_a_long_one_is_not() -> None:
     for seconds, expected in ((b"2", do.Pause(2.0)), (b"4", dial("b"))):
         book = Playbook(local("a"), local("b")).answered()

@@ -49,6 +49,7 @@ def test_s8_an_event_without_end_is_refused() -> None:
     [
         (b": ping\n\n", Event("comment")),
         (b"event: ping\n\n", Event("comment")),
+        (b'event: ping\ndata: {"type": "ping"}\n\n', Event("comment")),
         (b"data: [DONE]\n\n", Event("done")),
         (b"data:[DONE]\r\n\r\n", Event("done")),
         (b"data: {oops\n\n", Event("malformed")),
