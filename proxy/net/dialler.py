@@ -16,18 +16,17 @@ from typing import Any, Final
 
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IHandshakeListener
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from zope.interface import classImplements
 
 from proxy.net.addresses import permitted
 from proxy.net.failures import dial_failure_code
 from proxy.net.names import Names
 from proxy.net.resolve import Endpoint
 from proxy.net.tls import StrictClient
+from proxy.net.tls_transport import TlsTransport
 from proxy.net.transport import connect
 from proxy.net.upstream import Upstream
 from proxy.policy.backends import Backend
@@ -58,9 +57,10 @@ class _Opening(Upstream):
     def connectionMade(self) -> None:
         """TCP is up."""
         self.transport.setTcpNoDelay(True)
-        self._opened()
+        self.opened()
 
-    def _opened(self) -> None:
+    def opened(self) -> None:
+        """It can carry a request: TCP is up, and TLS where it is spoken."""
         ready, self._ready = self._ready, None
         if ready is not None:
             ready(self)
@@ -72,21 +72,6 @@ class _Opening(Upstream):
             self._failed(reason)
             return
         super().connectionLost(reason)
-
-
-class _OpeningTls(_Opening):
-    """The same over TLS: ready only when the handshake and the name check are done."""
-
-    def connectionMade(self) -> None:
-        """TCP is up; the handshake runs."""
-        self.transport.setTcpNoDelay(True)
-
-    def handshakeCompleted(self) -> None:
-        """The peer is who it should be."""
-        self._opened()
-
-
-classImplements(_OpeningTls, IHandshakeListener)
 
 
 class _Factory(ClientFactory):
@@ -160,35 +145,41 @@ class Dial:
             return
         dialler = self.dialler
         address = self._addresses.pop(0)
-        ready, lost = partial(self._ready, address), partial(self._unreachable, address)
-        endpoint = dialler.endpoint
-        if endpoint.scheme == "https":
-            protocol: _Opening = _OpeningTls(ready, lost)
-            inner = _Factory(protocol, lost)
-            try:
-                creator = dialler.tls(endpoint.host)
-                creator.look(dialler.reactor.seconds())
-            except (SSL.Error, ValueError) as problem:
-                _log.error(
-                    "backend {name}: its TLS files are no good: {problem}",
-                    name=dialler.backend.name,
-                    problem=problem,
-                )
-                self._fail("upstream_tls")
-                return
-            protocol.secured_by = creator
-            factory: Any = TLSMemoryBIOFactory(creator, True, inner)
-        else:
-            protocol = _Opening(ready, lost)
-            factory = _Factory(protocol, lost)
-        factory.noisy = False
+        protocol = _Opening(partial(self._ready, address), partial(self._unreachable, address))
         self._trying[address] = _nothing
         if self._addresses:
             self._head_start = dialler.reactor.callLater(HEAD_START_S, self._next_address)
-        # the exchange's connect deadline rules; this one only keeps the transport from waiting on
-        disconnect = connect(dialler.reactor, address, endpoint.port, factory, 600.0)
+        is_tls = dialler.endpoint.scheme == "https"
+        disconnect = (self._over_tls if is_tls else self._plainly)(protocol, address)
         if address in self._trying:
             self._trying[address] = disconnect
+
+    def _plainly(self, protocol: _Opening, address: str) -> Callable[[], None]:
+        dialler = self.dialler
+        factory = _Factory(protocol, protocol.connectionLost)
+        # the exchange's connect deadline rules; this one only keeps the transport from waiting on
+        return connect(dialler.reactor, address, dialler.endpoint.port, factory, 600.0)
+
+    def _over_tls(self, protocol: _Opening, address: str) -> Callable[[], None]:
+        dialler = self.dialler
+        try:
+            client = dialler.tls(dialler.endpoint.host)
+            connection, checked_at = client.connection(dialler.reactor.seconds())
+        except (SSL.Error, ValueError) as problem:
+            _log.error(
+                "backend {name}: its TLS files are no good: {problem}",
+                name=dialler.backend.name,
+                problem=problem,
+            )
+            self._stop_trying()
+            self._fail("upstream_tls")
+            return _nothing
+        protocol.secured_by = client
+        transport = protocol.transport = TlsTransport(
+            dialler.reactor, protocol, connection, checked_at, protocol.opened
+        )
+        transport.connect(address, dialler.endpoint.port)
+        return transport.abortConnection
 
     def _ready(self, address: str, upstream: Upstream) -> None:
         if self._over:
@@ -282,7 +273,7 @@ class Dialler:
     def release(self, upstream: Upstream) -> None:
         """Take back a connection whose answer is whole."""
         if upstream.secured_by is not None:
-            upstream.secured_by.keep(upstream.transport.getHandle(), self.reactor.seconds())
+            upstream.secured_by.keep(upstream.transport.connection, upstream.transport.checked_at)
         if upstream.release() and self.backend.tier == "local" and not self._closed:
             upstream.idle_since = self.reactor.seconds()
             self._idle.append(upstream)

@@ -10,27 +10,23 @@ There is no way to turn a check off.
 
 A session is resumed for at most five minutes after the handshake in which its certificate was
 checked (RFC 8446, section 2.2, allows seven days), to the same host and under the same files only:
-other authorities or another client certificate begin anew.
+other authorities or another client certificate begin anew. A session of TLS 1.2 is resumed with
+TLS 1.2 (RFC 8446, appendix D.1), so that no key shares are made that its server does not know.
 
 Towards callers: TLS 1.2 at least, no renegotiation, no session tickets and no session cache, so
 that nothing is resumed over a change of certificate, no early data.
 """
 
 import ipaddress
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from OpenSSL import SSL
 from OpenSSL.crypto import FILETYPE_PEM, X509, load_privatekey
 from service_identity.hazmat import DNS_ID, IPAddress_ID, ServiceID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
-from twisted.internet.interfaces import (
-    IOpenSSLClientConnectionCreator,
-    IOpenSSLServerConnectionCreator,
-)
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -48,11 +44,11 @@ def _client_context(files: TlsFiles) -> SSL.Context:
         trustRoot=platformTrust() if files.authorities is None else None,
         lowerMaximumSecurityTo=None,
         raiseMinimumTo=TLSVersion.TLSv1_2,
-        acceptableProtocols=[b"http/1.1"],
         enableSessions=True,
         enableSessionTickets=True,
     )
     context = options.getContext()
+    context.set_alpn_protos([b"http/1.1"])  # Twisted's option acts in Twisted's own client alone
     if files.authorities is not None:
         store = context.get_cert_store()
         assert store is not None
@@ -60,7 +56,22 @@ def _client_context(files: TlsFiles) -> SSL.Context:
             store.add_cert(X509.from_cryptography(authority))
     if files.certificate is not None and files.key is not None:
         use_pair(context, files.certificate, files.key)
+    context.set_options(SSL.OP_NO_RENEGOTIATION)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
     return context
+
+
+def _verify(connection: SSL.Connection, certificate: Any, _: int, depth: int, ok: int) -> bool:
+    """Take a certificate of a chain that holds if, being the leaf, it has the peer's name."""
+    if depth != 0 or not ok:
+        return bool(ok)
+    try:
+        peer: ServiceID = connection.get_app_data()
+        verify_service_identity(extract_patterns(certificate), [peer], [])
+    except Exception as problem:  # noqa: BLE001 - any doubt is a failed check
+        _log.warn("certificate refused: {problem!r}", problem=problem)
+        return False
+    return True
 
 
 def use_pair(context: SSL.Context, certificate: bytes, key: bytes) -> None:
@@ -112,7 +123,6 @@ class Server:
         return SSL.Connection(self.context, None)
 
 
-@implementer(IOpenSSLClientConnectionCreator)
 class StrictClient:
     """Makes client connections that verify `host` and fail on any doubt."""
 
@@ -120,50 +130,40 @@ class StrictClient:
         self._context = context
         self._session: SSL.Session | None = None
         self._checked_at = 0.0
-        self._resumed_from: WeakKeyDictionary[SSL.Connection, float] = WeakKeyDictionary()
+        self._is_old = False  # the session is of TLS 1.2
         self._server_name: bytes | None = None
         try:
             ipaddress.ip_address(host)
         except ValueError:
             self._server_name = host.encode("idna")
-            self._identity: ServiceID = DNS_ID(self._server_name.decode("ascii"))
+            self._peer: ServiceID = DNS_ID(self._server_name.decode("ascii"))
         else:
-            self._identity = IPAddress_ID(host)
+            self._peer = IPAddress_ID(host)
 
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:  # noqa: ARG002
-        """Return a connection whose handshake fails unless chain and name hold."""
+    def connection(self, now: float) -> tuple[SSL.Connection, float]:
+        """Return a connection whose handshake fails unless chain and name hold, or held.
+
+        With it comes when they were or will be checked: `now`, or the time of the handshake that
+        made the session which it resumes.
+        """
         connection = SSL.Connection(self._context, None)
+        connection.set_app_data(self._peer)
+        connection.set_connect_state()
         if self._server_name is not None:
             connection.set_tlsext_host_name(self._server_name)
-        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verifier())
-        if self._session is not None:
-            connection.set_session(self._session)
-            self._resumed_from[connection] = self._checked_at
-        return connection
-
-    def look(self, now: float) -> None:
-        """Forget a session whose certificate was checked too long ago."""
-        if now - self._checked_at > SESSION_S:
+        if self._session is None or now - self._checked_at > SESSION_S:
             self._session = None
+            return connection, now
+        connection.set_session(self._session)
+        if self._is_old:
+            connection.set_options(SSL.OP_NO_TLSv1_3)
+        return connection, self._checked_at
 
-    def keep(self, connection: SSL.Connection, now: float) -> None:
+    def keep(self, connection: SSL.Connection, checked_at: float) -> None:
         """Keep the session of a connection that served well, for the next one."""
+        if checked_at < self._checked_at:
+            return
         session = connection.get_session()
-        checked_at = self._resumed_from.get(connection, now)
-        if session is not None and checked_at >= self._checked_at:
+        if session is not None:
             self._session, self._checked_at = session, checked_at
-
-    def _verifier(self) -> Callable[[SSL.Connection, Any, int, int, int], bool]:
-        identity = self._identity
-
-        def verify(_: SSL.Connection, certificate: Any, __: int, depth: int, ok: int) -> bool:
-            if depth != 0 or not ok:
-                return bool(ok)
-            try:
-                verify_service_identity(extract_patterns(certificate), [identity], [])
-            except Exception as problem:  # noqa: BLE001 - any doubt is a failed check
-                _log.warn("certificate refused: {problem!r}", problem=problem)
-                return False
-            return True
-
-        return verify
+            self._is_old = connection.get_protocol_version() < SSL.TLS1_3_VERSION
