@@ -76,6 +76,7 @@ docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m proxy.policy.reference > docs/spec.md
 	$(BIN)/python -m proxy.exchange.reference > docs/errors.md
 	$(BIN)/python -m tests.faults.page > docs/faults.md
+	$(BIN)/lockgate graph prod --out docs/policy-prod.svg
 
 policy-pack: policy-pack/.venv/.made ## what `pulumi preview --policy-pack policy-pack` runs on
 

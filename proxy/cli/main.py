@@ -16,13 +16,14 @@ SUMMARIES: Final = {
     "check": "load and prove a policy: a file, or a stack's",
     "demo": "the whole thing on this machine: no cluster, no key, no network",
     "explain": "the decision for one request, with every reason",
+    "graph": "draw a policy: rules, candidates, what goes to a cloud",
     "plan": "evaluate the Pulumi program in process: resources, proof, manifests",
     "replay": "what another policy would have decided for recorded requests",
     "serve": "run the proxy on a policy file",
     "test": "run policy tests: requests, and what must come of them",
 }
 """One line a verb, so that the help needs none of them loaded."""
-LATER: Final = ("audit", "diff", "graph", "import")
+LATER: Final = ("audit", "diff", "import")
 
 
 class Verbs(click.Group):
