@@ -103,6 +103,7 @@ $(VENV)/.program: requirements/program.txt pyproject.toml | $(VENV)/bin/python
 	@echo "making the environment in $(VENV) (once, about a minute)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/program.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -rf lockgate.egg-info  # a stale one here would shadow the verbs that are installed
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.program

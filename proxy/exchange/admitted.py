@@ -1,32 +1,24 @@
 """A request that passed the gates and was routed: what its exchange works on."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Final, final
+from typing import Final, final
 
 from proxy.exchange.body import Scan
-from proxy.exchange.value import Value
+from proxy.exchange.upload import Upload
 from proxy.policy.decision import Route
 
 
 @final
-class Admitted(Value):
+class Admitted:
     """An admitted request.
 
     `caller_headers`: lower-case names to values. `answer_headers`: rendered lines, each with
     its line end, that every answer to this request carries. `chunks` is false for an HTTP/1.0
     caller, whose streamed answer ends with the connection.
-    """
 
-    __match_args__: ClassVar = (
-        "request_id",
-        "body",
-        "scan",
-        "route",
-        "caller_headers",
-        "answer_headers",
-        "chunks",
-        "close",
-    )
+    With an `upload` the body still arrives: until `complete` tells the whole, `body` is empty and
+    `scan` knows the model alone.
+    """
 
     def __init__(  # noqa: PLR0913 - a request has this many sides
         self,
@@ -39,12 +31,36 @@ class Admitted(Value):
         answer_headers: bytes,
         chunks: bool = True,
         close: bool = False,
+        upload: Upload | None = None,
     ) -> None:
         self.request_id: Final = request_id
-        self.body: Final = body
-        self.scan: Final = scan
+        self.body = body
+        self.scan = scan
         self.route: Final = route
         self.caller_headers: Final = caller_headers
         self.answer_headers: Final = answer_headers
         self.chunks: Final = chunks
-        self.close: Final = close
+        self.closes: Final = close
+        self.upload: Final = upload
+        self.whole = upload is None
+
+    def complete(self, body: bytes, scan: Scan) -> None:
+        """The body is whole."""
+        self.body = body
+        self.scan = scan
+        self.whole = True
+
+    @property
+    def close(self) -> bool:
+        """Whether the connection ends with the answer: what is unread of a body is not read on."""
+        return self.closes or not self.whole
+
+    @property
+    def received_bytes(self) -> int:
+        """How much of the body has come."""
+        return len(self.body) if self.upload is None else self.upload.size
+
+    @property
+    def charged_bytes(self) -> int:
+        """How much of the memory budget is held for the body."""
+        return len(self.body) if self.upload is None else self.upload.charged

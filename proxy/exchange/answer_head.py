@@ -181,3 +181,12 @@ def check_usable(head: AnswerHead, *, streaming: bool) -> None:
         raise ProtocolError("status")
     if head.kind != ("events" if streaming else "json"):
         raise ProtocolError("content-type")
+
+
+def check_timely(head: AnswerHead, *, whole: bool) -> None:
+    """Raise ProtocolError for a good answer to a request whose body is not whole yet.
+
+    An error may come early (RFC 9112, section 9.5): the body may be too large for the upstream.
+    """
+    if head.status < 400 and not whole:
+        raise ProtocolError("an answer before its request")

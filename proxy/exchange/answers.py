@@ -46,7 +46,21 @@ def whole_error(  # noqa: PLR0913 - an error has this many words
     return whole(kind.status, lines, body, close=close)
 
 
-def rejection_headers(rejection: RejectedError) -> bytes:
+def whole_rejection(rejection: RejectedError, request_id: str, *, bodiless: bool) -> bytes:
+    """Render the answer to a request that ends its connection; `bodiless` for HEAD."""
+    answer = whole_error(
+        rejection.kind,
+        request_id,
+        headers=_rejection_headers(rejection),
+        detail=rejection.detail,
+        param=rejection.param,
+        close=True,
+    )
+    # the same head, no body (RFC 9110, 9.3.2)
+    return answer[: answer.index(b"\r\n\r\n") + 4] if bodiless else answer
+
+
+def _rejection_headers(rejection: RejectedError) -> bytes:
     """Return what a refusal adds to the answer's head.
 
     Allow with 405 (RFC 9110, 15.5.6), Retry-After where it may pass (10.2.3).

@@ -14,6 +14,7 @@ There are two ways to one verdict, held together by a property test:
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar, Final, final
 
 import orjson
@@ -108,7 +109,8 @@ def walk(body: bytes) -> Scan:
         if text[at] != "{":
             _decode(text, at)
             raise RejectedError("not_an_object")
-        fields, end = _walk(text, at, _TOP_KEYS)
+        fields: dict[str, _Field] = {}
+        end = _walk(text, at, _TOP_KEYS, fields)
         trailing = _skip(text, end + 1) != len(text)
     except UnicodeDecodeError as error:
         raise RejectedError("invalid_json", "It is not UTF-8.") from error
@@ -117,6 +119,23 @@ def walk(body: bytes) -> Scan:
     if trailing:
         raise RejectedError("invalid_json", "Something follows the object.")
     return _read(body, text, fields, end)
+
+
+def read_ahead(prefix: bytes, text: str) -> tuple[str, tuple[int, int]] | None:
+    """Return the model and its byte span as the beginning of a body shows them; None before that.
+
+    `text` is `prefix` decoded, but for a character that is not whole. RejectedError when it is
+    certain already that the body is refused. All else is for `scan` of the whole body to find.
+    """
+    fields: dict[str, _Field] = {}
+    with suppress(ValueError, RecursionError, IndexError):  # not whole, or not JSON
+        _walk(text, _skip(text, 0), _TOP_KEYS, fields)
+    if "model" not in fields:
+        return None
+    model, start, stop = fields["model"]
+    _check_model(model)
+    place = _places(prefix, text)
+    return model, (place(start), place(stop))
 
 
 def splices(
@@ -149,7 +168,8 @@ def last_of_messages(body: bytes) -> int | None:
     None where there is none, or the last one is the assistant's already. `body` was scanned before.
     """
     text = body.decode()
-    fields, _ = _walk(text, _skip(text, 0), frozenset({"messages"}))
+    fields: dict[str, _Field] = {}
+    _walk(text, _skip(text, 0), frozenset({"messages"}), fields)
     if "messages" not in fields:
         return None
     messages, _, end = fields["messages"]
@@ -166,12 +186,16 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def _walk(text: str, at: int, wanted: frozenset[str]) -> tuple[dict[str, _Field], int]:
-    """Walk the object at `at`; return the wanted fields as (value, start, end), and its ``}``."""
-    fields: dict[str, _Field] = {}
+def _walk(text: str, at: int, wanted: frozenset[str], fields: dict[str, _Field]) -> int:
+    """Walk the object at `at`; put the wanted fields as (value, start, end) into `fields`.
+
+    Returns the place of its ``}``. ValueError or IndexError where it is not whole, or not JSON.
+    """
+    if text[at] != "{":
+        raise ValueError("an object is missing")
     at = _skip(text, at + 1)
     if text[at] == "}":
-        return fields, at
+        return at
     while True:
         if text[at] != '"':
             raise ValueError("a key is missing")
@@ -186,7 +210,7 @@ def _walk(text: str, at: int, wanted: frozenset[str]) -> tuple[dict[str, _Field]
             _hold(fields, key, (value, start, at), plain=plain)
         at = _skip(text, at)
         if text[at] == "}":
-            return fields, at
+            return at
         if text[at] != ",":
             raise ValueError("a comma is missing")
         at = _skip(text, at + 1)
@@ -252,7 +276,8 @@ def _usage(text: str, options: _Field | None, end: int) -> tuple[bool, Edit | No
         raise RejectedError(
             "invalid_field", '"stream_options" must be an object.', "stream_options"
         )
-    inner, close = _walk(text, start, _OPTION_KEYS)
+    inner: dict[str, _Field] = {}
+    close = _walk(text, start, _OPTION_KEYS, inner)
     if _boolean(inner, "include_usage"):
         return True, None
     if "include_usage" in inner:

@@ -5,6 +5,7 @@ from typing import ClassVar, Final, final
 
 from proxy.exchange.body import Edit
 from proxy.exchange.events import DeadlineName
+from proxy.exchange.upload import Outgoing
 from proxy.exchange.value import Value
 from proxy.policy.backends import Backend
 
@@ -57,6 +58,22 @@ class SendUp(Value):
 
 
 @final
+class BeginUpload(Value):
+    """Write the head of a request whose body is not whole yet, and what may go up of it."""
+
+    __match_args__: ClassVar = ("backend", "outgoing")
+
+    def __init__(self, backend: Backend, outgoing: Outgoing) -> None:
+        self.backend: Final = backend
+        self.outgoing: Final = outgoing
+
+
+@final
+class GoOnUploading(Value):
+    """More of that body may go up."""
+
+
+@final
 class SendDown(Value):
     """Write these bytes to the caller."""
 
@@ -75,6 +92,11 @@ class Arm(Value):
     def __init__(self, name: DeadlineName, seconds: float) -> None:
         self.name: Final = name
         self.seconds: Final = seconds
+
+
+@final
+class Disarm(Value):
+    """No deadline of the attempt runs: it waits for its caller, who has one of their own."""
 
 
 @final
@@ -130,8 +152,11 @@ class Ended(Value):
 Command = (
     Dial
     | SendUp
+    | BeginUpload
+    | GoOnUploading
     | SendDown
     | Arm
+    | Disarm
     | Touch
     | Pause
     | Relay
@@ -144,6 +169,8 @@ Command = (
 
 # the same values again and again: made once
 TOUCH: Final = Touch()
+DISARM: Final = Disarm()
+GO_ON: Final = GoOnUploading()
 RELAY: Final = Relay()
 RELEASE: Final = ReleaseUpstream()
 DROP: Final = DropUpstream()

@@ -3,6 +3,8 @@
 from typing import ClassVar, Final, Literal, final
 
 from proxy.exchange.answer_head import AnswerHead
+from proxy.exchange.body import Scan
+from proxy.exchange.errors import RejectedError
 from proxy.exchange.value import Value
 
 DeadlineName = Literal["connect", "first_token", "idle", "total"]
@@ -21,6 +23,32 @@ class Connected(Value):
 
     def __init__(self, *, reused: bool) -> None:
         self.reused: Final = reused
+
+
+@final
+class BodyMore(Value):
+    """More came of a body that goes up while it arrives."""
+
+
+@final
+class BodyWhole(Value):
+    """That body is whole and has passed every check."""
+
+    __match_args__: ClassVar = ("body", "scan")
+
+    def __init__(self, body: bytes, scan: Scan) -> None:
+        self.body: Final = body
+        self.scan: Final = scan
+
+
+@final
+class BodyRejected(Value):
+    """That body is refused: late, too large, broken, or not what it may be."""
+
+    __match_args__: ClassVar = ("rejection",)
+
+    def __init__(self, rejection: RejectedError) -> None:
+        self.rejection: Final = rejection
 
 
 @final
@@ -107,6 +135,9 @@ class Interrupted(Value):
 Event = (
     Start
     | Connected
+    | BodyMore
+    | BodyWhole
+    | BodyRejected
     | UpstreamFailed
     | AnswerStarted
     | AnswerData
@@ -120,4 +151,5 @@ Event = (
 
 START: Final = Start()
 ENDED: Final = AnswerEnded()
+MORE: Final = BodyMore()
 CONNECTED: Final = (Connected(reused=False), Connected(reused=True))

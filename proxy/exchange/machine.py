@@ -19,7 +19,7 @@ import orjson
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.answer import caller_error, is_context_length, is_model_not_found
-from proxy.exchange.answer_head import AnswerHead, ProtocolError, check_usable
+from proxy.exchange.answer_head import AnswerHead, ProtocolError, check_timely, check_usable
 from proxy.exchange.answers import LAST_CHUNK, chunk, status_line, whole
 from proxy.exchange.breaking import Breaking
 from proxy.exchange.outcome import Outcome
@@ -96,6 +96,7 @@ class Exchange(Breaking):
         self.attempts.current.status = answer.status
         try:
             check_usable(answer, streaming=self.request.scan.stream)
+            check_timely(answer, whole=self.request.whole)
         except ProtocolError:
             self._fail(Failure("upstream_protocol", answer.status))
             return
@@ -290,11 +291,15 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
         State.HOLDING_ERROR,
     )
     relaying = (State.RELAYING_STREAM, State.RELAYING_BODY)
+    uploading = (State.PAUSING, State.CONNECTING, State.WAITING, State.HOLDING_ERROR)
     return {
         (State.NEW, on.Start): x._start,
         (State.PAUSING, on.PauseOver): x._repeat,
         (State.PAUSING, on.DeadlinePassed): x._late,
         (State.CONNECTING, on.Connected): x._connected,
+        **{(state, on.BodyMore): x._body_more for state in uploading},
+        **{(state, on.BodyWhole): x._body_whole for state in uploading},
+        **{(state, on.BodyRejected): x._body_rejected for state in uploading},
         (State.WAITING, on.AnswerStarted): x._head,
         (State.WAITING, on.AnswerWhole): x._at_once,
         (State.HOLDING_STREAM, on.AnswerData): x._hold_stream,

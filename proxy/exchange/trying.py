@@ -11,14 +11,15 @@ from proxy.exchange.answers import whole_error
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.body import splices
 from proxy.exchange.deadlines import NO_DEADLINES, Deadlines
-from proxy.exchange.errors import KINDS
-from proxy.exchange.outcome import Outcome, outcome_before_commit, terminal_code
+from proxy.exchange.errors import KINDS, Kind
+from proxy.exchange.outcome import Outcome, Phase, outcome_before_commit, terminal_code
 from proxy.exchange.ports import Ports
 from proxy.exchange.relay import StreamRelay
 from proxy.exchange.resume import Continuation, Spoken
 from proxy.exchange.retry import Again, Failure, Next
 from proxy.exchange.state import PHASE, State
 from proxy.exchange.tokens import Tokens, estimated, of_bytes
+from proxy.exchange.upload import Outgoing
 from proxy.policy.backends import Backend
 
 
@@ -32,6 +33,7 @@ class Trying:
         "_held_bytes",
         "_limits",
         "_out",
+        "_outgoing",
         "_relay",
         "_resumes",
         "_spoken",
@@ -84,6 +86,7 @@ class Trying:
         self._held_bytes = 0
         self._booked = 0  # of the memory budget
         self._out: list[do.Command] = []
+        self._outgoing: Outgoing | None = None  # of the attempt under way, while a body arrives
 
     def _start(self, _: on.Start) -> None:
         self._dial(self.attempts.next())
@@ -96,6 +99,7 @@ class Trying:
             self._give_up()
             return
         self.state = State.CONNECTING
+        self._outgoing = None
         limits = self._limits = self.deadlines = self.ports.deadlines(self.request, backend)
         if limits.total_s != self._total_armed and limits.total_s is not None:
             self._total_armed = limits.total_s
@@ -118,6 +122,11 @@ class Trying:
             attempt.backend.upstream_model,
             include_usage=request.scan.stream,
         )
+        if request.upload is not None and not request.whole:
+            outgoing = self._outgoing = Outgoing(request.upload, edits)
+            self._out.append(do.DISARM)
+            self._out.append(do.BeginUpload(attempt.backend, outgoing))
+            return
         self._out.append(do.arm("first_token", self._limits.first_token_s))
         self._out.append(do.SendUp(attempt.backend, request.body, edits))
 
@@ -127,6 +136,38 @@ class Trying:
         self.attempts.withdraw()
         self._out.append(do.DROP)
         self._dial_from(phase)
+
+    # -- a body that goes up while it arrives
+
+    def _body_more(self, _: on.BodyMore) -> None:
+        if self.state is State.WAITING:
+            self._out.append(do.GO_ON)
+
+    def _body_whole(self, event: on.BodyWhole) -> None:
+        self.request.complete(event.body, event.scan)
+        outgoing = self._outgoing
+        if outgoing is None or self.state is not State.WAITING:
+            return
+        edit = event.scan.usage_edit
+        if outgoing.end(edit):
+            self.splices += ("stream_options.include_usage",)
+        self._out.append(do.arm("first_token", self._limits.first_token_s))
+        self._out.append(do.GO_ON)
+
+    def _body_rejected(self, event: on.BodyRejected) -> None:
+        """The caller's own error, or no room: what went up is taken back."""
+        rejection = event.rejection
+        kind = rejection.kind
+        self.terminal = terminal_code(kind.source, "b", kind.code)
+        self._leave(kind.code)
+        headers = self.request.answer_headers
+        if rejection.retry_after_s is not None:
+            headers += b"retry-after: %d\r\n" % rejection.retry_after_s
+        self._say(kind, headers, rejection.detail, rejection.param)
+        outcome: Outcome = "bad_request"
+        if kind.source != "client":
+            outcome = outcome_before_commit(kind.code)
+        self._end(outcome, close=True)
 
     def _failed(self, event: on.UpstreamFailed) -> None:
         if event.code == "upstream_stale":
@@ -185,11 +226,27 @@ class Trying:
         self.terminal = terminal_code(source, PHASE[phase or self.state], code)
         self._end(outcome_before_commit(code), close=self.request.close)
 
-    def _say_error(self, code: str, headers: bytes, *, close: bool | None = None) -> None:
-        kind = KINDS[code]
-        self.code, self.status = code, kind.status
-        shut = self.request.close if close is None else close
-        data = whole_error(kind, self.request.request_id, headers=headers, close=shut)
+    def _say_error(self, code: str, headers: bytes, *, close: bool = False) -> None:
+        self._say(KINDS[code], headers, close=close)
+
+    def _say(
+        self,
+        kind: Kind,
+        headers: bytes,
+        detail: str = "",
+        param: str | None = None,
+        *,
+        close: bool = False,
+    ) -> None:
+        self.code, self.status = kind.code, kind.status
+        data = whole_error(
+            kind,
+            self.request.request_id,
+            headers=headers,
+            detail=detail,
+            param=param,
+            close=close or self.request.close,
+        )
         self.bytes_out += len(data)
         self._out.append(do.SendDown(data))
 
@@ -231,15 +288,19 @@ class Trying:
         prompt, completion = usage or (of_bytes(len(self.request.body)), events)
         return Tokens(prompt + before[0], completion + before[1], "summed")
 
+    @property
+    def _phase(self) -> Phase:
+        return PHASE[self.state] if self.request.whole else "b"
+
     def _client_gone(self, event: on.ClientGone) -> None:
         self.code = self.outcome = "client_gone"
         cause = f"-{event.cause}" if event.cause else ""
-        self.terminal = f"C{PHASE[self.state]}{cause}"
+        self.terminal = f"C{self._phase}{cause}"
         self._leave("client_gone")
         self._over()
 
     def _interrupted(self, event: on.Interrupted) -> None:
-        self.terminal = terminal_code("proxy", PHASE[self.state], event.code)
+        self.terminal = terminal_code("proxy", self._phase, event.code)
         self._leave(event.code)
         self._say_error(event.code, self.request.answer_headers, close=True)
         self._end(outcome_before_commit(event.code), close=True)

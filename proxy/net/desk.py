@@ -13,11 +13,12 @@ from twisted.logger import Logger
 
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.answers import whole, whole_error
-from proxy.exchange.body import scan
+from proxy.exchange.body import Scan, scan
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.events import START, Interrupted
 from proxy.exchange.machine import Exchange
 from proxy.exchange.request_head import Head, Heads
+from proxy.exchange.upload import Upload
 from proxy.govern.credentials import Credentials
 from proxy.net.callers import Callers
 from proxy.net.dialler import Dialler
@@ -152,8 +153,54 @@ class Desk:
             caller_headers=received.head.headers,
             answer_headers=self._answer_headers(decision, request_id),
             chunks=not received.head.http10,
-            close=self._closes(received),
+            close=self._closes(received.head),
         )
+        self._run(front, request)
+
+    def begin(self, front: Front, head: Head, upload: Upload) -> bool:
+        """Begin with a request whose body still arrives, where its model is known and routed.
+
+        False: not yet, or not at all; it is served when it is whole, which also says why not.
+        """
+        try:
+            found = upload.look()
+        except RejectedError:
+            return False
+        if found is None:
+            return False
+        model, span = found
+        decision = self.gate.decider.decide(model, head.headers)
+        if isinstance(decision, Refuse):
+            return False
+        request_id = self.next_request_id()
+        request = Admitted(
+            request_id=request_id,
+            body=b"",
+            scan=Scan(model, span, stream=False, include_usage=False, usage_edit=None),
+            route=decision,
+            caller_headers=head.headers,
+            answer_headers=self._answer_headers(decision, request_id),
+            chunks=not head.http10,
+            close=self._closes(head),
+            upload=upload,
+        )
+        self._run(front, request)
+        return True
+
+    def complete(self, run: Run, upload: Upload) -> None:
+        """The body of a request that was begun is whole: hold it to what every body is held to."""
+        body = upload.joined()
+        try:
+            scanned = scan(body)
+        except RejectedError as rejection:
+            run.body_rejected(rejection)
+            return
+        if scanned.model == run.exchange.request.scan.model:
+            run.body_whole(body, scanned)
+        else:  # two readings: believe neither
+            run.body_rejected(RejectedError("duplicate_key", param="model"))
+
+    def _run(self, front: Front, request: Admitted) -> None:
         self.gate.budget.saw_request(self.gate.now())
         run = front.run = Run(self, front, Exchange(request, self.gate))
         self.runs.add(run)
@@ -162,7 +209,7 @@ class Desk:
     def ended(self, run: Run) -> None:
         """An exchange is over: its one record."""
         self.runs.discard(run)
-        self.memory.give(len(run.exchange.request.body))
+        self.memory.give(run.exchange.request.charged_bytes)
         self.recorder.exchange(run.exchange)
         self.shadows.after(run.exchange)
 
@@ -184,8 +231,8 @@ class Desk:
             bytes_in=bytes_in,
         )
 
-    def request_head(self, backend: Backend, length: int, request: Admitted) -> bytes:
-        """Render the head of a request with a body of `length` bytes for `backend`."""
+    def request_head(self, backend: Backend, length: int | None, request: Admitted) -> bytes:
+        """Render the head of a request for `backend`; `length` of its body, None for chunked."""
         key = self.credentials.key_for(backend)
         held = (backend.name, key)
         prefix = self._prefixes.get(held)
@@ -209,8 +256,8 @@ class Desk:
             named = self._rule_headers[rule] = shown + self._policy_header
         return b"x-request-id: %b\r\n%b" % (request_id.encode(), named)
 
-    def _closes(self, received: Received) -> bool:
-        return self.draining or not received.head.keep_alive
+    def _closes(self, head: Head) -> bool:
+        return self.draining or not head.keep_alive
 
     def _answered(self, front: Front, received: Received, *, close: bool) -> None:
         """A request that never became an exchange is over."""
@@ -219,7 +266,7 @@ class Desk:
 
     def _serve_models(self, front: Front, received: Received, request_id: str) -> None:
         headers = b"x-request-id: %b\r\n%b" % (request_id.encode(), self._policy_header)
-        close = self._closes(received)
+        close = self._closes(received.head)
         front.send(whole(200, headers, self._models, close=close))
         self.recorder.models(request_id, received.head, len(self._models))
         self._answered(front, received, close=close)
@@ -227,7 +274,7 @@ class Desk:
     def _reject(
         self, front: Front, received: Received, rejection: RejectedError, request_id: str
     ) -> None:
-        close = self._closes(received)
+        close = self._closes(received.head)
         front.send(
             whole_error(
                 rejection.kind,
@@ -244,7 +291,7 @@ class Desk:
         self._answered(front, received, close=close)
 
     def _refuse(self, front: Front, received: Received, decision: Refuse, request_id: str) -> None:
-        close = self._closes(received)
+        close = self._closes(received.head)
         kind = KINDS[decision.code]
         headers = self._answer_headers(decision, request_id).split(b"\r\n", 1)[1]
         front.send(whole_error(kind, request_id, headers=headers, close=close))

@@ -14,13 +14,15 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from proxy.exchange.answers import rejection_headers, whole_error
+from proxy.exchange.answers import whole_rejection
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.framing import ChunkedBody, FramingError, LengthBody
 from proxy.exchange.memory import RETRY_AFTER_S
 from proxy.exchange.request_head import MAX_BODY_BYTES, Head
+from proxy.exchange.upload import Upload
 from proxy.exchange.value import Value
 from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
+from proxy.net.arriving import Arriving
 from proxy.net.connection import Connection
 from proxy.net.wheel import Timer
 
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from proxy.net.run import Run
 
 HEAD_S: Final = 10.0
-BODY_S: Final = 30.0
-BODY_RATE_BYTES: Final = 32 * 1024
-"""Minimum rate: each of these received buys one more second."""
 IDLE_S: Final = 75.0
 """Keep-alive of an idle connection, nginx's default."""
 LINGER_S: Final = 2.0
@@ -54,9 +53,6 @@ class Received(Value):
         self.body: Final = body
 
 
-_NO_BODY: Final = LengthBody(0)
-
-
 class Front(Connection):
     """See the module's text."""
 
@@ -66,12 +62,8 @@ class Front(Connection):
         self.run: Run | None = None
         self._waiting: deque[Received] = deque()
         self._begun = b""  # a head that is not whole yet
-        self._head: Head | None = None
-        self._framing: LengthBody | ChunkedBody = _NO_BODY
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._arriving: Arriving | None = None
         self._expected = False  # its caller waits for 100 Continue
-        self._charged = 0  # of the memory budget, for the body under way
         self._tls = False
         self._bodiless = False
         self._rejection: RejectedError | None = None  # answered once what came before it is
@@ -86,7 +78,6 @@ class Front(Connection):
         self._stall = Timer(desk.wheel, self._stalled)
         self._unsent = 0  # booked in the memory budget
         self._taken, self._taken_at = -1, 0.0
-        self._body_since = 0.0
 
     # -- the connection
 
@@ -112,37 +103,33 @@ class Front(Connection):
             self.desk.memory.give(len(received.body))
             self.desk.record_unserved(received.head, gone, bytes_in=len(received.body))
         self._waiting.clear()
-        if self._head is not None and not self._closing:
-            self.desk.record_unserved(self._head, gone, bytes_in=self._body_bytes)
-        self._forget_body()
+        self._forget(gone)
 
     def dataReceived(self, data: bytes) -> None:
         """Take what came; serve what is whole."""
         if self._closing or self._rejection is not None:
             return
         try:
-            while data:
-                data = self._take_head(data) if self._head is None else self._take_body(data)
+            while data and not self._closing:
+                data = self._take_head(data) if self._arriving is None else self._take_body(data)
         except RejectedError as rejection:
-            self._rejection = rejection
+            self._refused(rejection)
         except FramingError:
-            self._rejection = RejectedError("bad_request", "The body's framing is broken.")
+            self._refused(RejectedError("bad_request", "The body's framing is broken."))
         self._watch()
         self._serve()
 
     def _watch(self) -> None:
         """Arm the deadline of the part of a request that has not come yet."""
-        if self._busy or self._waiting:
+        arriving = self._arriving
+        begun = arriving is not None and arriving.begun
+        if (self._busy or self._waiting) and not begun:
             return
-        if self._head is not None:
-            self._timer.arm(self._body_left())
+        if arriving is not None:
+            self._timer.arm(arriving.left_s(self.desk.wheel.now()))
         elif self._begun and not self._head_timed:
             self._head_timed = True
             self._timer.arm(HEAD_S)
-
-    def _body_left(self) -> float:
-        earned = BODY_S + self._body_bytes / BODY_RATE_BYTES
-        return max(self._body_since + earned - self.desk.wheel.now(), 0.0)
 
     # -- reading a request
 
@@ -179,53 +166,75 @@ class Front(Connection):
 
     def _admitted(self, head: Head, length: int | None) -> None:
         """The head passed the gates: a body follows, or the request is whole."""
+        framing: LengthBody | ChunkedBody
         if head.chunked:
-            self._framing = ChunkedBody()
+            framing = ChunkedBody()
         elif length:
-            self._framing = LengthBody(length)
+            framing = LengthBody(length)
         else:
             self._waiting.append(Received(head, b""))
             return
-        self._head = head
-        self._body = []
-        self._body_bytes = 0
-        self._charge(length or 0)
-        self._body_since = self.desk.wheel.now()
+        self._arriving = Arriving(head, framing, self.desk.wheel.now())
+        self._charge(self._arriving.upload, length or 0)
         self._expected = head.expects_continue
 
     def _take_body(self, data: bytes) -> bytes:
         """Take body bytes up to the cap; return what follows the body."""
-        framing, head = self._framing, self._head
-        assert head is not None
+        arriving = self._arriving
+        assert arriving is not None
+        framing, upload = arriving.framing, arriving.upload
         piece = framing.feed(data)
         if piece:
-            self._body_bytes += len(piece)
-            if self._body_bytes > MAX_BODY_BYTES:
+            upload.add(piece)
+            if upload.size > MAX_BODY_BYTES:
                 raise RejectedError("body_too_large")
-            if self._body_bytes > self._charged:
-                self._charge(self._body_bytes - self._charged)
-            self._body.append(piece)
+            if upload.size > upload.charged:
+                self._charge(upload, upload.size - upload.charged)
             self._expected = False
-        if not framing.done:
-            return b""
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._waiting.append(Received(head, body))
-        self._charged = 0  # it goes with the request
-        self._head = None
-        self._forget_body()
-        return framing.surplus
+        if framing.done:
+            self._arrived(arriving)
+            return framing.surplus
+        if arriving.begun and self.run is not None:
+            self.run.body_more()
+        elif arriving.is_large and not (self._busy or self._waiting or self._is_behind(0)):
+            self._busy = arriving.begun = True
+            if not self.desk.begin(self, arriving.head, upload):
+                self._busy = arriving.begun = False
+        return b""
 
-    def _charge(self, size: int) -> None:
+    def _arrived(self, arriving: Arriving) -> None:
+        """A body is whole: its request waits its turn, or the exchange that has it goes on."""
+        self._arriving = None
+        if not arriving.begun:
+            self._waiting.append(Received(arriving.head, arriving.upload.joined()))
+            return
+        self._timer.disarm()
+        if self.run is not None:
+            self.desk.complete(self.run, arriving.upload)
+
+    def _charge(self, upload: Upload, size: int) -> None:
         """Take room for body bytes before they are read."""
         if not self.desk.memory.take(size):
             raise RejectedError("memory_full", retry_after_s=RETRY_AFTER_S)
-        self._charged += size
+        upload.charged += size
 
-    def _forget_body(self) -> None:
-        self.desk.memory.give(self._charged)
-        self._charged = 0
-        self._body = []
-        self._framing = _NO_BODY
+    def _forget(self, why: RejectedError, request_id: str | None = None) -> None:
+        """Give up a body under way; one that no exchange has is recorded here."""
+        arriving, self._arriving = self._arriving, None
+        if arriving is None or arriving.begun:
+            return
+        self.desk.memory.give(arriving.upload.charged)
+        answered = request_id is not None
+        size = arriving.upload.size
+        self.desk.record_unserved(arriving.head, why, request_id, bytes_in=size, answered=answered)
+
+    def _refused(self, rejection: RejectedError) -> None:
+        """Refuse a body under way where an exchange has it; else once what came before is over."""
+        arriving = self._arriving
+        if arriving is not None and arriving.begun and self.run is not None:
+            self.run.body_rejected(rejection)
+        else:
+            self._rejection = rejection
 
     # -- serving
 
@@ -271,6 +280,10 @@ class Front(Connection):
         self._busy = False
         if self.lost:
             return
+        if self._arriving is not None and self._arriving.begun:
+            self._arriving = None
+            self._close_unread()
+            return
         if close or self.desk.stopping:
             self._end(behind=self._is_behind(0))
             return
@@ -299,12 +312,12 @@ class Front(Connection):
     @property
     def idle(self) -> bool:
         """Whether nothing of a request has come that is not answered, and nothing is to be sent."""
-        waits = self._begun or self._waiting or self._head is not None
+        waits = self._begun or self._waiting or self._arriving is not None
         return not (self._busy or self._closing or waits)
 
     def close_if_idle(self) -> None:
         """The proxy drains: an idle connection has nothing to wait for."""
-        if not self._busy and self._head is None and not self._closing:
+        if not self._busy and self._arriving is None and not self._closing:
             self._end(behind=self._is_behind(0))
 
     # -- deadlines
@@ -312,9 +325,12 @@ class Front(Connection):
     def _late(self) -> None:
         if self._closing:
             self.transport.abortConnection()
-        elif self._head is not None:
-            if self._body_left() > 0:
-                self._timer.arm(self._body_left())
+        elif self._arriving is not None:
+            left_s = self._arriving.left_s(self.desk.wheel.now())
+            if left_s > 0:
+                self._timer.arm(left_s)
+            elif self._arriving.begun:
+                self._refused(RejectedError("body_timeout"))
             else:
                 self._reject(RejectedError("body_timeout"))
         elif self._begun:
@@ -367,25 +383,14 @@ class Front(Connection):
     def _reject(self, rejection: RejectedError) -> None:
         """Answer and close: the rest of what this caller sends is not understood or not wanted."""
         request_id = self.desk.next_request_id()
-        if self._head is not None:
-            self.desk.record_unserved(
-                self._head, rejection, request_id, bytes_in=self._body_bytes, answered=True
-            )
-            self._head = None
-        self._forget_body()
-        self._closing = True
-        headers = rejection_headers(rejection)
-        answer = whole_error(
-            rejection.kind,
-            request_id,
-            headers=headers,
-            detail=rejection.detail,
-            param=rejection.param,
-            close=True,
-        )
-        if self._bodiless:  # HEAD: the same head, no body (RFC 9110, 9.3.2)
-            answer = answer[: answer.index(HEAD_END) + 4]
+        self._forget(rejection, request_id)
+        answer = whole_rejection(rejection, request_id, bodiless=self._bodiless)
         self.transport.write(answer)
+        self._close_unread()
+
+    def _close_unread(self) -> None:
+        """Close, lingering: with input unread a reset would go over the answer."""
+        self._closing = True
         if self._tls:
             self.transport.loseConnection()  # TLS has no half-closed connections
         else:

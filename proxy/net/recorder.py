@@ -75,7 +75,7 @@ class Recorder:
             "attempts": [attempt_document(attempt) for attempt in attempts.log],
             "order": None if order is request.route.candidates else [b.name for b in order],
             "skipped": [{"backend": s.backend, "reason": s.reason} for s in attempts.skipped],
-            "bytes_in": len(request.body),
+            "bytes_in": request.received_bytes,
             "bytes_out": exchange.bytes_out,
             "tokens": tokens
             and {

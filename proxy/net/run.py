@@ -4,15 +4,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import classImplements
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
+from proxy.exchange.body import Scan
+from proxy.exchange.errors import RejectedError
 from proxy.exchange.machine import Exchange
 from proxy.exchange.state import State
 from proxy.net.dialler import Dialler
+from proxy.net.feed import FEED_BYTES, Feed, Lift
 from proxy.net.upstream import Upstream
 from proxy.net.wheel import Timer
 
@@ -20,41 +23,7 @@ if TYPE_CHECKING:
     from proxy.net.desk import Desk
     from proxy.net.front import Front
 
-FEED_BYTES: Final = 256 * 1024
-"""A larger body is given to its upstream in slices of this size, as it takes them."""
 _log = Logger("lockgate.run")
-
-
-class Feed:
-    """Gives a large body to a transport piece by piece, so that it is not copied as a whole."""
-
-    def __init__(self, transport: Any, command: do.SendUp) -> None:
-        self._transport = transport
-        self._command = command
-        self._at = 0  # in the original
-        self._edits = deque(command.edits)
-
-    def start(self) -> None:
-        """Begin; the transport asks for more."""
-        self._transport.registerProducer(self, False)
-
-    def resumeProducing(self) -> None:
-        """Everything so far was sent: the next slice."""
-        original = self._command.original
-        if self._edits and self._edits[0][0] - self._at <= FEED_BYTES:
-            start, end, new = self._edits.popleft()
-            self._transport.write(original[self._at : start] + new)
-            self._at = end
-            return
-        piece = original[self._at : self._at + FEED_BYTES]
-        self._at += len(piece)
-        if piece:
-            self._transport.write(piece)
-        if self._at >= len(original) and not self._edits:
-            self._transport.unregisterProducer()
-
-    def stopProducing(self) -> None:
-        """The connection is gone."""
 
 
 class Run:
@@ -70,6 +39,7 @@ class Run:
         "_dialler",
         "_events",
         "_idle_s",
+        "_lift",
         "_phase",
         "_phase_name",
         "_producing",
@@ -88,6 +58,7 @@ class Run:
         self._upstream: Upstream | None = None
         self._cancel_dial: Callable[[], None] | None = None
         self._dialler: Dialler | None = None
+        self._lift: Lift | None = None
         self._events: deque[on.Event] = deque()
         self._running = False
         self._producing = False
@@ -134,6 +105,18 @@ class Run:
             self.feed(on.Interrupted("internal"))
 
     # -- what the two sides report
+
+    def body_more(self) -> None:
+        """More of the request's body came."""
+        self.feed(on.MORE)
+
+    def body_whole(self, body: bytes, scanned: Scan) -> None:
+        """All of it came, and passed."""
+        self.feed(on.BodyWhole(body, scanned))
+
+    def body_rejected(self, rejection: RejectedError) -> None:
+        """It is refused."""
+        self.feed(on.BodyRejected(rejection))
 
     def client_gone(self, cause: Literal["", "stall"] = "") -> None:
         """The caller is lost."""
@@ -199,6 +182,18 @@ class Run:
         if self._producing and self.front.transport.producerPaused:
             upstream.transport.pauseProducing()  # the caller is still behind
 
+    def _begin_upload(self, command: do.BeginUpload) -> None:
+        upstream = self._upstream
+        assert upstream is not None
+        head = self.desk.request_head(command.backend, None, self.exchange.request)
+        upstream.send(head, self.feed_all)
+        self._lift = Lift(upstream, command.outgoing)
+        self._lift.start()
+
+    def _go_on_uploading(self, _: do.GoOnUploading) -> None:
+        if self._lift is not None:
+            self._lift.go_on()
+
     def _send_down(self, command: do.SendDown) -> None:
         self.front.send(command.data)
 
@@ -210,6 +205,10 @@ class Run:
             return
         self._phase_name = command.name
         self._idle_s = self._armed_s = command.seconds
+
+    def _disarm(self, _: do.Disarm) -> None:
+        self._phase.disarm()
+        self._armed_s = None
 
     def _touch(self, _: do.Touch) -> None:
         if self._phase.at is not None:
@@ -235,6 +234,7 @@ class Run:
         if cancel is not None:
             cancel()
         upstream, self._upstream = self._upstream, None
+        self._lift = None
         if upstream is not None:
             upstream.abort()
 
@@ -260,7 +260,6 @@ class Run:
 
 
 classImplements(Run, IPushProducer)
-classImplements(Feed, IPullProducer)
 
 _OF_UPSTREAM: Final = (
     on.AnswerWhole,
@@ -272,8 +271,11 @@ _OF_UPSTREAM: Final = (
 _EXECUTE: Final[dict[type, Callable[[Run, Any], None]]] = {
     do.Dial: Run._dial,
     do.SendUp: Run._send_up,
+    do.BeginUpload: Run._begin_upload,
+    do.GoOnUploading: Run._go_on_uploading,
     do.SendDown: Run._send_down,
     do.Arm: Run._arm,
+    do.Disarm: Run._disarm,
     do.Touch: Run._touch,
     do.Pause: Run._pause,
     do.Relay: Run._relay,

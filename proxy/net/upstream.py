@@ -40,6 +40,7 @@ class Upstream(Connection):
         self.secured_by: StrictClient | None = None  # what made the TLS connection, if it is one
         self.reusable = False
         self.idle_since = 0.0
+        self.uploading = False  # a chunked request whose end was not written yet
         self._begun = b""  # a head that is not whole yet
         self._started: AnswerHead | None = None  # came in this read
         self._framing: Body | None = None
@@ -164,7 +165,7 @@ class Upstream(Connection):
     def release(self) -> bool:
         """The exchange is done with this connection; return whether it can carry another."""
         self.listener = None
-        if not self.reusable or not self._complete:
+        if not self.reusable or not self._complete or self.uploading:
             return False
         # an answer that came before our request was sent stops the upload
         return not self.transport.unsent_bytes and self.transport.producer is None

@@ -51,18 +51,19 @@ def probe_bytes(path: str, host: str, key: str | None) -> bytes:
 def request_head(
     prefix: bytes,
     backend: Backend,
-    length: int,
+    length: int | None,
     request_id: str,
     caller_headers: Mapping[str, tuple[str, ...]],
 ) -> bytes:
-    """Return a request's head: prefix, listed caller headers, request id, length, blank line."""
+    """Return a request's head: prefix, listed caller headers, request id, framing, blank line.
+
+    `length` None: the body is chunked.
+    """
     extra = b""
     for name in backend.upward_headers:
         for value in caller_headers.get(name.lower(), ()):
             extra += b"%b: %b\r\n" % (name.lower().encode("ascii"), value.encode("latin-1"))
-    return b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n" % (
-        prefix,
-        extra,
-        request_id.encode("ascii"),
-        length,
-    )
+    named = b"%b%bx-request-id: %b\r\n" % (prefix, extra, request_id.encode("ascii"))
+    if length is None:
+        return named + b"transfer-encoding: chunked\r\n\r\n"
+    return b"%bcontent-length: %d\r\n\r\n" % (named, length)

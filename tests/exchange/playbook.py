@@ -13,11 +13,12 @@ from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.answer_head import ProtocolError, read_answer_head
-from proxy.exchange.body import scan
+from proxy.exchange.body import Scan, scan
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.machine import Exchange
 from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.ports import Settlement, Skipped
+from proxy.exchange.upload import Upload
 from proxy.policy.backends import Backend, External, InferenceServiceRef
 from proxy.policy.decide import decide
 from proxy.policy.decision import Request, Route
@@ -29,7 +30,7 @@ PLAIN = b'{"model": "m", "messages": []}'
 STREAM = b'{"model": "m", "messages": [], "stream": true}'
 JSON = [(b"content-type", b"application/json"), (b"content-length", b"2")]
 SSE = [(b"content-type", b"text/event-stream"), (b"transfer-encoding", b"chunked")]
-QUIET = (do.Arm, do.Touch)
+QUIET = (do.Arm, do.Touch, do.Disarm)
 
 
 def local(name: str, **fields: Any) -> Backend:
@@ -101,6 +102,7 @@ class Playbook:
         body: bytes = PLAIN,
         label: str | None = None,
         chunks: bool = True,
+        arriving: bool = False,
         **rule: Any,
     ) -> None:
         names = tuple(backend.name for backend in backends)
@@ -111,10 +113,18 @@ class Playbook:
         route = decide(compiled(spec), Request("m", headers))
         assert isinstance(route, Route)
         self.ports = FakePorts()
+        scanned = scan(body)
+        self.upload = Upload() if arriving else None
+        if arriving:  # what is known before a body is whole
+            scanned = Scan(
+                "m", scanned.model_span, stream=False, include_usage=False, usage_edit=None
+            )
+        self.body = body
         request = Admitted(
             request_id="req-1",
-            body=body,
-            scan=scan(body),
+            body=b"" if arriving else body,
+            scan=scanned,
+            upload=self.upload,
             route=route,
             caller_headers=headers,
             answer_headers=b"x-request-id: req-1\r\n",
@@ -131,6 +141,8 @@ class Playbook:
         for command in self.exchange.handle(event):
             if isinstance(command, do.Arm):
                 self.armed[command.name] = command.seconds
+            elif isinstance(command, do.Disarm):
+                self.armed.clear()
             elif not isinstance(command, QUIET):
                 self.pending.append(command)
         return self
@@ -154,6 +166,16 @@ class Playbook:
         self >> on.Start() << do.Dial  # type: ignore[operator]
         self >> on.Connected(reused=False) << do.SendUp  # type: ignore[operator]
         return self
+
+    def more(self, piece: bytes) -> on.BodyMore:
+        """Return the event of a piece that came of a body."""
+        assert self.upload is not None
+        self.upload.add(piece)
+        return on.MORE
+
+    def whole(self) -> on.BodyWhole:
+        """Return the event of a body's end; all of it has come."""
+        return on.BodyWhole(self.body, scan(self.body))
 
     def end(self) -> Exchange:
         """Nothing may be left, and every permit is back."""

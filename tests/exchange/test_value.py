@@ -6,7 +6,6 @@ import pytest
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
-from proxy.exchange.admitted import Admitted
 from proxy.exchange.answer_head import AnswerHead
 from proxy.exchange.value import Value
 
@@ -14,7 +13,7 @@ VALUES = sorted(Value.__subclasses__(), key=lambda value: value.__name__)
 
 
 def test_the_walk_sees_them() -> None:
-    assert {do.Arm, on.AnswerData, Admitted, AnswerHead} <= set(VALUES)
+    assert {do.Arm, on.AnswerData, AnswerHead} <= set(VALUES)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)

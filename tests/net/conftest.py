@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import pytest
 
+from proxy.exchange.framing import ChunkedBody, LengthBody
+
 ROOT = Path(__file__).parent.parent.parent
 Script = Callable[[socket.socket, bytes], None]
 
@@ -120,7 +122,7 @@ class Upstream:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Read one request with a length; empty at the end."""
+    """Read one request, without a chunked coding; empty at the end."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(65536)
@@ -128,21 +130,23 @@ def read_request(connection: socket.socket) -> bytes:
             return b""
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
-    length = next(
-        (
-            int(line.split(b":")[1])
-            for line in head.split(b"\r\n")
-            if line.startswith(b"content-length")
-        ),
-        0,
-    )
-    whole = bytearray(body)
-    while len(whole) < length:
-        piece = connection.recv(1 << 20)
+    framing = framing_of(head)
+    out = [framing.feed(body)]
+    while not framing.done:
+        piece = connection.recv(65536)
         if not piece:
-            return b""
-        whole += piece
-    return head + b"\r\n\r\n" + bytes(whole)
+            raise OSError("the request is not whole")
+        out.append(framing.feed(piece))
+    return head + b"\r\n\r\n" + b"".join(out)
+
+
+def framing_of(head: bytes) -> LengthBody | ChunkedBody:
+    """Return what finds the end of a request's body."""
+    lines = head.split(b"\r\n")
+    if b"transfer-encoding: chunked" in lines:
+        return ChunkedBody()
+    lengths = [int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length")]
+    return LengthBody(lengths[0] if lengths else 0)
 
 
 class Proxy:

@@ -61,6 +61,9 @@ class Desk:
         front.send(whole(200, b"", b"{}", close=False))
         front.finished(close=False)
 
+    def begin(self, *_: Any) -> bool:
+        return False
+
     def record_unserved(self, *_: Any, **__: Any) -> None:
         self.unserved += 1
 

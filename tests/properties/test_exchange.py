@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
+from proxy.exchange.errors import RejectedError
 from proxy.exchange.machine import TRANSITIONS
 from proxy.exchange.ports import Skipped
 from proxy.exchange.state import State
@@ -42,6 +43,7 @@ class Exchanges(RuleBasedStateMachine):
         prefill=st.booleans(),
         chunks=st.booleans(),
         closed=st.booleans(),
+        arriving=st.booleans(),
     )
     def begin(
         self,
@@ -52,12 +54,13 @@ class Exchanges(RuleBasedStateMachine):
         prefill: bool,
         chunks: bool,
         closed: bool,
+        arriving: bool,
     ) -> None:
         capabilities = ("prefill",) if prefill else ()
         backends = (local("a"), cloud("b"), local("c", capabilities=capabilities))
         self.book = Playbook(
             *backends, body=STREAM if stream else PLAIN, label=label, recovery=recovery,
-            retry="default" if recovery == "resume" else retry, chunks=chunks,
+            retry="default" if recovery == "resume" else retry, chunks=chunks, arriving=arriving,
         )  # fmt: skip
         self.sensitive = label is not None
         self.ended: list[do.Command] = []
@@ -76,11 +79,32 @@ class Exchanges(RuleBasedStateMachine):
                 assert self.committed_at is None or exchange._resumes
             elif isinstance(command, do.SendDown):
                 self.book.down += command.data
+            elif isinstance(command, do.SendUp):
+                assert exchange.request.whole
             elif isinstance(command, do.Relay):
+                assert exchange.request.whole, "committed before the request was there"
                 self.committed_at = len(self.dialled)
             elif isinstance(command, do.Ended):
                 self.ended.append(command)
             self.last = command
+
+    def arrives(self) -> bool:
+        return self.can(on.BodyMore) and not self.book.exchange.request.whole
+
+    @precondition(arrives)
+    @rule()
+    def body_more(self) -> None:
+        self.feed(self.book.more(b"x"))
+
+    @precondition(arrives)
+    @rule()
+    def body_whole(self) -> None:
+        self.feed(self.book.whole())
+
+    @precondition(arrives)
+    @rule(code=st.sampled_from(["body_timeout", "duplicate_key", "memory_full"]))
+    def body_rejected(self, code: str) -> None:
+        self.feed(on.BodyRejected(RejectedError(code)))
 
     def can(self, kind: type) -> bool:
         return (self.book.exchange.state, kind) in TRANSITIONS
@@ -162,6 +186,9 @@ class Exchanges(RuleBasedStateMachine):
         assert all(attempt.outcome for attempt in exchange.attempts.log)
         names = [attempt.backend.name for attempt in exchange.attempts.log]
         assert max(map(names.count, names), default=0) <= 2
+        if not exchange.request.whole and isinstance(self.last, do.Finish):
+            assert self.last.close, "the rest of a body would be read as a request"
+            assert b"connection: close" in down
         if exchange.outcome == "complete":
             assert exchange.terminal == "Ud"
             assert isinstance(self.last, do.Finish)

@@ -1,0 +1,133 @@
+"""Transcripts of exchanges that begin before their body is whole."""
+
+from proxy.exchange import commands as do
+from proxy.exchange import events as on
+from proxy.exchange.errors import RejectedError
+from tests.exchange.playbook import JSON, PLAIN, STREAM, Playbook, cloud, dial, down, local, started
+
+REFUSED = JSON
+
+
+def begun(*names: str, **more: object) -> Playbook:
+    """Return an exchange whose first backend takes what came so far."""
+    book = Playbook(*[local(name) for name in names], arriving=True, **more)  # type: ignore[arg-type]
+    book >> on.Start() << dial(names[0])
+    book >> on.Connected(reused=False) << do.BeginUpload
+    return book
+
+
+def test_a_body_goes_up_as_it_comes_and_the_first_token_is_due_when_it_is_whole() -> None:
+    book = begun("a")
+    book >> book.more(PLAIN[:9]) << do.GO_ON
+    assert "first_token" not in book.armed
+    book >> book.more(PLAIN[9:]) << do.GO_ON
+    book >> book.whole() << do.GO_ON
+    assert book.armed["first_token"] == 120.0
+    book >> started(200, JSON)
+    book >> on.AnswerData(b"{}")
+    book >> on.ENDED << down(b"200 OK") << do.ReleaseUpstream << do.Ended << do.Finish(close=False)
+    book.end()
+
+
+def test_u5_an_upstream_that_dies_before_the_body_is_whole_is_repeated_then_left() -> None:
+    book = begun("a", "b")
+    book >> book.more(PLAIN[:9]) << do.GO_ON
+    book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << do.Pause
+    book >> book.more(PLAIN[9:12])
+    book >> on.PauseOver() << dial("a")
+    book >> on.Connected(reused=False) << do.BeginUpload
+    book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << dial("b")
+    book >> book.more(PLAIN[12:])
+    book >> book.whole()
+    book >> on.Connected(reused=False) << (lambda c: c.body == PLAIN.replace(b'"m"', b'"b"'))
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    assert book.end().terminal == "Cw"
+
+
+def test_connect_only_makes_no_further_attempt_once_a_piece_went_up() -> None:
+    book = begun("a", "b", retry="connect-only")
+    (
+        book
+        >> on.UpstreamFailed("upstream_reset")
+        << do.DropUpstream
+        << down(b"502", b"connection: close")
+    )
+    book << do.Ended << do.Finish(close=True)  # fmt: skip
+    book.end()
+
+
+def test_h6_an_early_error_is_the_answer_and_stops_the_upload() -> None:
+    book = begun("a")
+    book >> started(413, REFUSED)
+    book >> book.more(PLAIN[:9])
+    book >> on.AnswerData(b"{}")
+    book >> on.ENDED << down(b"413", b"connection: close") << do.ReleaseUpstream << do.Ended
+    book << do.Finish(close=True)
+    assert book.end().outcome == "upstream_refused"
+
+
+def test_h6_a_good_answer_before_its_request_is_none() -> None:
+    book = begun("a", "b")
+    book >> started(200, JSON) << do.DropUpstream << do.Pause
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    exchange = book.end()
+    assert exchange.attempts.log[0].outcome == "upstream_protocol"
+
+
+def test_c18_a_body_that_is_refused_at_its_end_takes_back_what_went_up() -> None:
+    book = begun("a", "b")
+    book >> book.more(PLAIN) << do.GO_ON
+    rejection = RejectedError("duplicate_key", '"model" stands twice.', "model")
+    book >> on.BodyRejected(rejection) << do.DropUpstream
+    book << down(b"400", b"stands twice", b'"param":"model"', b"connection: close")
+    book << do.Ended << do.Finish(close=True)
+    exchange = book.end()
+    assert (exchange.outcome, exchange.terminal) == ("bad_request", "Cb-duplicate-key")
+    assert book.ports.log == [("a", "released")]
+
+
+def test_no_room_for_the_rest_of_a_body_is_overload() -> None:
+    book = begun("a")
+    book >> on.BodyRejected(RejectedError("memory_full", retry_after_s=1)) << do.DropUpstream
+    book << down(b"503", b"retry-after: 1") << do.Ended << do.Finish(close=True)
+    assert book.end().outcome == "refused_overload"
+
+
+def test_c2_a_caller_that_leaves_in_the_body_is_cb() -> None:
+    book = begun("a")
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    assert book.end().terminal == "Cb"
+
+
+def test_a_caller_that_leaves_while_a_dial_runs_and_the_body_comes_is_cb_too() -> None:
+    book = Playbook(local("a"), arriving=True)
+    book >> on.Start() << do.Dial
+    book >> book.more(b"{")
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    assert book.end().terminal == "Cb"
+
+
+def test_a_drain_that_ends_in_the_body_closes_the_connection() -> None:
+    book = begun("a")
+    book >> on.Interrupted("draining") << do.DropUpstream << down(b"503", b"connection: close")
+    book << do.Ended << do.Finish(close=True)
+    assert book.end().terminal == "Pb-drain"
+
+
+def test_p2_a_sensitive_body_goes_up_to_local_backends_only() -> None:
+    book = Playbook(local("a"), cloud("c"), label="pii", arriving=True)
+    book >> on.Start() << dial("a")
+    book >> on.UpstreamFailed("upstream_connect") << do.DropUpstream
+    book << down(b"503", b"no_allowed_upstream", b"connection: close")
+    book << do.Ended << do.Finish(close=True)
+    book.end()
+
+
+def test_a_streamed_answer_to_a_body_that_came_slowly_is_a_stream() -> None:
+    book = begun("a", body=STREAM)
+    book >> book.more(STREAM) << do.GO_ON
+    book >> book.whole() << do.GO_ON
+    assert book.exchange.splices == ("model", "stream_options.include_usage")
+    book >> started(200, [(b"content-type", b"text/event-stream")])
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    book.end()
