@@ -9,6 +9,9 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from components.importing.difference import Imported
+from components.importing.llmkube import import_router, load_imported
+from components.importing.manifest import routers
 from components.settings import PROJECT, Stack, read_stack_tree
 from components.stacks import policy_source
 from proxy.policy.document import MAX_BYTES, Node, parse
@@ -29,13 +32,26 @@ def load_named(named: str) -> LoadedPolicy:
     program does it, so that the digest is the one that is deployed. Raises UnreadableError,
     UnknownStackError, PolicyRefusedError.
     """
+    return read_named(named)[0]
+
+
+def read_named(named: str) -> tuple[LoadedPolicy, tuple[str, ...]]:
+    """Return what `load_named` does, and a line for each difference of a ModelRouter manifest."""
     path = policy_source(named)
-    return load_source(read_whole(path), str(path))
+    source = read_whole(path)
+    imported = _imported(parse(source, str(path)), str(path))
+    if imported is None:
+        return load_source(source, str(path)), ()
+    told = tuple(difference.render(str(path)) for difference in imported.differences)
+    return load_imported(imported), told
 
 
 def load_source(source: bytes, name: str) -> LoadedPolicy:
-    """Return the policy in `source`, the text of a policy file or of a stack file."""
+    """Return the policy in `source`: a policy file, a stack file, or a ModelRouter manifest."""
     documents = parse(source, name)
+    imported = _imported(documents, name)
+    if imported is not None:
+        return load_imported(imported)
     config = _config(documents)
     if config is not None:
         return read_stack_tree(config, "config", name).policy
@@ -49,6 +65,10 @@ def load_stack(source: bytes, name: str) -> Stack:
     if config is None:
         load_documents(documents, name)  # says better what it is when it is no policy either
     return read_stack_tree(config or Node((), None, is_mapping=True), "config", name)
+
+
+def _imported(documents: tuple[Node, ...], name: str) -> Imported | None:
+    return import_router(documents, name) if any(routers(documents)) else None
 
 
 def _config(documents: tuple[Node, ...]) -> Node | None:

@@ -17,13 +17,14 @@ SUMMARIES: Final = {
     "demo": "the whole thing on this machine: no cluster, no key, no network",
     "explain": "the decision for one request, with every reason",
     "graph": "draw a policy: rules, candidates, what goes to a cloud",
+    "import": "another router's configuration into a stack's; says what differs",
     "plan": "evaluate the Pulumi program in process: resources, proof, manifests",
     "replay": "what another policy would have decided for recorded requests",
     "serve": "run the proxy on a policy file",
     "test": "run policy tests: requests, and what must come of them",
 }
 """One line a verb, so that the help needs none of them loaded."""
-LATER: Final = ("audit", "diff", "import")
+LATER: Final = ("audit", "diff")
 
 
 class Verbs(click.Group):

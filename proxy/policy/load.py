@@ -38,8 +38,8 @@ def load_documents(documents: tuple[Node, ...], name: str) -> LoadedPolicy:
         _refuse(name, None, "is empty", "write a policy, beginning with `backends:`")
     if any(_kind(document) == "ModelRouter" for document in documents):
         line = next(d.line for d in documents if _kind(d) == "ModelRouter")
-        mend = "put the manifest's spec in a file of its own, and read docs/spec.md"
-        _refuse(name, line, "`lockgate import` is not implemented in this version", mend)
+        mend = f"run `lockgate import {name} --out Pulumi.NAME.yaml` and name that"
+        _refuse(name, line, "is a ModelRouter manifest, not a policy", mend)
     if len(documents) > 1:
         _refuse(name, documents[1].line, "has more than one document", "keep one, without `---`")
     root, path = _spec_of(documents[0], name)

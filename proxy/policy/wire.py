@@ -41,6 +41,11 @@ def to_wire(value: Any) -> dict[str, Any]:
 def policy_json(spec: RouterSpec) -> bytes:
     """Return the canonical bytes: what a proxy reads, and what the digest is taken of."""
     document = to_wire(spec)
+    for written, backend in zip(document["backends"], spec.backends, strict=True):
+        if backend.external is not None:
+            written["tier"] = (
+                backend.tier
+            )  # what must be stated is, where it equals the default too
     document.pop("endpoint", None)
     proxy = {k: v for k, v in document.pop("proxy", {}).items() if k not in DEPLOYMENT_ONLY}
     if proxy:

@@ -242,3 +242,12 @@ def _nested(path: str, row: object) -> str:
     for name in reversed(path.split(".")):
         value = f"{{ {name}: {value} }}"
     return value[2:-2] + "\n"
+
+
+def test_an_external_backend_of_the_local_tier_reads_back_from_its_own_bytes() -> None:
+    text = GOOD.replace(
+        "- name: local\n  inferenceServiceRef: { name: qwen }\n",
+        "- name: local\n  tier: local\n  external: { provider: openai, model: q, url: http://10.0.0.1/v1 }\n",
+    )
+    policy = load_policy(text.encode(), "policy.yaml")
+    assert load_policy(policy.json, "policy.json").digest == policy.digest
