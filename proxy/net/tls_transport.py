@@ -63,6 +63,8 @@ class TlsTransport:
         self.checked_at = checked_at
         self.sent_bytes = 0  # what the kernel took since the owner last set it to 0
         self.producer: Any = None
+        self._pulls = True  # the producer is asked for each piece
+        self._held_back = False  # the producer, until the peer took what it wrote
         self._upstream: Carried | None = upstream  # None from the end on
         self._opened: Callable[[], None] | None = opened  # None from the handshake's end on
         self._socket: Any = None
@@ -188,7 +190,8 @@ class TlsTransport:
             return
         if self._unsent:
             self._send()
-        elif self.producer is not None:
+        elif self._asks:
+            self._held_back = False
             self.producer.resumeProducing()
         else:
             self._stop_waiting()
@@ -210,6 +213,9 @@ class TlsTransport:
             self._fail_soon(problem)
             return
         self._written += len(plain)
+        if not (self._pulls or self._held_back) and self.unsent_bytes > SEND_BYTES:
+            self._held_back = True
+            self.producer.pauseProducing()
         if getattr(self.reactor, "alone", False):
             self.send_now()
         else:
@@ -248,7 +254,7 @@ class TlsTransport:
                 self._wait_to_send()
                 return
         self._written = 0
-        if self.producer is not None:
+        if self._asks:
             self._wait_to_send()  # its next turn resumes the producer
         else:
             self._stop_waiting()
@@ -287,18 +293,26 @@ class TlsTransport:
         if self._upstream is not None:
             self.reactor.addReader(self)
 
+    @property
+    def _asks(self) -> bool:
+        """Whether the producer is to be resumed once everything was sent."""
+        return self.producer is not None and (self._pulls or self._held_back)
+
     def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: FBT001
-        """Let a pull producer write, piece by piece, as the peer takes it."""
-        assert not streaming  # nobody pushes upward
+        """Let a producer write as the peer takes it: pulled piece by piece, or held back."""
         if self._upstream is None:
             producer.stopProducing()
             return
         self.producer = producer
-        producer.resumeProducing()
+        self._pulls = not streaming
+        if self._pulls:
+            producer.resumeProducing()
 
     def unregisterProducer(self) -> None:
         """The producer has written everything."""
         self.producer = None
+        self._pulls = True
+        self._held_back = False
 
     def abortConnection(self) -> None:
         """Give the connection up at once: the peer sees a reset."""
@@ -330,7 +344,8 @@ class TlsTransport:
         self._write_soon()
         # OpenSSL takes the session of a connection that is freed without this for a bad one
         self.connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
-        producer, self.producer = self.producer, None
+        producer = self.producer
+        self.unregisterProducer()
         if producer is not None:
             producer.stopProducing()
         upstream.connectionLost(reason)
