@@ -13,7 +13,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from components.manifests.network import open_egress
 from components.manifests.router import Router, router_manifests
 from components.proof.report import Report, lines
-from components.proof.shape import prove
+from components.proof.verdicts import prove
 from components.resource import body
 from proxy.policy.loaded import LoadedPolicy
 

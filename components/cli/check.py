@@ -4,11 +4,8 @@ import sys
 
 import click
 
-from components.proof.report import lines
-from components.proof.shape import prove
-from components.source import UnreadableError, read_named
-from components.stacks import UnknownStackError
-from proxy.policy.problem import PolicyRefusedError
+from components.cli.sources import read_policy
+from components.proof.report import ContradictionError, lines
 
 
 @click.command(name="check")
@@ -19,23 +16,20 @@ def command(policy: str, *, as_json: bool) -> None:
 
     A ModelRouter manifest of LLMKube's is read as `import` does; what differs is on stderr.
 
-    Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused.
+    Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused, 5 the
+    proof and the engine contradict each other: a fault of Lockgate's, and no verdict.
     """
+    from components.proof.verdicts import prove  # noqa: PLC0415 - z3 loads only where it is used
+
+    loaded = read_policy(policy)
     try:
-        loaded, differences = read_named(policy)
-    except (UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
-        _refuse(str(problem))
-    for difference in differences:
-        click.echo(difference, err=True)
-    report = prove(loaded)
+        report = prove(loaded)
+    except ContradictionError as error:
+        click.echo(f"CONTRADICTION: {error}", err=True)
+        sys.exit(5)
     if as_json:
         click.echo(report.as_json())
     else:
         for line in lines(report):
             click.echo(line)
     sys.exit(0 if report.proved else 1)
-
-
-def _refuse(text: str) -> None:
-    click.echo(text, err=True)
-    sys.exit(2)

@@ -15,7 +15,7 @@ from components.cli.plan import show as show_plan
 from components.demo.house import House, running_house
 from components.demo.story import Actor, Shown, StepFailedError, acts
 from components.evaluate import evaluate, read_stack
-from components.proof.shape import prove
+from components.proof.verdicts import prove
 from components.stacks import ROOT, stack_file
 from proxy.policy.load import load_policy
 
@@ -91,7 +91,7 @@ def _published() -> None:
         raise StepFailedError("LLMKube's published example was not refused with a phi request")
     claim = "LLMKube's published example leaks: `lockgate check` shows how"
     click.echo(f"\n{click.style('ok', fg='green', bold=True)}  {click.style(claim, bold=True)}")
-    shown, _, _ = broken.stdout.partition(f"\n\n  {leak.labels[0]}:")
+    shown, _, _ = broken.stdout.partition("\n  and keep it")
     for line in shown.splitlines():
         click.echo(f"    {line}" if not line.startswith("curl") else line)
     if _check(MENDED).returncode != 0:

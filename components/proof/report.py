@@ -1,44 +1,113 @@
-"""What a proof found, as a value and as text for people."""
+"""What a proof found, as a value and as text for people. Knows no solver."""
 
 import json
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal
 
 import click
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
-URL = "http://localhost:8080/v1/chat/completions"
+URL: Final = "http://localhost:8080/v1/chat/completions"
+Kind = Literal["leak", "invariant", "no_local_backend", "dead_rule", "refusing_rule", "undecided"]
+WORDS: Final[Mapping[Kind, tuple[str, str]]] = {
+    "leak": ("leak", "leaks"),
+    "invariant": ("broken invariant", "broken invariants"),
+    "no_local_backend": ("label without a local backend", "labels without a local backend"),
+    "dead_rule": ("dead rule", "dead rules"),
+    "refusing_rule": ("rule that can only refuse", "rules that can only refuse"),
+    "undecided": ("question without an answer", "questions without an answer"),
+}
+"""Each kind of finding, one and many, in the order of the report."""
+MOST_SHOWN: Final = 20
+"""Findings of a kind that are shown to people; a machine gets them all."""
+
+
+class ContradictionError(Exception):
+    """Two readings of one policy disagree: one of them is wrong, and nothing is proved."""
 
 
 @frozen
 class Witness:
-    """One request: what it asks for and the headers it carries."""
+    """One request: what it asks for and the header fields it carries, in order."""
 
     model: str
     headers: tuple[tuple[str, str], ...]
 
+    @property
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """The fields as the engine takes them: lower-case names with all their values."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, value in self.headers:
+            found[name.lower()] = (*found.get(name.lower(), ()), value)
+        return found
+
     def curl(self) -> str:
         """Return the request as a line for a shell."""
         body = {"model": self.model, "messages": [{"role": "user", "content": "hello"}]}
-        shown = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in self.headers]
-        parts = ["curl", URL, "-H 'content-type: application/json'", *shown]
-        return " ".join([*parts, "-d", shlex.quote(json.dumps(body))])
+        headers = self.headers
+        if "content-type" not in self.fields:
+            headers = (("content-type", "application/json"), *headers)
+        shown = [f"-H {_quoted(f'{name}: {value}')}" for name, value in headers]
+        text = json.dumps(body, ensure_ascii=False)
+        return " ".join(["curl", URL, *shown, "-d", shlex.quote(text)])
+
+    def policy_test(self, name: str, expect: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the request as a policy test, for `lockgate test`."""
+        headers = {
+            key: values[0] if len(values) == 1 else list(values)
+            for key, values in self.fields.items()
+        }
+        request: dict[str, Any] = {"model": self.model}
+        if headers:
+            request["headers"] = headers
+        return {"name": name, "request": request, "expect": dict(expect)}
+
+
+def _quoted(text: str) -> str:
+    """Quote for a shell; a byte above ASCII as bash's escape, since a terminal would send two."""
+    if text.isascii():
+        return shlex.quote(text)
+    plain = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + "".join(c if c.isascii() else f"\\x{ord(c):02x}" for c in plain) + "'"
 
 
 @frozen
-class Leak:
-    """A sensitive request with a cloud backend in its chain.
+class Finding:
+    """One thing that is wrong with a policy.
 
-    `via` is the rule's name, or how the default took it. `confirmed`: the runtime's own matching
-    takes the witness there; otherwise this check could not decide, and calls it a leak.
+    `path` is the place in the spec as problems name it, `subject` the rule, label or invariant,
+    `message` a sentence. Where a request shows it: `witness`, what takes it (`via`), the `backend`
+    it reaches, and what a test to keep expects of it. `labels`: the sensitive labels that leak
+    there; `shadowed_by`: the rules that leave a dead one nothing.
     """
 
-    labels: tuple[str, ...]
-    via: str
-    backend: str
-    witness: Witness
-    confirmed: bool
-    why: str
+    kind: Kind
+    path: str
+    subject: str
+    message: str
+    witness: Witness | None = None
+    via: str | None = None
+    backend: str | None = None
+    because: str | None = None
+    labels: tuple[str, ...] = ()
+    shadowed_by: tuple[str, ...] = ()
+    expect: Mapping[str, Any] = field(factory=dict)
+
+    def policy_test(self) -> dict[str, Any] | None:
+        """Return a policy test that this finding fails and a mended policy passes."""
+        if self.witness is None or not self.expect:
+            return None
+        words = re.findall(r"[a-z0-9]+", f"{self.kind} {self.subject} {self.backend or ''}".lower())
+        return self.witness.policy_test("-".join(words), self.expect)
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the finding as JSON-ready data, with its `curl` line and its test."""
+        document = asdict(self)
+        document["curl"] = self.witness.curl() if self.witness else None
+        document["test"] = self.policy_test()
+        return document
 
 
 @frozen
@@ -46,22 +115,26 @@ class Report:
     """`paths` tells for each sensitive label where its requests go, in order."""
 
     digest: str
-    leaks: tuple[Leak, ...]
+    findings: tuple[Finding, ...]
     paths: tuple[tuple[str, tuple[str, ...]], ...]
-    without_local: tuple[str, ...]
     unlabelled_cloud: str | None
     attested: tuple[tuple[str, str], ...]
+    invariants: tuple[str, ...] = ()
 
     @property
     def proved(self) -> bool:
         """Whether the policy holds."""
-        return not self.leaks and not self.without_local
+        return not self.findings
+
+    @property
+    def leaks(self) -> tuple[Finding, ...]:
+        """The findings that are leaks."""
+        return tuple(found for found in self.findings if found.kind == "leak")
 
     def as_json(self) -> str:
         """Return the report for a machine."""
         document = {"proved": self.proved, **asdict(self)}
-        for leak, shown in zip(self.leaks, document["leaks"], strict=True):
-            shown["curl"] = leak.witness.curl()
+        document["findings"] = [found.as_document() for found in self.findings]
         return json.dumps(document, indent=2)
 
 
@@ -71,12 +144,18 @@ def lines(report: Report) -> Iterator[str]:
         yield click.style("PROVED", fg="green", bold=True) + (
             ": no request marked sensitive has a cloud backend in its chain"
         )
+        if report.invariants:
+            yield f"  invariants that hold: {', '.join(report.invariants)}"
     else:
-        yield click.style("VIOLATED", fg="red", bold=True) + f": {len(report.leaks)} leak(s)"
-    for number, leak in enumerate(report.leaks, 1):
-        yield from _leak(number, leak)
-    for label in report.without_local:
-        yield f"  label {label!r} has no local backend anywhere on its path"
+        yield click.style("VIOLATED", fg="red", bold=True) + f": {counted(report)}"
+    numbers = dict.fromkeys(WORDS, 0)
+    for found in report.findings:
+        numbers[found.kind] += 1
+        if numbers[found.kind] <= MOST_SHOWN:
+            yield from _finding(numbers[found.kind], found)
+    for kind, number in numbers.items():
+        if number > MOST_SHOWN:
+            yield f"and {number - MOST_SHOWN} {WORDS[kind][1]} more: `--json` has them all"
     for label, path in report.paths:
         yield f"  {label}: {' -> '.join(path)}"
     yield from _unlabelled(report.unlabelled_cloud)
@@ -85,18 +164,36 @@ def lines(report: Report) -> Iterator[str]:
     yield f"  {report.digest}"
 
 
-def _leak(number: int, leak: Leak) -> Iterator[str]:
-    labels = ", ".join(leak.labels)
+def counted(report: Report) -> str:
+    """Return how many findings of each kind there are."""
+    kinds = [found.kind for found in report.findings]
+    counts = {kind: kinds.count(kind) for kind in WORDS}
+    return ", ".join(f"{n} {WORDS[kind][n > 1]}" for kind, n in counts.items() if n)
+
+
+def _finding(number: int, found: Finding) -> Iterator[str]:
     yield ""
-    yield f"leak {number}: a request labelled {click.style(labels, bold=True)}"
-    yield f"  is taken by    {leak.via}"
-    yield f"  and reaches    {leak.backend} (cloud)"
-    yield f"  because        {leak.why}"
-    if not leak.confirmed:
-        yield "  not decided by this check, so it counts as a leak"
-    yield "  try it:"
-    yield leak.witness.curl()
+    title = "leak" if found.kind == "leak" else found.kind.replace("_", " ")
+    yield f"{title} {number}: {click.style(found.message, bold=True)}"
+    if found.via is not None:
+        yield f"  is taken by    {found.via}"
+    if found.backend is not None:
+        yield f"  and reaches    {found.backend}"
+    if found.because is not None:
+        yield f"  because        {found.because}"
+    yield from show(found.witness)
+    test = found.policy_test()
+    if test is not None:
+        yield "  and keep it as a test (lockgate test):"
+        yield f"- {json.dumps(test, ensure_ascii=False)}"
     yield ""
+
+
+def show(witness: Witness | None) -> Iterator[str]:
+    """Yield a witness as a line to try."""
+    if witness is not None:
+        yield "  try it:"
+        yield witness.curl()
 
 
 def _unlabelled(via: str | None) -> Iterator[str]:

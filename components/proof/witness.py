@@ -1,62 +1,81 @@
-"""Makes a model name that a pattern matches, to show a rule at work."""
+"""Requests as people send them: out of atoms, and through the engine that will decide them."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from proxy.policy.glob import compile_glob
+from attrs import frozen
 
-PLAIN: Final = "some-model"
-_FILLERS: Final = ("", "x", "4o", "example")
+from components.proof.atoms import Again, Junk, Space, Text, Token
+from components.proof.places import Place
+from components.proof.question import Request
+from components.proof.report import ContradictionError, Witness
+from proxy.policy.decide import Decider
+from proxy.policy.loaded import LoadedPolicy
+from proxy.policy.match import COMPLEXITY_HEADER
 
-
-def names_for(patterns: tuple[str, ...]) -> Iterator[str]:
-    """Yield model names that some pattern matches, simplest first; a plain one for no pattern."""
-    if not patterns:
-        yield PLAIN
-    for pattern in patterns:
-        yield from _names(pattern)
-
-
-def _names(pattern: str) -> Iterator[str]:
-    matches = compile_glob(pattern)
-    seen = set()
-    for filler in _FILLERS:
-        name = _filled(pattern, filler)
-        if name and name.isprintable() and name not in seen and matches(name):
-            seen.add(name)
-            yield name
+UNKNOWN: Final = "no-such-label"
 
 
-def _filled(pattern: str, filler: str) -> str:
-    out, at = [], 0
-    while at < len(pattern):
-        char = pattern[at]
-        if char == "*":
-            out.append(filler)
-        elif char == "?":
-            out.append("x")
-        elif char == "\\":
-            at += 1
-            out.append(pattern[at])
-        elif char == "[":
-            end = _class_end(pattern, at)
-            out.append(_member(pattern[at : end + 1]))
-            at = end
-        else:
-            out.append(char)
-        at += 1
-    return "".join(out)
+def witness_of(request: Request, space: Space) -> Witness:
+    """Return `request` with real header fields: labels first, complexity next, then by name."""
+    first = [*sorted(space.tokens), COMPLEXITY_HEADER]
+    fields = sorted(
+        _fields(request, space),
+        key=lambda found: (first.index(found[0]) if found[0] in first else len(first), found),
+    )
+    return Witness(request.model, tuple(fields))
 
 
-def _class_end(pattern: str, at: int) -> int:
-    at += 2 if pattern[at + 1] == "^" else 1
-    while pattern[at] != "]":
-        at += 2 if pattern[at] == "\\" else 1
-    return at
+def _fields(request: Request, space: Space) -> Iterator[tuple[str, str]]:
+    for name, known in space.tokens.items():
+        labels = sorted(a.label for a in request.atoms if isinstance(a, Token) and a.name == name)
+        if Junk(name) in request.atoms:
+            labels.append(_unknown(known))
+        if labels:
+            yield name, _unread(labels, space.texts.get(name, ()))
+    for atom in request.atoms:
+        if isinstance(atom, Text):
+            yield atom.name, atom.value
+            if Again(atom.name) in request.atoms:
+                yield atom.name, atom.value
 
 
-def _member(expression: str) -> str:
-    """Return one character that a class matches."""
-    matches = compile_glob(expression)
-    candidates = expression.strip("[]^") + "abcdefghijklmnopqrstuvwxyz0123456789-._"
-    return next((char for char in candidates if matches(char)), "")
+def _unknown(known: tuple[str, ...]) -> str:
+    label = UNKNOWN
+    while label in known:
+        label += "x"
+    return label
+
+
+def _unread(labels: list[str], texts: tuple[str, ...]) -> str:
+    """Return the labels as one value that no rule reads word for word."""
+    value = ", ".join(labels)
+    while value in texts:
+        value += f", {labels[-1]}"
+    return value
+
+
+@frozen
+class Checker:
+    """Holds witnesses to the runtime's own decisions under `policy`."""
+
+    policy: LoadedPolicy
+    decider: Decider
+
+    def confirm(self, witness: Witness, place: Place, *, sensitive: bool = False) -> None:
+        """Raise ContradictionError unless the engine takes `witness` to `place` and its chain."""
+        reading = self.decider.decide(witness.model, witness.fields).reading
+        told = (reading.via, reading.rule_name, [c.backend for c in reading.considered])
+        rule = place.rule.name if place.rule else None
+        proved = (place.kind, rule, [backend.name for backend in place.considered])
+        if told != proved or (sensitive and not reading.labels.sensitive):
+            raise ContradictionError(
+                f"the proof takes this request to {proved}, the engine to {told}, sensitive "
+                f"{reading.labels.sensitive}; nothing of this proof counts, please report it: "
+                f"{witness.curl()}"
+            )
+
+
+def checker(policy: LoadedPolicy) -> Checker:
+    """Return a checker over the runtime's decisions."""
+    return Checker(policy, Decider(policy))

@@ -14,6 +14,7 @@ import click
 GROUP: Final = "lockgate.verbs"
 SUMMARIES: Final = {
     "check": "load and prove a policy: a file, or a stack's",
+    "diff": "which requests go another way, and whether further out",
     "demo": "the whole thing on this machine: no cluster, no key, no network",
     "explain": "the decision for one request, with every reason",
     "graph": "draw a policy: rules, candidates, what goes to a cloud",
@@ -24,7 +25,7 @@ SUMMARIES: Final = {
     "test": "run policy tests: requests, and what must come of them",
 }
 """One line a verb, so that the help needs none of them loaded."""
-LATER: Final = ("audit", "diff")
+LATER: Final = ("audit",)
 
 
 class Verbs(click.Group):

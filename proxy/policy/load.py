@@ -5,12 +5,14 @@ lines are those of the file.
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Final
 
 import attrs
 
 from proxy.policy.document import Member, Node, from_plain, parse
 from proxy.policy.fields import wire_name
+from proxy.policy.invariant_faults import invariant_faults
 from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.mend import nearest
 from proxy.policy.problem import PolicyRefusedError, Problem
@@ -151,7 +153,7 @@ def _too_many(root: Node) -> list[Problem]:
 def _judge(builder: Builder, spec: RouterSpec) -> None:
     """Add what a well-formed spec may still not say."""
     told = builder.told | {problem.path for problem in builder.problems}
-    for place, message, mend in faults(spec):
+    for place, message, mend in chain(faults(spec), invariant_faults(spec)):
         if not any(_within(place, path) for path in told):
             builder.add(Problem(place, builder.line_of(place), message, mend))
 

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from proxy.policy.backends import Backend, SecretRef, Timeouts
 from proxy.policy.fields import Bytes, Seconds, spec_field
+from proxy.policy.invariants import Invariant
 from proxy.policy.rules import Rule
 
 DEFAULT_SENSITIVE = ("pii", "phi")
@@ -92,16 +93,6 @@ class AuditLog:
     sink: Literal["stdout", "file", "otlp"] = spec_field("destination", default="stdout")
     file_path: str | None = spec_field("the file, for sink file", default=None)
     include_request_body: bool = spec_field("also keep prompts", default=False)
-
-
-@frozen
-class Invariant:
-    """A sentence about the policy that the prover must find true."""
-
-    name: str = spec_field("unique")
-    when: Mapping[str, Any] = spec_field("which requests", default={})
-    never: Mapping[str, Any] | None = spec_field("where they may not go", default=None)
-    only: Mapping[str, Any] | None = spec_field("the only places they may go", default=None)
 
 
 @frozen

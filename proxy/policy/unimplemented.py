@@ -40,7 +40,6 @@ TABLE: Final = (
     Row("rules[].onUnsupported", _LEAVE_OUT),
     Row("policy.auth", "leave it out; keep callers apart with a NetworkPolicy"),
     Row("policy.budgets", _LEAVE_OUT),
-    Row("policy.invariants", _LEAVE_OUT),
     Row(
         "policy.classification.mode",
         "write `mode: header-only`",

@@ -73,6 +73,16 @@ ACTS |= {
     "backends[].tls.caSecretRef": TLS, "backends[].tls.caSecretRef.name": TLS,
     "backends[].tls.clientCertSecretRef": TLS, "backends[].tls.clientCertSecretRef.name": TLS,
 }  # fmt: skip
+INVARIANTS = "proof/test_invariants.py"
+ACTS["policy.invariants[]"] = INVARIANTS
+for name in ("name", "when", "never", "only"):
+    ACTS[f"policy.invariants[].{name}"] = INVARIANTS
+for name in ("labels", "unlabelled", "taskComplexity", "models", "headers", "team"):
+    ACTS[f"policy.invariants[].when.{name}"] = INVARIANTS
+for name in ("tier", "backends"):
+    ACTS[f"policy.invariants[].never.{name}"] = ACTS[f"policy.invariants[].only.{name}"] = (
+        INVARIANTS
+    )
 for holder in ("backends[]", "rules[]", "proxy"):
     for name in ("connect", "firstToken", "idle", "total"):
         ACTS[f"{holder}.timeouts.{name}"] = DEADLINES

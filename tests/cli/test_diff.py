@@ -1,0 +1,57 @@
+"""The verb: what is printed, and how it ends."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from proxy.cli.main import cli
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+PUBLISHED = str(EXAMPLES / "llmkube-readme.yaml")
+MENDED = str(EXAMPLES / "llmkube-readme-mended.yaml")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["diff", *arguments])
+
+
+def test_a_widening_ends_with_3_and_a_curl_line() -> None:
+    done = run(MENDED, PUBLISHED)
+    assert done.exit_code == 3
+    assert "WIDENS rule pii-stays-local => rule complex-to-cloud" in done.output
+    assert any(line.startswith("curl ") for line in done.output.splitlines())
+
+
+def test_a_narrowing_ends_with_0() -> None:
+    done = run(PUBLISHED, MENDED)
+    assert done.exit_code == 0
+    assert "NARROWS" in done.output
+
+
+def test_stacks_are_named_like_files() -> None:
+    done = run("dev", "dev", "--json")
+    assert (done.exit_code, json.loads(done.output)["changes"]) == (0, [])
+    assert run("dev", "prod", "--json").exit_code == 3
+
+
+def test_what_cannot_be_read_ends_with_2() -> None:
+    done = run("dev", "prd")
+    assert (done.exit_code, "did you mean prod?" in done.output) == (2, True)
+
+
+def test_readings_that_contradict_each_other_end_with_5(monkeypatch: object) -> None:
+    import pytest
+
+    from components.proof.report import ContradictionError
+
+    assert isinstance(monkeypatch, pytest.MonkeyPatch)
+
+    def broken(*_: object) -> None:
+        raise ContradictionError("the two disagree")
+
+    monkeypatch.setattr("components.proof.diff.compare", broken)
+    monkeypatch.setattr("components.proof.verdicts.prove", broken)
+    for line in (["diff", "dev", "dev"], ["check", "dev"]):
+        done = CliRunner().invoke(cli, line)
+        assert (done.exit_code, "CONTRADICTION" in done.output) == (5, True)
