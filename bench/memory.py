@@ -32,15 +32,24 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+async def skip(reader: asyncio.StreamReader, size: int) -> None:
+    """Read so many bytes and forget them."""
+    while size:
+        size -= len(await reader.read(min(size, 1 << 20)))
+
+
 async def upstream(port: int) -> None:
     """Serve endless streams and answer large bodies slowly, until killed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                while length:
-                    length -= len(await reader.read(min(length, 1 << 20)))
+                if b"transfer-encoding: chunked" in head:
+                    while size := int(await reader.readline(), 16):
+                        await skip(reader, size + 2)
+                    await reader.readline()
+                else:
+                    await skip(reader, int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
                 if b"x-org: big" not in head:
                     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
                     writer.write(b"transfer-encoding: chunked\r\n\r\n")

@@ -24,6 +24,8 @@ EARLY_BYTES: Final = 1 << 20
 WITHHELD_BYTES: Final = 64 * 1024
 """So much stays behind what came: enough for the fields that SDKs write at the end."""
 FIRST_LOOK_BYTES: Final = 4 * 1024
+BLOCK_BYTES: Final = 1 << 20
+"""Small pieces are put together into blocks of this size, so that their memory is used again."""
 
 
 @final
@@ -34,17 +36,26 @@ class Upload:
         self.pieces: list[bytes] = []
         self.size = 0
         self.charged = 0
+        self._loose = 0  # the last pieces, which are no block yet
+        self._loose_bytes = 0
         self._look_at = FIRST_LOOK_BYTES
 
     def add(self, piece: bytes) -> None:
         """Take what came."""
         self.pieces.append(piece)
         self.size += len(piece)
+        self._loose += 1
+        self._loose_bytes += len(piece)
+        if self._loose_bytes >= BLOCK_BYTES:
+            if self._loose > 1:
+                self.pieces[-self._loose :] = [b"".join(self.pieces[-self._loose :])]
+            self._loose = self._loose_bytes = 0
 
     def joined(self) -> bytes:
         """Return what came as one piece, and keep it as one."""
         if len(self.pieces) != 1:
             self.pieces = [b"".join(self.pieces)]
+            self._loose = self._loose_bytes = 0
         return self.pieces[0]
 
     def look(self) -> tuple[str, tuple[int, int]] | None:

@@ -1,10 +1,11 @@
-"""A request between its head and the end of its body."""
+"""A request between its head and the end of its body, and behind it."""
 
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 from proxy.exchange.framing import ChunkedBody, LengthBody
 from proxy.exchange.request_head import Head
 from proxy.exchange.upload import EARLY_BYTES, Upload
+from proxy.exchange.value import Value
 
 BODY_S: Final = 30.0
 BODY_RATE_BYTES: Final = 32 * 1024
@@ -33,3 +34,14 @@ class Arriving:
         framing, size = self.framing, self.upload.size
         expected = size + framing.left if isinstance(framing, LengthBody) else size
         return expected > EARLY_BYTES and self.head.door == "chat"
+
+
+@final
+class Received(Value):
+    """A whole request."""
+
+    __match_args__: ClassVar = ("head", "body")
+
+    def __init__(self, head: Head, body: bytes) -> None:
+        self.head: Final = head
+        self.body: Final = body

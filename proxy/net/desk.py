@@ -20,9 +20,10 @@ from proxy.exchange.machine import Exchange
 from proxy.exchange.request_head import Head, Heads
 from proxy.exchange.upload import Upload
 from proxy.govern.credentials import Credentials
+from proxy.net.arriving import Received
 from proxy.net.callers import Callers
 from proxy.net.dialler import Dialler
-from proxy.net.front import Front, Received
+from proxy.net.front import Front
 from proxy.net.gate import Gate
 from proxy.net.health import Health
 from proxy.net.names import Names

@@ -8,7 +8,7 @@ Decisions of this file:
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, Final, final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
@@ -20,9 +20,8 @@ from proxy.exchange.framing import ChunkedBody, FramingError, LengthBody
 from proxy.exchange.memory import RETRY_AFTER_S
 from proxy.exchange.request_head import MAX_BODY_BYTES, Head
 from proxy.exchange.upload import Upload
-from proxy.exchange.value import Value
 from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
-from proxy.net.arriving import Arriving
+from proxy.net.arriving import Arriving, Received
 from proxy.net.connection import Connection
 from proxy.net.wheel import Timer
 
@@ -34,23 +33,14 @@ HEAD_S: Final = 10.0
 IDLE_S: Final = 75.0
 """Keep-alive of an idle connection, nginx's default."""
 LINGER_S: Final = 2.0
+LINGER_MOST_S: Final = 30.0
+"""As long as a caller goes on sending what nobody wants; nginx's lingering_time."""
 STALL_S: Final = 30.0
 """How long a caller may take nothing while bytes wait for it."""
 STALL_LOOK_S: Final = 1.0
 REST_BYTES: Final = 64 * 1024
 """While a caller has yet to take more than this, its next request waits: Twisted's high water."""
 MAX_WAITING: Final = 16
-
-
-@final
-class Received(Value):
-    """A whole request."""
-
-    __match_args__: ClassVar = ("head", "body")
-
-    def __init__(self, head: Head, body: bytes) -> None:
-        self.head: Final = head
-        self.body: Final = body
 
 
 class Front(Connection):
@@ -73,6 +63,7 @@ class Front(Connection):
         self._paused = False
         self.lost = False
         self._head_timed = False
+        self._lingers_until = 0.0
         self._timer = Timer(desk.wheel, self._late)
         self.phase_timer = Timer(desk.wheel, self._phase_reached)
         self._stall = Timer(desk.wheel, self._stalled)
@@ -108,6 +99,8 @@ class Front(Connection):
     def dataReceived(self, data: bytes) -> None:
         """Take what came; serve what is whole."""
         if self._closing or self._rejection is not None:
+            if self.desk.wheel.now() < self._lingers_until:
+                self._timer.arm(LINGER_S)
             return
         try:
             while data and not self._closing:
@@ -391,6 +384,7 @@ class Front(Connection):
     def _close_unread(self) -> None:
         """Close, lingering: with input unread a reset would go over the answer."""
         self._closing = True
+        self._lingers_until = self.desk.wheel.now() + LINGER_MOST_S
         if self._tls:
             self.transport.loseConnection()  # TLS has no half-closed connections
         else:

@@ -117,10 +117,19 @@ def test_a_certain_refusal_is_seen_at_once(start: bytes, code: str) -> None:
 
 
 def test_looking_costs_no_more_than_two_readings() -> None:
-    upload, looks = Upload(), 0
+    upload, read = Upload(), 0
     for _ in range(8192):
         upload.add(b"a" * 4096)
-        before = len(upload.pieces)
+        due = upload.size >= upload._look_at
         upload.look()
-        looks += len(upload.pieces) < before
-    assert looks <= 14
+        read += upload.size if due else 0
+    assert read <= 2 * upload.size
+
+
+def test_many_small_pieces_are_kept_as_few_blocks() -> None:
+    upload = Upload()
+    for number in range(40_000):
+        upload.add(b"%04x" % (number % 65_536) * 20)
+    assert len(upload.pieces) < 20_000
+    assert upload.joined() == b"".join(b"%04x" % (n % 65_536) * 20 for n in range(40_000))
+    assert len(upload.pieces) == 1

@@ -12,8 +12,9 @@ from typing import Any
 
 from proxy.cli.main import main
 from proxy.exchange.commands import ReleaseUpstream
+from proxy.net.arriving import Received
 from proxy.net.desk import Desk
-from proxy.net.front import Front, Received
+from proxy.net.front import Front
 from proxy.net.run import _EXECUTE, Run
 
 _serve = Desk.serve

@@ -14,8 +14,9 @@ from proxy.exchange.answers import whole
 from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.request_head import Heads
 from proxy.net import front as front_module
+from proxy.net.arriving import Received
 from proxy.net.callers import Callers
-from proxy.net.front import Front, Received
+from proxy.net.front import Front
 from proxy.net.wheel import Wheel
 from tests.net import corpus
 from tests.net.corpus import BAD, GOOD, JSON, every_way
@@ -30,6 +31,10 @@ Verdict = tuple[int, list[bytes]]
 
 class Transport(StringTransport):
     unsent_bytes = 0
+    aborting = False
+
+    def abortConnection(self) -> None:
+        self.aborting = True
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         pass
@@ -247,3 +252,24 @@ def test_a_caller_of_http_10_gets_no_interim_answer() -> None:
     front.dataReceived(b"{}")
     assert desk.served == [b"{}"]
     front.connectionLost()
+
+
+def test_c18_a_refused_caller_that_goes_on_sending_is_read_on_for_a_while() -> None:
+    desk = Desk()
+    clock = Clock()
+    desk.wheel = Wheel(clock)
+    front, transport = Front(desk), Transport()  # type: ignore[arg-type]
+    front.makeConnection(transport)
+    front.dataReceived(
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 33554433\r\n\r\n"
+    )
+    assert transport.value().startswith(b"HTTP/1.1 413")
+    for _ in range(29):  # a reset now would go over the answer
+        clock.advance(0.5)
+        clock.advance(0.5)
+        front.dataReceived(b"x" * 1000)
+        assert not transport.aborting
+    for _ in range(10):
+        clock.advance(0.5)
+        front.dataReceived(b"x")
+    assert transport.aborting
