@@ -9,13 +9,17 @@ from typing import Any, Final
 import click
 
 from components.importing.difference import Imported
+from components.importing.litellm import import_litellm
 from components.importing.llmkube import import_router
 from components.importing.written import stack_yaml
 from components.source import UnreadableError, read_whole
 from proxy.policy.document import parse
 from proxy.policy.problem import PolicyRefusedError
 
-READERS: Final[Mapping[str, Callable[..., Imported]]] = {"llmkube": import_router}
+READERS: Final[Mapping[str, Callable[..., Imported]]] = {
+    "litellm": import_litellm,
+    "llmkube": import_router,
+}
 
 
 class Tier(click.ParamType[tuple[str, str]]):
