@@ -29,7 +29,7 @@ class _WriteThrough(FileDescriptor):
 
     socket: Any
     sent_bytes = 0
-    """What the kernel took since the owner last set it to 0."""
+    """What the kernel took since the connection began; under TLS its records, which wrap it."""
 
     def writeSomeData(self, data: bytes) -> Any:
         """Count what the buffered path sends."""

@@ -49,14 +49,14 @@ class Upstream(Connection):
         self._until_close = False
         self._complete = False
         self._reused = False
+        self._sent_before = 0  # what the kernel had taken before this request
 
     def send(self, data: bytes, listener: Callable[[list[Event]], None]) -> None:
         """Write one request; its answer's events go to `listener`."""
         self.listener = listener
         self.reusable = False
         self._reused = self._framing is not None
-        if self._reused:
-            self.transport.sent_bytes = 0
+        self._sent_before = self.transport.sent_bytes if self._reused else 0
         self._begun = b""
         self._framing = None
         self._interim = 0
@@ -158,7 +158,7 @@ class Upstream(Connection):
             listener([ENDED])
         else:
             code = "upstream_reset" if self._framing is None else "upstream_truncated"
-            if self._reused and not getattr(self.transport, "sent_bytes", 1):
+            if self._reused and self.transport.sent_bytes == self._sent_before:
                 code = "upstream_stale"  # it was dead before it took a byte of this request
             listener([UpstreamFailed(code)])
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
+from tests.faults.certificates import TlsUpstream, serve
+from tests.faults.conftest import Start
 from tests.faults.dns import NXDOMAIN, SERVFAIL, Answer, Dns
-from tests.faults.house import POLICY, House, body, eventually, request
+from tests.faults.house import POLICY, House, body, changed, eventually, request
 from tests.faults.test_client import full_backlog
 from tests.net.conftest import (
     DONE,
@@ -24,6 +28,7 @@ from tests.net.conftest import (
     Upstream,
     environment,
     free_port,
+    read_request,
     reset,
     serve_well,
     word,
@@ -190,6 +195,35 @@ def test_u6_a_kept_connection_that_is_dead(house: House) -> None:
     assert house.ask(body("once")).status == 502
     record = house.record()
     assert (record["attempts"][0]["reused"], len(house.local.requests)) == (True, 1)
+
+
+@fault("U6", "a kept TLS connection that ends after the second request", "one execution, recorded")
+def test_u6_a_kept_tls_connection_that_took_a_request(start: Start, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    (tmp_path / "secrets" / "ca").mkdir()
+    authority.cert_pem.write_to_path(str(tmp_path / "secrets" / "ca" / "ca.crt"))
+
+    def answer_once(secure: ssl.SSLSocket, raw: socket.socket, one: bytes) -> None:
+        serve(secure, raw, one)
+        upstream.requests.append(read_request(secure))
+        raw.shutdown(socket.SHUT_RDWR)
+
+    upstream = TlsUpstream(context, answer_once)
+    policy = changed("all")
+    url = f"https://localhost:{upstream.port}/v1"
+    external = {"provider": "openai", "model": "m", "url": url}
+    tls = {"caSecretRef": {"name": "ca"}}
+    policy["backends"].append({"name": "near", "tier": "local", "external": external, "tls": tls})
+    policy["rules"] = [{"name": "once", "route": {"backends": ["near"]}, "retry": "connect-only"}]
+    house = start(policy=policy, spare_fds=12)
+    assert house.ask().status == 200
+    assert house.record()["attempts"][0]["reused"] is False
+    assert house.ask().status == 502
+    (attempt,) = house.record()["attempts"]
+    assert (attempt["reused"], attempt["outcome"]) == (True, "upstream_reset")
+    assert len(upstream.requests) == 2
 
 
 @fault("U7", "accepted, never answered", "504 by the first-token deadline, upstream closed")
