@@ -48,6 +48,12 @@ def probe_bytes(path: str, host: str, key: str | None) -> bytes:
     return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n"
 
 
+def connection_named(headers: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    """Return the fields that `Connection` names: this hop's alone (RFC 9110, section 7.6.1)."""
+    values = headers.get("connection", ())
+    return frozenset(token.strip().lower() for value in values for token in value.split(","))
+
+
 def request_head(
     prefix: bytes,
     backend: Backend,
@@ -60,7 +66,10 @@ def request_head(
     `length` None: the body is chunked.
     """
     extra = b""
+    hop = connection_named(caller_headers) if backend.upward_headers else frozenset()
     for name in backend.upward_headers:
+        if name.lower() in hop:
+            continue
         for value in caller_headers.get(name.lower(), ()):
             extra += b"%b: %b\r\n" % (name.lower().encode("ascii"), value.encode("latin-1"))
     named = b"%b%bx-request-id: %b\r\n" % (prefix, extra, request_id.encode("ascii"))

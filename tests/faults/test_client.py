@@ -415,7 +415,7 @@ def test_c22_c23_what_hops_and_what_lies_stays_here(house: House) -> None:
         ("x-forwarded-for", "1.2.3.4"), ("forwarded", "for=1.2.3.4"), ("x-real-ip", "1.2.3.4"),
         ("cookie", "a=b"), ("te", "trailers"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABk"),
         ("connection", "x-llmkube-classification, upgrade, x-org"), ("x-lockgate-rule", "all"),
-        ("proxy-authorization", "Basic x"), PII,
+        ("x-org", "this hop's alone"), ("proxy-authorization", "Basic x"), PII,
     ]  # fmt: skip
     assert house.ask(None, *fields).status == 200
     record = house.record()
