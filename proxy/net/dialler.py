@@ -15,7 +15,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from OpenSSL import SSL
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, DNSLookupError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.logger import Logger
@@ -124,7 +124,11 @@ class Dial:
             if address != winner:
                 disconnect()
 
-    def _unresolved(self, _: Failure) -> None:
+    def _unresolved(self, reason: Failure) -> None:
+        if reason.check(DNSLookupError) is None:
+            _log.failure("a name cannot be asked for", failure=reason)
+            self._fail("proxy_capacity")
+            return
         self._fail("upstream_dns")
 
     def _resolved(self, addresses: list[str]) -> None:

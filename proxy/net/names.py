@@ -5,10 +5,12 @@ pods need, sorts addresses by RFC 6724, and gives the TTL that ``getaddrinfo`` o
 hides. A slow name takes no thread and delays no other; who waits ends its wait by its deadline.
 
 A name is asked once however many wait for it. An answer is kept for its TTL, at least a second and
-at most an hour; one without a TTL (from /etc/hosts) for ten seconds, a failure for one.
+at most an hour; one with a TTL of 0 (or from /etc/hosts) and a failure for a second. What cannot be
+asked at all (no descriptor is left) is not kept, and not the name's fault.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import pycares
@@ -23,7 +25,6 @@ TRIES: Final = 3
 """What one server may take and how often it is asked: six seconds bound what nobody waits for."""
 LEAST_S: Final = 1.0
 MOST_S: Final = 3600.0
-NO_TTL_S: Final = 10.0
 FAILED_S: Final = 1.0
 
 Found = tuple[list[str], float]
@@ -48,7 +49,10 @@ class Names:
         self._waiting: dict[str, list[Deferred[list[str]]]] = {}
 
     def resolve(self, host: str) -> "Deferred[list[str]]":
-        """Return the addresses of `host`; errback with DNSLookupError when it has none."""
+        """Return the addresses of `host`; errback with DNSLookupError when it has none.
+
+        Any other failure: it could not be asked.
+        """
         if isIPAddress(host) or isIPv6Address(host):
             return succeed([host])
         held = self._held.get(host)
@@ -59,12 +63,20 @@ class Names:
         waiting = self._waiting.setdefault(host, [])
         waiting.append(done)
         if len(waiting) == 1:
-            self._ask(host, lambda found: self._reactor.callFromThread(self._found, host, found))
+            try:
+                self._ask(host, partial(self._reactor.callFromThread, self._found, host))
+            except Exception:  # noqa: BLE001 - whatever it is, the next one must be able to ask
+                self._unasked(host)
         return done
+
+    def _unasked(self, host: str) -> None:
+        problem = Failure()
+        for done in self._waiting.pop(host, []):
+            done.errback(problem)
 
     def _found(self, host: str, found: Found | None) -> None:
         addresses, ttl_s = found or ([], FAILED_S)
-        keep_s = min(max(ttl_s, LEAST_S), MOST_S) if ttl_s else NO_TTL_S
+        keep_s = min(max(ttl_s, LEAST_S), MOST_S)
         held = _Held(tuple(addresses), self._reactor.seconds() + keep_s)
         self._held[host] = held
         for done in self._waiting.pop(host, []):
