@@ -5,6 +5,7 @@ an attack), 9.3 (persistence); RFC 9110 section 6.4.1 (answers without a body), 
 (Retry-After), 15 (status classes).
 """
 
+from email.utils import parsedate_to_datetime
 from typing import ClassVar, Final, Literal, final
 
 import httptools
@@ -128,7 +129,7 @@ def _judged(status: int, fields: Fields, *, http10: bool) -> AnswerHead:
         kind=_kind(held.get(b"content-type", b"")),
         coded=held.get(b"content-encoding", b"identity").lower() != b"identity",
         keep_alive=keep_alive and framing in {"length", "chunked"},
-        retry_after_s=_seconds(held.get(b"retry-after", b"")),
+        retry_after_s=_seconds(held.get(b"retry-after", b""), held.get(b"date", b"")),
         passed_on=passed_on,
     )
 
@@ -157,9 +158,18 @@ def _kind(content_type: bytes) -> Kind:
     return "json" if kind == b"application/json" or kind.endswith(b"+json") else "other"
 
 
-def _seconds(value: bytes) -> float | None:
-    """Return delta-seconds; a date is not waited for, the next candidate is as good."""
-    return float(value) if value.isdigit() and len(value) < 10 else None
+def _seconds(value: bytes, date: bytes) -> float | None:
+    """Return the seconds that a Retry-After of either form (RFC 9110, 10.2.3) asks for.
+
+    A date is counted from the answer's own Date, whatever our clock says.
+    """
+    if value.isdigit():
+        return float(value) if len(value) < 10 else None
+    try:
+        until, now = (parsedate_to_datetime(text.decode("ascii")) for text in (value, date))
+        return max((until - now).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None  # no date, or one with a zone and one without
 
 
 def body_of(head: AnswerHead, length: int | None) -> LengthBody | ChunkedBody | UntilClose:
