@@ -1,6 +1,8 @@
 """Types of command line values that several verbs share."""
 
+import ipaddress
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -32,9 +34,27 @@ class Address(click.ParamType[tuple[str, str]]):
         if isinstance(value, tuple):
             return value
         backend, _, url = str(value).partition("=")
-        if not backend or not url.startswith(("http://", "https://")):
+        if not backend or not _is_place(url):
             self.fail(f"{value!r} is not BACKEND=URL, like local=http://127.0.0.1:9001", param, ctx)
         return backend, url
+
+
+def _is_place(url: str) -> bool:
+    """Whether `url` says a scheme of ours, a host, and a port that can be one."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port out of range, a broken address
+        return False
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is a literal IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_go_duration(ctx: Any, param: Any, value: str | None) -> float | None:

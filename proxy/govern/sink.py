@@ -24,7 +24,7 @@ _log = Logger("lockgate.audit")
 class Sink:
     """Buffered lines to one descriptor.
 
-    `lost` counts lines given up; `writable` is for readiness.
+    `lost` counts lines given up; `writable` is for readiness. OSError when `path` cannot be opened.
     """
 
     def __init__(self, clock: Clock, path: Path | None) -> None:
@@ -57,11 +57,20 @@ class Sink:
             self._shed()
 
     def reopen(self) -> None:
-        """Open the file anew after a rotation; stdout stays."""
+        """Open the file anew after a rotation; stdout stays.
+
+        Where it cannot be opened the old one is written on: no record is lost, and the log says so.
+        """
         self.flush()
-        if self._path is not None:
-            os.close(self._descriptor)
-            self._descriptor = self._open()
+        if self._path is None:
+            return
+        try:
+            opened = self._open()
+        except OSError as problem:
+            _log.error("audit file kept: {problem}", problem=problem)
+            return
+        os.close(self._descriptor)
+        self._descriptor = opened
 
     def close(self) -> None:
         """Write what waits and leave no timer."""

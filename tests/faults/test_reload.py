@@ -3,8 +3,11 @@
 import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,17 @@ import pytest
 from tests.faults.conftest import Start
 from tests.faults.house import POLICY, House, body, changed, eventually, request
 from tests.faults.load import Load
-from tests.net.conftest import DONE, END, SSE_HEAD, Upstream, reset, serve_well, word
+from tests.net.conftest import (
+    DONE,
+    END,
+    ROOT,
+    SSE_HEAD,
+    Upstream,
+    environment,
+    reset,
+    serve_well,
+    word,
+)
 
 fault = pytest.mark.fault
 
@@ -66,6 +79,35 @@ def test_x2_a_breaker_survives_a_reload(start: Start) -> None:
     answer = house.ask(body("alone"))
     assert (answer.status, answer.code) == (503, "upstreams_unavailable")
     assert "retry-after: " in answer.head
+
+
+@fault("X2", "SIGHUP while it starts", "it starts")
+def test_x2_a_hangup_during_the_start(tmp_path: Path, upstreams: dict[str, Upstream]) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps(POLICY))
+    address = f"http://127.0.0.1:{upstreams['local'].port}"
+    command = [sys.executable, "-m", "proxy.cli.main", "serve", "--policy", str(policy)]
+    command += [
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--address",
+        f"local={address}",
+    ]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=log)
+    ignored = 0
+    while b" serving " not in (tmp_path / "log").read_bytes():
+        assert process.poll() is None
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        if int(status.split("SigIgn:\t")[1].split()[0], 16) & 1:
+            ignored += 1
+            process.send_signal(signal.SIGHUP)
+        time.sleep(0.01)
+    assert ignored > 1
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
 
 
 @fault("X3", "garbage, missing, unreadable, duplicate keys, 10 MB, bad YAML", "the old one stays")

@@ -57,3 +57,22 @@ def test_beyond_the_bound_the_oldest_lines_are_lost_and_counted(tmp_path: Path) 
         sink.write(line)
     assert sink.lost == 12 - BOUND_BYTES // len(line)
     assert os.path.lexists(path)
+
+
+def test_a5_a_file_that_cannot_be_opened_anew_is_written_on(tmp_path: Path) -> None:
+    clock, folder = Clock(), tmp_path / "held"
+    folder.mkdir()
+    sink = Sink(clock, folder / "audit")
+    folder.rename(tmp_path / "gone")
+    sink.reopen()
+    other = os.open(tmp_path / "other", os.O_WRONLY | os.O_CREAT)  # takes the lowest descriptor
+    sink.write(b"one\n")
+    clock.advance(FLUSH_S)
+    assert (tmp_path / "gone" / "audit").read_bytes() == b"one\n"
+    assert (tmp_path / "other").read_bytes() == b""
+    os.close(other)
+    folder.mkdir()
+    sink.reopen()
+    sink.write(b"two\n")
+    sink.close()
+    assert (folder / "audit").read_bytes() == b"two\n"

@@ -125,6 +125,11 @@ def test_a_missing_key_takes_its_backend_out_and_nothing_else(
         (["--policy", "POLICY", "--listen", "nowhere"], "HOST:PORT"),
         (["--policy", "POLICY", "--address", "moon=http://127.0.0.1:1"], "names no backend"),
         (["--policy", "BROKEN"], "is not a field"),
+        (["--policy", "NO-AUDIT"], "cannot write audit records"),
+        (["--policy", "NO-AUDIT", "--workers", "2"], "cannot write audit records"),
+        (["--policy", "POLICY", "--address", "local=http://h:99999"], "is not BACKEND=URL"),
+        (["--policy", "POLICY", "--address", "local=http://"], "is not BACKEND=URL"),
+        (["--policy", "POLICY", "--resolver", "nowhere:53"], "is not an address"),
     ],
 )
 def test_what_does_not_load_is_exit_2_with_a_reason(
@@ -132,8 +137,25 @@ def test_what_does_not_load_is_exit_2_with_a_reason(
 ) -> None:
     (tmp_path / "POLICY").write_text(json.dumps(POLICY))
     (tmp_path / "BROKEN").write_text(json.dumps({**POLICY, "rulez": []}))
-    run = [sys.executable, "-m", "proxy.cli.main", "serve"]
-    run += [str(tmp_path / a) if a in {"POLICY", "BROKEN"} else a for a in arguments]
+    audit = {"sink": "file", "filePath": "/nonexistent/audit"}
+    address = {"external": {"provider": "openai", "model": "m", "url": "http://127.0.0.1:9/v1"}}
+    unwritable = {
+        **POLICY,
+        "backends": [{"name": "local", "tier": "local", **address}, POLICY["backends"][1]],
+    }
+    unwritable["policy"] = {"auditLog": audit}
+    (tmp_path / "NO-AUDIT").write_text(json.dumps(unwritable))
+    run = [
+        sys.executable,
+        "-m",
+        "proxy.cli.main",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ]
+    run += [str(tmp_path / a) if a in {"POLICY", "BROKEN", "NO-AUDIT"} else a for a in arguments]
     done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
     assert done.returncode == 2
     assert said in done.stderr
