@@ -4,6 +4,7 @@ A verb whose package is not installed (the proxy's image has no plan-time code) 
 """
 
 import difflib
+import signal
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
@@ -39,6 +40,8 @@ class Verbs(click.Group):
         """Load one verb."""
         for verb in entry_points(group=GROUP, name=cmd_name):
             if _installed(verb):
+                if cmd_name == "serve":  # a reload while it starts: it reads the file anyway
+                    signal.signal(signal.SIGHUP, signal.SIG_IGN)
                 command: click.Command = verb.load()
                 return command
         self._refuse(ctx, cmd_name)

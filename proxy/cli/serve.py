@@ -14,7 +14,7 @@ from typing import Any
 import click
 from attrs import evolve, frozen
 
-from proxy.cli.options import Address, HostPort, parse_go_duration
+from proxy.cli.options import Address, HostPort, is_address, parse_go_duration
 from proxy.policy.load import load_policy
 from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.problem import PolicyRefusedError, Problem
@@ -120,6 +120,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     """
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
+    if resolver is not None and not is_address(resolver[0]):
+        raise click.UsageError(f"--resolver {resolver[0]} is not an address, like 10.96.0.10:53")
     options = ServeOptions(
         policy=policy,
         listen=listen,
@@ -228,11 +230,8 @@ def run(options: ServeOptions, policy: LoadedPolicy) -> int:
     except CertificateRefusedError as problem:
         click.echo(f"cannot serve TLS: {problem}", err=True)
         return 2
-    try:
-        house.start()
-    except CannotListenError as problem:
-        click.echo(f"cannot listen: {problem}", err=True)
-        house.sink.close()
+    except OSError as problem:
+        click.echo(f"cannot write audit records: {problem}", err=True)
         return 2
 
     def on_term(*_: object) -> None:
@@ -240,6 +239,14 @@ def run(options: ServeOptions, policy: LoadedPolicy) -> int:
 
     def on_hup(*_: object) -> None:
         clock.callFromThread(house.hang_up)
+
+    signal.signal(signal.SIGTERM, on_term)  # taken up once it runs, where it is set again
+    try:
+        house.start()
+    except CannotListenError as problem:
+        click.echo(f"cannot listen: {problem}", err=True)
+        house.sink.close()
+        return 2
 
     house.service.stopped.addCallback(lambda _: clock.stop())
     clock.callWhenRunning(signal.signal, signal.SIGTERM, on_term)
