@@ -8,13 +8,14 @@ from typing import Any
 import click
 import yaml
 
+from components.cli.commented import Commented
 from components.source import UnreadableError, load_stack, read_whole
 from components.stacks import UnknownStackError, stack_file
 from proxy.policy.load import load_policy
 from proxy.policy.problem import PolicyRefusedError
 
 
-@click.command(name="plan")
+@click.command(cls=Commented, name="plan")
 @click.argument("stack")
 @click.option("--out", type=click.Path(path_type=Path), help="Write each manifest as YAML there.")
 @click.option("--json", "as_json", is_flag=True, help="The plan for a machine.")

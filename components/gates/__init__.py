@@ -1,0 +1,1 @@
+"""What a pipeline wants of a verdict: findings at their lines, and a text for a review."""
