@@ -131,7 +131,8 @@ def _deployments(config: _Config, tiers: Mapping[str, str]) -> None:
         if backend is not None:
             if not held and deployment.name != group:
                 backend["displayName"] = group
-            backend["weight"] = _weight(params, path, config.notes)
+            weight = _weight(params, path, config.notes)
+            backend |= {"weight": weight} if weight != 1 else {}
             config.backends.append(backend)
             config.places[f"backends[{len(config.backends) - 1}]"] = path
             held.append(deployment.name)
@@ -162,7 +163,7 @@ def _rules(config: _Config) -> Iterator[dict[str, Any]]:
             "route": {"backends": local},
             "failClosed": True,
         }
-    else:
+    elif config.backends:
         message = "no backend is local: sensitive requests are refused, and check says so"
         config.notes.differs("model_list", message)
     taken, fallbacks = {SENSITIVE_RULE}, _fallbacks(config)

@@ -88,11 +88,11 @@ def _chain(decider: Decider, decision: Decision) -> list[Backend]:
 
 
 def _in(place: Place, backend: Backend) -> bool:
-    return backend.name in place.backends or backend.tier == place.tier
+    return backend.name in (place.backends or ()) or backend.tier == place.tier
 
 
 def _place(place: Place) -> str:
-    return f"tier {place.tier}" if place.tier else _listed(place.backends)
+    return f"tier {place.tier}" if place.tier else _listed(place.backends or ())
 
 
 def _listed(names: "tuple[str, ...] | list[str]") -> str:

@@ -27,7 +27,7 @@ class Place:
     """Some backends: those of a tier, or those named."""
 
     tier: Literal["local", "cloud"] | None = spec_field("every backend of this tier", default=None)
-    backends: tuple[str, ...] = spec_field("these backends", default=())
+    backends: tuple[str, ...] | None = spec_field("these backends; []: none at all", default=None)
 
 
 @frozen
@@ -190,7 +190,11 @@ def _expect(expect: Expect, path: str) -> Iterator[Fault]:
         mend = "keep one: what is refused has no candidates"
         yield f"{path}.refuse", "stands beside candidates", mend
     for name, place in (("never", expect.never), ("only", expect.only)):
-        if place is not None and (place.tier is None) == (not place.backends):
+        if place is None:
+            continue
+        if name == "never" and place.backends == ():
+            yield f"{path}.never.backends", "is empty, and says nothing", "name a backend"
+        if (place.tier is None) == (place.backends is None):
             mend = f"write `{name}: {{ tier: cloud }}` or `{name}: {{ backends: [NAME] }}`"
             yield f"{path}.{name}", "must state one of tier and backends", mend
 
@@ -207,8 +211,8 @@ def unknown_names(suite: Suite, spec: RouterSpec) -> Iterator[Problem]:
             yield _unknown(f"{path}.rule", "rule", expect.rule, rules)
         places = {
             "candidates": expect.candidates or (),
-            "never.backends": expect.never.backends if expect.never else (),
-            "only.backends": expect.only.backends if expect.only else (),
+            "never.backends": (expect.never and expect.never.backends) or (),
+            "only.backends": (expect.only and expect.only.backends) or (),
         }
         for place, names in places.items():
             for index, name in enumerate(names):

@@ -57,6 +57,8 @@ PLAIN = "{ model: m }"
         (HARD, "candidates: [cloud, local]", "candidates: [local, cloud]"),
         (HARD_PHI, "candidates: [local]", "candidates: [cloud, local]"),
         (PLAIN, "refuse: no_route", "refuse: no_allowed_upstream"),
+        (PLAIN, "only: { backends: [] }", "refuse: no_capable_backend"),
+        (PII, "only: { backends: [local] }", "only: { backends: [] }"),
         (PLAIN, "candidates: []", "candidates: [local]"),
         (PII, "never: { tier: cloud }", "never: { tier: local }"),
         (HARD, "never: { backends: [seeing] }", "never: { backends: [local] }"),

@@ -42,6 +42,7 @@ def test_a_good_file_is_read() -> None:
         ("rule: keep", "refuse: no_route, candidates: [a]", "tests[0].expect.refuse", 4, "stands beside"),
         ("rule: keep", "never: {}", "tests[0].expect.never", 4, "write `never: { tier: cloud }`"),
         ("rule: keep", "only: { tier: local, backends: [a] }", "tests[0].expect.only", 4, "one of"),
+        ("rule: keep", "never: { backends: [] }", "tests[0].expect.never.backends", 4, "says nothing"),
         ("rule: keep", "only: { tier: clod }", "tests[0].expect.only.tier", 4, "did you mean cloud?"),
         ("name: two", "name: one", "tests[1].name", 5, "tests[0]'s"),
         ("{ body: { model: b } }", "{ body: {} }", "tests[1].request.model", 6, "is missing"),
