@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test lint format typecheck pytest policies faults clients fuzz soak bench-memory bench-report compiled test-compiled bench docs policy-pack requirements clean
+.PHONY: help demo test lint format typecheck pytest policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,12 @@ bench: $(VENV)/.program $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lo
 	$(BIN)/python bench/proxying.py
 	$(BIN)/python bench/streaming.py
 	$(BIN)/python bench/tls.py
+
+test-deep: $(VENV)/.test ## the proof against the engine and the naive spec on 100,000 pairs
+	$(BIN)/pytest tests/proof -m ''
+
+bench-proof: $(VENV)/.program ## seconds and memory of a proof: 200 and 1,000 rules
+	$(BIN)/python bench/proof.py
 
 docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m proxy.policy.reference > docs/spec.md

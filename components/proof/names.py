@@ -10,6 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from components.proof.globs import Glob, shortest
+from components.proof.report import ContradictionError
 from proxy.policy.glob import compile_glob
 
 MAX_STATES: Final = 60_000
@@ -53,6 +54,8 @@ class Names:
             if name is None:
                 return self._smaller(Clash(wanted, used))
             broken = self.taken(name) & unwanted
+            if broken & used or not wanted <= self.taken(name):
+                raise ContradictionError(f"automata and patterns do not read {name!r} alike")
             if not broken:
                 return name
             used |= {min(broken, key=lambda pattern: (len(pattern), pattern))}

@@ -83,8 +83,7 @@ def _places(policy: LoadedPolicy, space: Space) -> Iterator[Place]:
         conditions = space.conditions(policy, rule.match)
         names = _names(rule, spec.default_route)
         considered = tuple(backends[name] for name in names)
-        required = set(rule.match.required_capabilities if rule.match else ())
-        chain = tuple(b for b in considered if required <= set(b.capabilities))
+        chain = capable(considered, rule)
         path = f"rules[{number}]"
         yield Place("rule", rule.name, path, rule, conditions, passed, chain, considered)
         passed = Passed(conditions, passed)
@@ -101,6 +100,12 @@ def _places(policy: LoadedPolicy, space: Space) -> Iterator[Place]:
         yield Place("default_route", name, "defaultRoute", None, (), passed, last, last)
     else:
         yield Place("none", "none", "defaultRoute", None, (), passed, (), ())
+
+
+def capable(backends: tuple[Backend, ...], rule: Rule) -> tuple[Backend, ...]:
+    """Return those of `backends` that have every capability that `rule` asks for."""
+    required = set(rule.match.required_capabilities if rule.match else ())
+    return tuple(b for b in backends if required <= set(b.capabilities))
 
 
 def _names(rule: Rule, default: str | None) -> tuple[str, ...]:

@@ -219,7 +219,7 @@ class Solver:
             refused.setdefault(self._conditions[one][1].get_id(), one)
         assumed = self._literals(question) + [self._conditions[one][1] for one in refused.values()]
         if self._solved(question & refusing(suspects), assumed) is not None:
-            raise AssertionError("there is a request after all")
+            raise ContradictionError("there is a request after all")
         needed = {literal.get_id() for literal in self._z3.unsat_core()}
         return [one for number, one in refused.items() if number in needed]
 

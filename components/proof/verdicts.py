@@ -167,7 +167,7 @@ class _Proof:
         held = self._with(label)
         if any(place.local is not None and self._taken(place, held) for place in self.places):
             return
-        place = next(place for place in self.places if self._taken(place, held))
+        place = self._taker(self.places, held)
         yield Finding(
             kind="no_local_backend",
             path="policy.classification",
@@ -204,7 +204,7 @@ class _Proof:
         blamed = [first[one] for one in self.solver.blame(wanted, place.passed)]
         names = ", ".join(p.name for p in blamed)
         together = f"rules {names} together take" if len(blamed) > 1 else f"rule {names} takes"
-        taker = next(p for p in (*blamed, *self.places) if self._taken(p, wanted))
+        taker = self._taker((*blamed, *self.places), wanted)
         return Finding(
             kind="dead_rule",
             path=place.path,
@@ -222,6 +222,13 @@ class _Proof:
         if request is not None:
             self.checker.confirm(witness_of(request, self.space), place)
         return request is not None
+
+    def _taker(self, places: Iterable[Place], also: Question) -> Place:
+        """Return the first of `places` that takes such a request; one of all places does."""
+        for place in places:
+            if self._taken(place, also):
+                return place
+        raise ContradictionError("there is a request that no place takes")
 
     def _witness(self, place: Place, also: Question, *, sensitive: bool = False) -> Witness:
         """Return the smallest request that `place` takes, decided by the engine too."""

@@ -18,7 +18,8 @@ def labels(spec: RouterSpec, request: Request) -> set[str]:
     return found
 
 
-def _named(model: str, patterns: tuple[str, ...]) -> bool:
+def named(model: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a pattern takes the name; none here has a class, an escape or a slash."""
     return "/" not in model and any(fnmatchcase(model, pattern) for pattern in patterns)
 
 
@@ -33,30 +34,34 @@ def matches(spec: RouterSpec, number: int, request: Request) -> bool:
             not match.data_classification
             or bool(labels(spec, request) & {*match.data_classification})
         )
-        and (match.task_complexity is None or complexity == (match.task_complexity,))
-        and (not match.models or _named(request.model, match.models))
+        and (
+            match.task_complexity is None
+            or tuple(v.strip() for v in complexity) == (match.task_complexity,)
+        )
+        and (not match.models or named(request.model, match.models))
         and all(v in request.headers.get(n.lower(), ()) for n, v in match.headers.items())
     )
 
 
-def candidates(spec: RouterSpec, request: Request) -> list[str]:
-    """Return the names of the backends that may serve the request, in order."""
+def chain(spec: RouterSpec, request: Request) -> list[str]:
+    """Return the names of the chain in order, without the runtime's bound."""
     backends = {b.name: b for b in spec.backends}
     hit = next((r for i, r in enumerate(spec.rules) if matches(spec, i, request)), None)
     default = [spec.default_route] if spec.default_route else []
     required: tuple[str, ...] = ()
     if hit is not None:
-        chain = [*hit.route.backends, *([] if hit.fail_closed else default)]
+        names = [*hit.route.backends, *([] if hit.fail_closed else default)]
         required = hit.match.required_capabilities if hit.match else ()
     else:
-        named = [b.name for b in spec.backends if b.published_id == request.model]
-        by_name = spec.default_route_strategy == "BackendNameMatch" and named
-        chain = named if by_name else default
+        by_id = [b.name for b in spec.backends if b.published_id == request.model]
+        by_name = spec.default_route_strategy == "BackendNameMatch" and by_id
+        names = by_id if by_name else default
+    capable = [name for name in names if set(required) <= set(backends[name].capabilities)]
+    return list(dict.fromkeys(capable))
+
+
+def candidates(spec: RouterSpec, request: Request) -> list[str]:
+    """Return the names of the backends that may serve the request, in order."""
+    local = {b.name for b in spec.backends if b.tier == "local"}
     sensitive = bool(labels(spec, request) & spec.policy.classification.sensitive)
-    allowed = []
-    for name in chain:
-        local = backends[name].tier == "local"
-        capable = set(required) <= set(backends[name].capabilities)
-        if (local or not sensitive) and capable and name not in allowed:
-            allowed.append(name)
-    return allowed
+    return [name for name in chain(spec, request) if name in local or not sensitive]
