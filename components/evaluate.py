@@ -17,6 +17,7 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
+from components.config import READ_OUTPUTS
 from components.settings import PROJECT
 from components.stacks import ROOT
 
@@ -83,6 +84,7 @@ class Plan:
 class _Echo(mocks.Mocks):
     """Every resource's outputs are its inputs, as the engine's preview has it."""
 
+    deployed: Mapping[str, Any]
     seen: dict[tuple[str, str], Mapping[str, Any]] = field(factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -90,9 +92,11 @@ class _Echo(mocks.Mocks):
         self.seen[args.typ, args.name] = _whole_numbers(args.inputs)
         return f"{args.name}-id", dict(args.inputs)
 
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
-        """Answer a function call with its arguments: the program makes none."""
-        return dict(args.args), None
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        """Answer the one function that the program calls: what the stack last put out."""
+        if args.token != READ_OUTPUTS:
+            raise LookupError(f"the program calls {args.token}")
+        return {"name": args.args["name"], "outputs": dict(self.deployed)}, []
 
 
 class _Monitor(mocks.MockMonitor):
@@ -117,19 +121,24 @@ def _whole_numbers(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def evaluate(stack: str, config: Mapping[str, Any]) -> Plan:
+def evaluate(
+    stack: str, config: Mapping[str, Any], deployed: Mapping[str, Any] | None = None
+) -> Plan:
     """Run the program for `stack` on `config` (``namespace:key`` to plain values).
 
-    Raises what the program raises: PolicyRefusedError, PolicyViolatedError.
+    `deployed` is what the stack last put out, None before its first deployment. Raises what the
+    program raises: PolicyRefusedError, PolicyViolatedError, WideningNotAcceptedError.
     """
-    echo = _Echo()
+    echo = _Echo(deployed or {})
     monitor = _Monitor(echo)
     texts = {key: _text(value) for key, value in config.items()}
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
         settings.reset_options(project=PROJECT, stack=stack)
-        mocks.set_mocks(echo, project=PROJECT, stack=stack, preview=True, monitor=monitor)
+        mocks.set_mocks(
+            echo, PROJECT, stack, preview=True, monitor=monitor, organization="organization"
+        )
         set_all_config(texts)
         outputs = loop.run_until_complete(_run())
     finally:

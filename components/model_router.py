@@ -10,6 +10,8 @@ from pulumi_kubernetes.core.v1 import ConfigMap, Service, ServiceAccount
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
+from components.gate import Passage, Unknown, base_of, judge
+from components.gate import lines as passage_lines
 from components.manifests.network import open_egress
 from components.manifests.router import Router, router_manifests
 from components.proof.report import Report, lines
@@ -23,28 +25,44 @@ SUFFIX = "-router-proxy"
 
 @frozen
 class ModelRouterArgs:
-    """What a router is made of: a policy that loaded and was placed, and its namespace."""
+    """What a router is made of: a policy that loaded and was placed, and its namespace.
+
+    `deployed` is the policy.json that runs now, None before the first deployment;
+    `accepted_widening` the digest of the one policy that may widen it.
+    """
 
     policy: LoadedPolicy
     namespace: str
+    deployed: str | Unknown | None = None
+    accepted_widening: str | None = None
 
 
-class PolicyViolatedError(Exception):
+class PolicyViolatedError(pulumi.RunError):
     """The policy lets a sensitive request out. Its text is the report; `report` the value."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        super().__init__("\n".join(lines(report)))
+        super().__init__(click.unstyle("\n".join(lines(report))))
+
+
+class WideningNotAcceptedError(pulumi.RunError):
+    """More may reach a cloud than before. Its text is the diff and what to write."""
+
+    def __init__(self, passage: Passage) -> None:
+        self.passage = passage
+        super().__init__(click.unstyle("\n".join(passage_lines(passage))))
 
 
 class ModelRouter(pulumi.ComponentResource):
     """Runs the proxy on one policy.
 
-    Outputs: `url`, the base URL that agents use; `digest`, the policy's; `verdict`, the proof's
-    text. Raises PolicyViolatedError before anything is registered when the policy leaks.
+    Outputs: `url`, the base URL that agents use; `policy`, its policy.json; `digest`, the policy's;
+    `verdict`, the proof's text. Before anything is registered it raises PolicyViolatedError when
+    the policy leaks, and WideningNotAcceptedError when it widens what is deployed.
     """
 
     url: pulumi.Output[str]
+    policy: pulumi.Output[str]
     digest: pulumi.Output[str]
     verdict: pulumi.Output[str]
 
@@ -54,17 +72,23 @@ class ModelRouter(pulumi.ComponentResource):
         report = prove(args.policy)
         if not report.proved:
             raise PolicyViolatedError(report)
+        base = base_of(args.deployed)
+        passage = judge(base, args.policy, args.accepted_widening, pulumi.get_stack())
+        if not passage.passed:
+            raise WideningNotAcceptedError(passage)
         router = Router(name + SUFFIX, args.namespace, args.policy)
         manifests = router_manifests(router)
         super().__init__("lockgate:index:ModelRouter", name, None, opts)
-        self._tell(args.policy)
+        self._tell(args.policy, passage)
         deployment = self._register(name, manifests)
         port = args.policy.spec.endpoint.port
         host = f"{router.name}.{args.namespace}.svc.cluster.local:{port}"
         self.url = deployment.id.apply(lambda _: f"http://{host}/v1")
         self.digest = pulumi.Output.from_input(args.policy.digest)
         self.verdict = pulumi.Output.from_input(click.unstyle("\n".join(lines(report))))
-        self.register_outputs({"url": self.url, "digest": self.digest, "verdict": self.verdict})
+        self.policy = pulumi.Output.from_input(args.policy.json.decode())
+        proof = {"digest": self.digest, "verdict": self.verdict}
+        self.register_outputs({"url": self.url, "policy": self.policy, **proof})
 
     def _register(self, name: str, manifests: dict[str, Any]) -> Deployment:
         child = pulumi.ResourceOptions(parent=self)
@@ -89,8 +113,9 @@ class ModelRouter(pulumi.ComponentResource):
         )
         return deployment
 
-    def _tell(self, policy: LoadedPolicy) -> None:
+    def _tell(self, policy: LoadedPolicy, passage: Passage) -> None:
         """Say in preview what a reviewer must not miss."""
+        pulumi.log.info(click.unstyle("\n".join(passage_lines(passage))), self)
         for line in notices(policy):
             pulumi.log.info(line, self)
 

@@ -1,6 +1,7 @@
 """The stack's configuration under ``lockgate:``, as types; every fault is told at once."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 from attrs import evolve, fields, frozen, resolve_types
@@ -17,6 +18,7 @@ from proxy.policy.spec import RouterSpec
 from proxy.policy.structure import INVALID, Builder
 
 PROJECT: Final = "lockgate"
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 @frozen
@@ -51,6 +53,11 @@ class StackSettings:
     )
     models: Mapping[str, Any] = spec_field(
         "model servers, by name", default={}, wire="lockgate:models"
+    )
+    accept_widening: str | None = spec_field(
+        "digest of the one policy that may let more reach a cloud than what is deployed",
+        default=None,
+        wire="lockgate:acceptWidening",
     )
 
 
@@ -90,6 +97,7 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
     models = {
         member.key: _inference(builder, member, settings.namespace) for member in _models(rest)
     }
+    builder.problems += _acceptance(builder, settings)
     problems = [_within(problem, path) for problem in builder.problems]
     policy: LoadedPolicy | None = None
     if router is None:
@@ -103,6 +111,14 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
     if problems or policy is None:
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
     return Stack(settings, {n: m for n, m in models.items() if m}, policy)
+
+
+def _acceptance(builder: Builder, settings: StackSettings) -> Iterator[Problem]:
+    held, key = settings.accept_widening, f"{PROJECT}:acceptWidening"
+    if held is not None and not _DIGEST.match(held):
+        mend = "write the line that the preview names, `pulumi config set {key} sha256:...`"
+        message = f"{held!r} is no policy's digest (sha256: and 64 hexadecimal digits)"
+        yield Problem(key, builder.line_of(key), message, mend.format(key=key))
 
 
 def _misspelt(ours: list[Member]) -> Member | None:

@@ -3,12 +3,13 @@
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.config import stack_config
+from components.config import last_policy, stack_settings
 from components.inference_service import InferenceService, InferenceServiceArgs
 from components.model_router import ModelRouter, ModelRouterArgs
-from components.settings import read_settings
 
-settings, models, policy = read_settings(stack_config())
+stack = stack_settings()
+settings = stack.settings
+deployed = last_policy()  # before anything is registered: the engine is not writing yet
 
 # client-side apply: annotations set by other managers survive an update (docs/adr/0003)
 cluster = kubernetes.Provider("cluster", enable_server_side_apply=False)
@@ -22,10 +23,15 @@ namespace = kubernetes.core.v1.Namespace(
 )
 inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[namespace])
 
-for name, model in models.items():
+for name, model in stack.models.items():
     InferenceService(name, InferenceServiceArgs(model), inside)
-router = ModelRouter(settings.name, ModelRouterArgs(policy, settings.namespace), inside)
+router = ModelRouter(
+    settings.name,
+    ModelRouterArgs(stack.policy, settings.namespace, deployed, settings.accept_widening),
+    inside,
+)
 
 pulumi.export("url", router.url)
 pulumi.export("policyDigest", router.digest)
 pulumi.export("verdict", router.verdict)
+pulumi.export("policy", router.policy)

@@ -9,6 +9,7 @@ import click
 import yaml
 
 from components.cli.commented import Commented
+from components.proof.report import lines as report_lines
 from components.source import UnreadableError, load_stack, read_whole
 from components.stacks import UnknownStackError, stack_file
 from proxy.policy.load import load_policy
@@ -17,23 +18,25 @@ from proxy.policy.problem import PolicyRefusedError
 
 @click.command(cls=Commented, name="plan")
 @click.argument("stack")
+@click.option("--against", metavar="FILE|STACK", help="What is deployed: compare with it.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write each manifest as YAML there.")
 @click.option("--json", "as_json", is_flag=True, help="The plan for a machine.")
-def command(stack: str, *, out: Path | None, as_json: bool) -> None:
-    """Evaluate the Pulumi program for STACK: resources, proof, digest.
+def command(stack: str, *, against: str | None, out: Path | None, as_json: bool) -> None:
+    """Evaluate the Pulumi program for STACK: resources, proof, what changed.
 
-    Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused.
+    --against takes a policy file, a stack file, a stack's name, or what `pulumi stack output
+    --json` or `pulumi stack export` prints.
+
+    Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused, 3 more
+    may reach a cloud than before and the stack does not accept it.
     """
-    from components.evaluate import config_of, evaluate  # noqa: PLC0415 - pulumi loads slowly
-    from components.model_router import PolicyViolatedError  # noqa: PLC0415 - the same
+    from components.model_router import PolicyViolatedError  # noqa: PLC0415 - pulumi loads slowly
 
     try:
-        path = stack_file(stack)
-        source = read_whole(path)
-        load_stack(source, str(path))  # for the lines: the program sees plain data
-        plan = evaluate(stack, config_of(source, str(path)))
+        plan, passage = _planned(stack, against)
     except PolicyViolatedError as violated:
-        click.echo(violated.report.as_json() if as_json else str(violated))
+        report = violated.report
+        click.echo(report.as_json() if as_json else "\n".join(report_lines(report)))
         sys.exit(1)
     except (UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
         click.echo(str(problem), err=True)
@@ -41,11 +44,28 @@ def command(stack: str, *, out: Path | None, as_json: bool) -> None:
     if out is not None:
         write_manifests(plan.manifests, out)
     if as_json:
-        click.echo(json.dumps(_document(plan), indent=2))
-        return
-    show(stack, plan)
-    if out is not None:
+        click.echo(json.dumps(_document(plan, passage), indent=2))
+    else:
+        show(stack, plan)
+        _show_change(passage)
+    if out is not None and not as_json:
         click.echo(f"{len(plan.manifests)} manifests written to {out}")
+    sys.exit(0 if passage.passed else 3)
+
+
+def _planned(stack: str, against: str | None) -> tuple[Any, Any]:
+    """Return the plan, and how its policy stands to what `against` names."""
+    from components.base import load_base  # noqa: PLC0415 - pulumi loads slowly
+    from components.evaluate import config_of, evaluate  # noqa: PLC0415 - the same
+    from components.gate import judge  # noqa: PLC0415 - the same
+
+    path = stack_file(stack)
+    source = read_whole(path)
+    settings = load_stack(source, str(path)).settings  # for the lines: the program sees plain data
+    base = load_base(against) if against is not None else None
+    plan = evaluate(stack, config_of(source, str(path)))
+    policy = load_policy(plan.policy_json, "policy.json")
+    return plan, judge(base, policy, settings.accept_widening, stack)
 
 
 def show(stack: str, plan: Any) -> None:
@@ -65,6 +85,16 @@ def show(stack: str, plan: Any) -> None:
     click.echo(f"  url {plan.outputs['url']}")
 
 
+def _show_change(passage: Any) -> None:
+    from components.gate import lines  # noqa: PLC0415 - the solver loads slowly
+
+    click.echo()
+    for line in lines(passage):
+        click.echo(line)
+    if passage.base is None:
+        click.echo("  to compare with what is deployed, name it: --against FILE")
+
+
 def write_manifests(manifests: tuple[dict[str, Any], ...], out: Path) -> None:
     """Write one YAML file an object, numbered so that `kubectl apply -f` keeps the order."""
     out.mkdir(parents=True, exist_ok=True)
@@ -75,8 +105,10 @@ def write_manifests(manifests: tuple[dict[str, Any], ...], out: Path) -> None:
         (out / name).write_text(text, encoding="utf-8")
 
 
-def _document(plan: Any) -> dict[str, Any]:
+def _document(plan: Any, passage: Any) -> dict[str, Any]:
+    diff = None if passage.diff is None else json.loads(passage.diff.as_json())
     return {
+        "change": {"passed": passage.passed, "widens": passage.widens, "diff": diff},
         "outputs": dict(plan.outputs),
         "resources": [
             {"type": r.type, "name": r.name, "inputs": dict(r.inputs)} for r in plan.resources
