@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from proxy.policy.glob import check as glob_fault
 from proxy.policy.invariants import Invariant, Places, When
-from proxy.policy.mend import flow, meant, write
+from proxy.policy.mend import ask, flow, write
 from proxy.policy.spec import RouterSpec
 from proxy.policy.spelling import NAME, TOKEN, as_header, as_name, look_alike
 from proxy.policy.validate import Fault
@@ -28,23 +28,25 @@ def invariant_faults(spec: RouterSpec) -> Iterator[Fault]:
 
 
 def _aim(spec: RouterSpec, invariant: Invariant, path: str) -> Iterator[Fault]:
-    if (invariant.never is None) == (invariant.only is None):
-        both = "both never and only" if invariant.never else "neither never nor only"
-        yield path, f"has {both}", "keep one, like `never: { tier: cloud }`"
+    if invariant.never is None and invariant.only is None:
+        yield f"{path}.never", "is missing, and so is only", "add `never: { tier: cloud }`"
+    if invariant.never is not None and invariant.only is not None:
+        yield path, "has both never and only", "keep one, like `never: { tier: cloud }`"
     for field, places in (("never", invariant.never), ("only", invariant.only)):
         if places is not None:
             yield from _places(spec, places, f"{path}.{field}")
 
 
 def _places(spec: RouterSpec, places: Places, path: str) -> Iterator[Fault]:
-    if (places.tier is None) == (not places.backends):
-        both = "both tier and backends" if places.tier else "neither tier nor backends"
-        yield path, f"has {both}", "keep one, like `tier: cloud`"
+    if places.tier is None and not places.backends:
+        yield f"{path}.tier", "is missing, and so is backends", "add `tier: cloud`"
+    if places.tier is not None and places.backends:
+        yield path, "has both tier and backends", "keep one, like `tier: cloud`"
     known = [backend.name for backend in spec.backends]
     for number, name in enumerate(places.backends):
         if name not in known:
             place = f"{path}.backends[{number}]"
-            mend = meant(name, known) or write(place, *(known[:10] or ["NAME"]))
+            mend = ask(name, known, place) or write(place, *(known[:10] or ["NAME"]))
             yield place, f"there is no backend {name!r}", mend
 
 
@@ -56,9 +58,10 @@ def _when(spec: RouterSpec, when: When, path: str) -> Iterator[Fault]:
     for number, label in enumerate(when.labels):
         if label not in known:
             shown = flow([*sorted(spec.policy.classification.known_classifications), label])
-            mend = meant(label.lower(), known) or f"write `knownClassifications: {shown}`"
+            place = f"{path}.labels[{number}]"
+            mend = ask(label, known, place) or f"write `knownClassifications: {shown}`"
             message = f"{label!r} is neither a sensitive nor a known label{look_alike(label)}"
-            yield f"{path}.labels[{number}]", message, mend
+            yield place, message, mend
     for number, pattern in enumerate(when.models):
         fault = glob_fault(pattern)
         if fault is not None:

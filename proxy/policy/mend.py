@@ -78,6 +78,12 @@ def meant(name: str, names: Iterable[str]) -> str | None:
     return f"did you mean {close}?" if close else None
 
 
+def ask(name: str, names: Iterable[str], path: str) -> str | None:
+    """Ask for the name that was meant, with the line to write; None when none is close."""
+    close = nearest(name, names)
+    return f"{meant(name, names)} {write(path, close)}" if close else None
+
+
 def write(path: str, text: str, *others: str) -> str:
     """Return the line to write at `path`: its key and `text`, or the item alone in a list.
 

@@ -7,7 +7,7 @@ from typing import Final
 from proxy.policy.address import cidr_fault, is_inside, url_fault
 from proxy.policy.backends import Backend, Timeouts
 from proxy.policy.glob import check as glob_fault
-from proxy.policy.mend import flow, meant, nearest, write
+from proxy.policy.mend import ask, flow, write
 from proxy.policy.rules import Match, Rule
 from proxy.policy.spec import RouterSpec
 from proxy.policy.spelling import (
@@ -303,7 +303,7 @@ def _labels(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[F
             place = f"{path}.match.dataClassification[{number}]"
             shown = flow([*held.known_classifications, as_label(label)])
             mend = f"write `knownClassifications: {shown}`, or sensitiveClassifications"
-            mend = _meant(label, held.known, place) or f"{mend}, in policy.classification"
+            mend = ask(label, held.known, place) or f"{mend}, in policy.classification"
             yield (
                 place,
                 f"{label!r} is neither a sensitive nor a known label{look_alike(label)}",
@@ -338,7 +338,7 @@ def _capabilities(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iter
     for number, capability in enumerate(required):
         if capability not in known:
             place = f"{path}.match.requiredCapabilities[{number}]"
-            mend = _meant(capability, known, place) or "name a backend that has it"
+            mend = ask(capability, known, place) or "name a backend that has it"
             yield place, f"no backend of the rule has {capability!r}", mend
     if set(required) <= known:
         place = f"{path}.match.requiredCapabilities"
@@ -348,7 +348,7 @@ def _capabilities(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iter
 def _known_backend(spec: RouterSpec, name: str, path: str) -> Iterator[Fault]:
     names = [b.name for b in spec.backends]
     if name not in names and name not in map(as_name, names):
-        mend = _meant(name, names, path) or write(path, *(names[:10] or ["NAME"]))
+        mend = ask(name, names, path) or write(path, *(names[:10] or ["NAME"]))
         yield path, f"there is no backend {name!r}", mend
 
 
@@ -380,9 +380,3 @@ def _proxy(spec: RouterSpec) -> Iterator[Fault]:
             yield "endpoint.nodePort", f"means nothing with type {endpoint.type}", mend
         elif not 30000 <= endpoint.node_port <= 32767:
             yield "endpoint.nodePort", "is outside 30000-32767", "write `nodePort: 30080`"
-
-
-def _meant(name: str, names: Iterable[str], path: str) -> str | None:
-    """Ask for the name that was meant, with the line to write; None when none is close."""
-    close = nearest(name, names)
-    return f"{meant(name, names)} {write(path, close)}" if close else None

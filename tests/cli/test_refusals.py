@@ -285,6 +285,36 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "23: config.lockgate:router.rules[0].failclosed: is not a field; did you mean failClosed? write `failClosed: true`",
         "24: config.lockgate:router.rules[1].nmae: is not a field; did you mean name? write `name: complex-to-cloud`",
     ]),
+    ("auditLog: { sink: stdout }", "invariants: [{ name: a, nevr: { tier: cloud } }]", [
+        "33: config.lockgate:router.policy.invariants[0].nevr: is not a field; did you mean never? write `never: { tier: cloud }`",
+    ]),
+    ("auditLog: { sink: stdout }", "invariants: [{ name: a, when: { labels: [phii] }, never: { tier: cloud } }]", [
+        "33: config.lockgate:router.policy.invariants[0].when.labels[0]: 'phii' is neither a sensitive nor a known label; did you mean pii? write `pii`",
+    ]),
+    ("auditLog: { sink: stdout }", "invariants: [{ name: a, when: { label: [phi] }, never: { tier: cloud } }]", [
+        "33: config.lockgate:router.policy.invariants[0].when.label: is not a field; did you mean labels? write `labels: [phi]`",
+    ]),
+    ("auditLog: { sink: stdout }", "invariants: [{ name: a, never: { tier: clod } }]", [
+        "33: config.lockgate:router.policy.invariants[0].never.tier: 'clod' is not one of local, cloud; did you mean cloud? write `tier: cloud`",
+    ]),
+    ("auditLog: { sink: stdout }", "invariants: [{ name: a, never: { backends: [cloud-gtp] } }]", [
+        "33: config.lockgate:router.policy.invariants[0].never.backends[0]: there is no backend 'cloud-gtp'; did you mean cloud-gpt? write `cloud-gpt`",
+    ]),
+    ("auditLog: { sink: stdout }", "invariants: [{ name: a }]", [
+        "33: config.lockgate:router.policy.invariants[0].never: is missing, and so is only; add `never: { tier: cloud }`",
+    ]),
+    ("auditLog: { sink: stdout }", "invariants: [{ name: a, never: { tier: cloud }, only: { tier: local } }]", [
+        "33: config.lockgate:router.policy.invariants[0]: has both never and only; keep one, like `never: { tier: cloud }`",
+    ]),
+    ("auditLog: { sink: stdout }", "invariants: { name: a }", [
+        "33: config.lockgate:router.policy.invariants: is an object, not a list; write `invariants: [{ name: a }]`",
+    ]),
+    ("auditLog: { sink: stdout }", "invariants: [{ name: a, when: { models: ['[a'] }, only: { tier: local } }]", [
+        "33: config.lockgate:router.policy.invariants[0].when.models[0]: '[a' is not a pattern: a character class is not closed; see Go's path.Match, like `gpt-*`",
+    ]),
+    ("auditLog: { sink: stdout }", "invariants: [{ name: a, never: { tier: cloud } }, { name: a, never: { tier: cloud } }]", [
+        "33: config.lockgate:router.policy.invariants[1].name: 'a' is already policy.invariants[0]'s; write `name: a-2`",
+    ]),
 ]  # fmt: skip
 """(what is replaced, by what, the lines that are said, each without the file's name)."""
 

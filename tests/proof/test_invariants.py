@@ -90,10 +90,10 @@ def test_what_a_broken_one_keeps_as_a_test_is_its_own_sentence() -> None:
     ("invariant", "said"),
     [
         ("{ name: A, never: { tier: cloud } }", "invariants[0].name: 'A' is not a name"),
-        ("{ name: i }", "invariants[0]: has neither never nor only; keep one, like `never:"),
+        ("{ name: i }", "invariants[0].never: is missing, and so is only; add `never:"),
         ("{ name: i, never: { tier: cloud }, only: { tier: local } }", "has both never and only"),
         ("{ name: i, never: { tier: clod } }", "did you mean cloud"),
-        ("{ name: i, never: {} }", "invariants[0].never: has neither tier nor backends"),
+        ("{ name: i, never: {} }", "invariants[0].never.tier: is missing, and so is backends"),
         ("{ name: i, never: { backends: [ll2] } }", "never.backends[0]: there is no backend 'll2'; did you mean l2?"),
         ("{ name: i, when: { labels: [phj] }, never: { tier: cloud } }", "when.labels[0]: 'phj' is neither a sensitive nor a known label; did you mean phi?"),
         ("{ name: i, when: { models: ['['] }, never: { tier: cloud } }", "when.models[0]: '[' is not a pattern"),

@@ -1,0 +1,120 @@
+"""What every verb keeps to: help with its exit statuses, JSON for machines, colour on terminals."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from proxy.cli.main import GROUP, cli
+from tests.cli.test_refusals import GOOD
+
+ROOT = Path(__file__).parent.parent.parent
+VERBS = sorted(verb.name for verb in entry_points(group=GROUP))
+LEAKING = "examples/llmkube-readme.yaml"
+SPEAKING: dict[str, tuple[list[str], int]] = {
+    "check": ([LEAKING], 1),
+    "diff": ([LEAKING, "examples/llmkube-readme-mended.yaml"], 0),
+    "explain": ([LEAKING, "--model", "gpt-4o"], 0),
+    "import": (["tests/components/importing/samples/gate.yaml"], 0),
+    "plan": (["dev"], 0),
+    "replay": (["RECORD", "--policy", LEAKING], 0),
+    "test": (["TESTS", "--policy", LEAKING], 0),
+}  # fmt: skip
+"""Each verb whose answer a machine reads: arguments, exit status."""
+SILENT = {"demo", "graph", "serve"}
+"""A story, a file, a server: there is no answer to read. `audit` has its own tests."""
+TESTS = """\
+tests:
+- name: simple
+  request: { model: gpt-4o }
+  expect: { rule: null }
+"""
+
+
+@pytest.fixture
+def line(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    """The arguments of one verb, with the files that it needs."""
+    record, tests = tmp_path / "record.jsonl", tmp_path / "tests.yaml"
+    record.write_text("")
+    tests.write_text(TESTS)
+    files = {"RECORD": str(record), "TESTS": str(tests)}
+    return [files.get(word, word) for word in SPEAKING[request.param][0]]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "proxy.cli.main", *words]
+
+
+def test_each_verb_speaks_to_machines_or_has_nothing_to_say() -> None:
+    assert set(VERBS) - {"audit"} == set(SPEAKING) | SILENT
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_says_how_it_ends_in_eighty_columns(verb: str) -> None:
+    shown = CliRunner().invoke(cli, [verb, "--help"])
+    assert shown.exit_code == 0
+    assert "xit status" in shown.output or verb == "audit"
+    assert all(len(text) <= 80 for text in shown.output.splitlines())
+    assert ("--json" in shown.output) == (verb not in SILENT) or verb == "audit"
+
+
+@pytest.mark.parametrize(("line", "verb"), [(v, v) for v in SPEAKING], indirect=["line"])
+def test_json_is_json_and_nothing_else(line: list[str], verb: str) -> None:
+    done = subprocess.run(
+        command(verb, *line, "--json"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == SPEAKING[verb][1], done.stderr
+    documents = done.stdout.splitlines() if verb == "replay" else [done.stdout]
+    assert documents
+    for document in documents:
+        json.loads(document)
+
+
+def on_terminal(line: list[str], folder: Path) -> str:
+    """Run a command with a terminal for its output; return what it wrote there."""
+    ours, theirs = pty.openpty()
+    done = subprocess.Popen(
+        line, cwd=folder, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # Linux says so that the other side is closed
+            break
+        if not part:
+            break
+        shown += part
+    done.wait()
+    os.close(ours)
+    return shown.decode()
+
+
+@pytest.mark.parametrize(("line", "verb"), [(v, v) for v in SPEAKING], indirect=["line"])
+def test_what_is_piped_has_no_colour(line: list[str], verb: str) -> None:
+    done = subprocess.run(command(verb, *line), cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == SPEAKING[verb][1], done.stderr
+    assert b"\x1b" not in done.stdout + done.stderr
+
+
+def test_a_terminal_has_colour_and_its_json_has_none() -> None:
+    assert "\x1b[31m" in on_terminal(command("check", LEAKING), ROOT)
+    assert "\x1b" not in on_terminal(command("check", LEAKING, "--json"), ROOT)
+
+
+def test_a_comment_has_no_colour_even_when_the_terminal_has(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: lockgate\nruntime: python\n")
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "Pulumi.dev.yaml").write_text(GOOD)
+    shown = on_terminal(command("plan", "dev", "--comment", "comment.md"), tmp_path)
+    assert "\x1b" in shown
+    text = (tmp_path / "comment.md").read_text()
+    assert "PROVED" in text
+    assert "\x1b" not in text
