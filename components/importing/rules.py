@@ -18,6 +18,10 @@ def never_matched(draft: Draft) -> None:
         if required and not any(required <= held.get(name, set()) for name in backends):
             place = f"{rule.path}.match.requiredCapabilities"
             draft.leave_out(rule, place, "no one backend of it has them all")
+        lacking = [name for name in backends if not required <= held.get(name, set())]
+        if rule.kept and lacking:
+            told = f"{', '.join(dict.fromkeys(lacking))} lacks some: asked there, never here"
+            draft.notes.differs(f"{rule.path}.match.requiredCapabilities", told)
 
 
 def _drop_bad_patterns(draft: Draft, rule: DraftRule) -> None:

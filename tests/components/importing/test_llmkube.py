@@ -119,6 +119,14 @@ def test_1_a_rule_that_could_never_match_there_is_left_out(match: Any, words: st
     assert any(words in d.message for d in imported.differences)
 
 
+def test_1_a_backend_that_lacks_a_capability_is_asked_no_more_and_it_is_said() -> None:
+    match = {"match": {"requiredCapabilities": ["vision"]}}
+    imported = take(changed(rules_1=match, backends_1={"capabilities": ["vision"]}))
+    assert [rule["name"] for rule in router(imported)["rules"]] == ["keep", "hard"]
+    (told,) = said(imported, "spec.rules[1].match.requiredCapabilities")
+    assert told.message == "near lacks some: asked there, never here"
+
+
 def test_1_a_bad_pattern_among_good_ones_is_left_out_alone() -> None:
     imported = take(changed(rules_1={"match": {"models": ["gpt-*", "a[", "b"]}}))
     assert router(imported)["rules"][1]["match"]["models"] == ["gpt-*", "b"]
