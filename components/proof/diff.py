@@ -77,10 +77,10 @@ class _Comparison:
         ways = [stages(was) for was in self.old]
         for now in self.new:
             way = stages(now)
-            among = self.solver.either(same for other, same in alike.items() if other != way)
+            unlike = self.solver.neither(alike.get(way))
             differ = [number for number, other in enumerate(ways) if other != way]
             for found in self.solver.partners(
-                taken_by(now), among, [options[number] for number in differ]
+                taken_by(now), unlike, [options[number] for number in differ]
             ):
                 yield self._change(self.old[differ[found]], now)
 

@@ -132,8 +132,8 @@ class _Search:
                         return name + char
                     seen.add(after)
                     following.append((after, name + char))
-            if len(seen) > self.limit:
-                raise TooManyStatesError(f"more than {self.limit} states")
+                if len(seen) > self.limit:
+                    raise TooManyStatesError(f"more than {self.limit} states")
             front = following
         return None
 

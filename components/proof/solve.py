@@ -112,10 +112,17 @@ class Solver:
         """Return what stands for one of `literals`, or for one of no literals: nothing."""
         return self._defined("either", z3.Or(list(literals)))
 
+    def neither(self, literal: Any | None) -> Any:
+        """Return what stands for the absence of what `literal` stands for; None: for anything."""
+        return self._true if literal is None else z3.Not(literal)
+
     def partners(
         self, question: Question, among: Any, options: Sequence[tuple[Any, Question]]
     ) -> Iterator[int]:
-        """Yield which of `options` meet `question` in a request; `among` stands for one of them."""
+        """Yield which of `options` meet `question` in a request of which `among` holds.
+
+        One of `options` must hold wherever `question` and `among` do.
+        """
         assumed = [*self._literals(question), among]
         while (answer := self._model(assumed)) is not None:
             atoms = self._present(answer)
@@ -178,6 +185,7 @@ class Solver:
         wanted = [patterns for c in question.wants if (patterns := patterns_of(c))]
         names = []
         for chosen in itertools.product(*(sorted(patterns) for patterns in wanted)):
+            self._left_s()
             name = self._name(frozenset(chosen), unwanted, shortest=shortest)
             if isinstance(name, Clash):
                 self._learn(name)
