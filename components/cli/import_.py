@@ -13,7 +13,7 @@ from components.importing.litellm import import_litellm
 from components.importing.llmkube import import_router
 from components.importing.written import stack_yaml
 from components.source import UnreadableError, read_whole
-from proxy.policy.document import parse
+from proxy.policy.document import MAX_BYTES, parse
 from proxy.policy.problem import PolicyRefusedError
 
 READERS: Final[Mapping[str, Callable[..., Imported]]] = {
@@ -60,7 +60,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Write a stack's config out of a ModelRouter manifest or a LiteLLM config.
+    """Write a stack's config out of a ModelRouter manifest or a LiteLLM config, - for stdin.
 
     The config goes to stdout or --out, every difference to stderr, one line each.
 
@@ -69,12 +69,19 @@ def command(  # noqa: PLR0913 - one parameter an option
     if out is not None and out.exists():
         _refuse(f"{out}: exists already; remove it, or name another")
     try:
-        documents = parse(read_whole(Path(file)), file)
+        documents = parse(_source(file), file)
         imported = READERS[origin](documents, file, dict(tiers), litellm_url)
     except (UnreadableError, PolicyRefusedError) as problem:
         _refuse(str(problem))
     _show(imported, out, as_json=as_json)
     sys.exit(2 if imported.refused else 0)
+
+
+def _source(file: str) -> bytes:
+    if file == "-":
+        with click.open_file(file, "rb") as stream:
+            return bytes(stream.read(MAX_BYTES + 1))
+    return read_whole(Path(file))
 
 
 def _show(imported: Imported, out: Path | None, *, as_json: bool) -> None:

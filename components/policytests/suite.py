@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from attrs import evolve, frozen
 
+from proxy.policy.decision import RefusalCode
 from proxy.policy.document import Node, parse
 from proxy.policy.fields import spec_field
 from proxy.policy.loaded import nearest_line
@@ -45,9 +46,7 @@ class Expect:
 
     rule: Any = spec_field("the rule that takes it; null: none does", default=None)
     candidates: tuple[str, ...] | None = spec_field("backends, in order", default=None)
-    refuse: Literal["no_allowed_upstream", "no_capable_backend", "no_route"] | None = spec_field(
-        "the code of the refusal", default=None
-    )
+    refuse: RefusalCode | None = spec_field("the code of the refusal", default=None)
     never: Place | None = spec_field("where its chain may not lead", default=None)
     only: Place | None = spec_field("the only places its chain may lead to", default=None)
 

@@ -16,6 +16,9 @@ Skip = Literal["candidate", "cloud_tier_for_sensitive", "lacks_capability"]
 Via = Literal["rule", "name_match", "default_route", "none"]
 """Where a chain comes from."""
 
+RefusalCode = Literal["no_allowed_upstream", "no_capable_backend", "no_route"]
+"""Why no backend may serve a request."""
+
 
 @frozen
 class Request:
@@ -93,7 +96,7 @@ class Refuse:
 
     reading: Reading
     status: int
-    code: Literal["no_allowed_upstream", "no_capable_backend", "no_route"]
+    code: RefusalCode
 
 
 Decision = Route | Refuse

@@ -69,6 +69,14 @@ def test_out_writes_a_file_and_never_over_one(tmp_path: Path) -> None:
     assert (nowhere.exit_code, "cannot be written" in nowhere.stderr) == (2, True)
 
 
+def test_what_kubectl_prints_can_be_piped_in() -> None:
+    source = (SAMPLES / "stand-ins.yaml").read_bytes()
+    done = CliRunner().invoke(cli, ["import", "-"], input=source)
+    assert done.exit_code == 0
+    assert done.stderr.startswith("-:")
+    assert "lockgate:name: stand-ins" in done.stdout
+
+
 def test_json_has_config_and_differences() -> None:
     shown = json.loads(run("import", str(SAMPLES / "inside.yaml"), "--json").stdout)
     assert shown["config"]["lockgate:namespace"] == "models"
