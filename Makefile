@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test lint format typecheck pytest policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements clean
+.PHONY: help demo test lint lint-ci format typecheck pytest policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ test: lint typecheck pytest policies ## everything that must hold
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-ci: ## the workflow for users, by actionlint; needs go and its module proxy
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7 ci/github/lockgate.yml
 
 format: $(VENV)/.test ## put the code in its form
 	$(BIN)/ruff check --fix-only .

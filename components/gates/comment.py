@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 VERDICTS: Final = {
-    0: ("✅", "proved, and nothing widens"),
+    0: ("✅", "proved, and no widening that is not accepted"),
     1: ("❌", "VIOLATED: the policy must not be deployed"),
     2: ("❌", "REFUSED: the stack does not load"),
     3: ("❌", "WIDENS: more may reach a cloud than before, and the stack does not accept it"),
