@@ -30,10 +30,14 @@ class ContradictionError(Exception):
 
 @frozen
 class Witness:
-    """One request: what it asks for and the header fields it carries, in order."""
+    """One request: what it asks for and the header fields it carries, in order.
+
+    `withheld`: fields that `curl` would send by itself, and that must not be there.
+    """
 
     model: str
     headers: tuple[tuple[str, str], ...]
+    withheld: tuple[str, ...] = ()
 
     @property
     def fields(self) -> dict[str, tuple[str, ...]]:
@@ -47,9 +51,10 @@ class Witness:
         """Return the request as a line for a shell."""
         body = {"model": self.model, "messages": [{"role": "user", "content": "hello"}]}
         headers = self.headers
-        if "content-type" not in self.fields:
+        if "content-type" not in (*self.fields, *self.withheld):
             headers = (("content-type", "application/json"), *headers)
         shown = [f"-H {_quoted(f'{name}: {value}')}" for name, value in headers]
+        shown += [f"-H {name}:" for name in self.withheld]
         text = json.dumps(body, ensure_ascii=False)
         return " ".join(["curl", URL, *shown, "-d", shlex.quote(text)])
 

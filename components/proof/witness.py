@@ -14,6 +14,8 @@ from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.match import COMPLEXITY_HEADER
 
 UNKNOWN: Final = "no-such-label"
+_OWN: Final = ("accept", "content-type", "user-agent")
+"""Fields that `curl` sends unasked."""
 
 
 def witness_of(request: Request, space: Space) -> Witness:
@@ -23,7 +25,9 @@ def witness_of(request: Request, space: Space) -> Witness:
         _fields(request, space),
         key=lambda found: (first.index(found[0]) if found[0] in first else len(first), found),
     )
-    return Witness(request.model, tuple(fields))
+    names = {name for name, _ in fields}
+    withheld = tuple(name for name in _OWN if name in space.texts and name not in names)
+    return Witness(request.model, tuple(fields), withheld)
 
 
 def _fields(request: Request, space: Space) -> Iterator[tuple[str, str]]:

@@ -40,7 +40,8 @@ def check(seed: int, requests: int) -> None:
 class Judge:
     """Says where a report and the engine contradict each other."""
 
-    def __init__(self, policy: LoadedPolicy, report: Report) -> None:
+    def __init__(self, policy: LoadedPolicy, report: Report | None = None) -> None:
+        report = report or Report(policy.digest, (), (), None, ())
         self.spec, self.report = policy.spec, report
         self.decider = Decider(policy)
         kinds = {kind: {f.subject for f in report.findings if f.kind == kind} for kind in KINDS}
@@ -120,7 +121,7 @@ def shows(spec: RouterSpec, policy: LoadedPolicy, found: Finding, *, rich: bool)
     """Hold a finding's witness to what it is said to show."""
     assert isinstance(found.witness, Witness)
     request = Request(found.witness.model, found.witness.fields)
-    judge = Judge(policy, Report(policy.digest, (), (), None, ()))
+    judge = Judge(policy)
     via, chain = judge.taken(request)
     if not rich:
         assert chain == naive.chain(spec, request)
