@@ -35,7 +35,8 @@ HEAD_START_S: Final = 0.25
 """RFC 8305, section 5: the recommended Connection Attempt Delay."""
 IDLE_S: Final = 10.0
 """Shorter than the keep-alive of the common servers, so that we close first."""
-
+MOST_ADDRESSES: Final = 256
+"""Of one backend, whose verdicts are remembered."""
 
 _log = Logger("lockgate.dialler")
 
@@ -107,9 +108,12 @@ class Dial:
 
     def start(self) -> None:
         """Resolve the name; the rest follows."""
-        dialler = self.dialler
-        resolving = dialler.names.resolve(dialler.endpoint.host)
-        resolving.addCallbacks(self._resolved, self._unresolved)
+        names, host = self.dialler.names, self.dialler.endpoint.host
+        known = names.known(host)
+        if known is not None:
+            self._resolved(known)
+        else:
+            names.resolve(host).addCallbacks(self._resolved, self._unresolved)
 
     def cancel(self) -> None:
         """Stop, whatever is going on."""
@@ -136,7 +140,7 @@ class Dial:
             return
         dialler = self.dialler
         for address in addresses:
-            reason = permitted(address, dialler.backend, dialler.private_ranges)
+            reason = dialler.reason_against(address)
             if reason is not None:
                 dialler.refused(address, reason)
                 self._fail("upstream_address")
@@ -217,8 +221,8 @@ class Dial:
 
 def in_turns(addresses: list[str]) -> list[str]:
     """Return the addresses with their families taking turns, the first one's first."""
-    if not addresses:
-        return []
+    if len(addresses) < 2:
+        return addresses
     is_six = ":" in addresses[0]
     first = [address for address in addresses if (":" in address) == is_six]
     second = [address for address in addresses if (":" in address) != is_six]
@@ -253,6 +257,7 @@ class Dialler:
         self.refused = refused
         self._idle: list[Upstream] = []
         self._closed = False
+        self._reasons: dict[str, str | None] = {}  # by address, for this backend's policy
 
     def dial(
         self, connected: Callable[[Upstream, bool], None], failed: Callable[[str], None]
@@ -268,6 +273,17 @@ class Dialler:
         attempt = Dial(self, connected, failed)
         attempt.start()
         return attempt.cancel
+
+    def reason_against(self, address: str) -> str | None:
+        """Return None when the policy lets this backend be at `address`, else why not."""
+        try:
+            return self._reasons[address]
+        except KeyError:
+            if len(self._reasons) >= MOST_ADDRESSES:
+                self._reasons.clear()
+            found = permitted(address, self.backend, self.private_ranges)
+            self._reasons[address] = found
+            return found
 
     @property
     def idle(self) -> int:

@@ -11,6 +11,7 @@ asked at all (no descriptor is left) is not kept, and not the name's fault.
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 import pycares
@@ -48,12 +49,20 @@ class Names:
         self._held: dict[str, _Held] = {}
         self._waiting: dict[str, list[Deferred[list[str]]]] = {}
 
+    def known(self, host: str) -> list[str] | None:
+        """Return the addresses of `host` if they are known at this moment."""
+        held = self._held.get(host)
+        if held is None or not held.addresses or self._reactor.seconds() >= held.until:
+            return None
+        return list(held.addresses)
+
     def resolve(self, host: str) -> "Deferred[list[str]]":
         """Return the addresses of `host`; errback with DNSLookupError when it has none.
 
         Any other failure: it could not be asked.
         """
         if isIPAddress(host) or isIPv6Address(host):
+            self._held[host] = _Held((host,), inf)
             return succeed([host])
         held = self._held.get(host)
         done: Deferred[list[str]] = Deferred()

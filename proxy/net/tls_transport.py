@@ -25,6 +25,10 @@ READ_BYTES: Final = 64 * 1024
 RECORD_BYTES: Final = 16 * 1024
 """The most that one TLS record carries (RFC 8446, section 5.1)."""
 SEND_BYTES: Final = 64 * 1024
+SMALL_BYTES: Final = 8 * 1024
+"""Most of what is sent has room in it; a larger buffer would cost more than the sending."""
+_NONBLOCK: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0)
+"""Where sockets can be made so (Linux), a system call less."""
 _UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 _RESET: Final = b"\1\0\0\0\0\0\0\0"
 """struct linger: on, 0 seconds: close sends RST (socket(7))."""
@@ -81,18 +85,21 @@ class TlsTransport:
         """Connect to a literal address; whatever comes of it is reported in a later turn."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
-            made = self._socket = socket.socket(family, socket.SOCK_STREAM)
+            made = self._socket = socket.socket(family, socket.SOCK_STREAM | _NONBLOCK)
         except OSError as problem:
             self._fail_soon(error.ConnectBindError(problem.errno, problem.strerror))
             return
         self._fd = made.fileno()
-        made.setblocking(False)
+        if not _NONBLOCK:
+            made.setblocking(False)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = made.connect_ex((address, port))
-        if code in _UNDER_WAY:
-            self._wait_to_send()
-        else:
+        if code not in _UNDER_WAY:
             self._fail_soon(error.getConnectError((code, "")))
+        elif getattr(self.reactor, "outbox", None) is not None:
+            self._write_soon()  # a near peer has answered by then
+        else:
+            self._wait_to_send()
 
     def _fail_soon(self, problem: Exception) -> None:
         self.reactor.callLater(0, self._end, Failure(problem))
@@ -103,6 +110,18 @@ class TlsTransport:
         if refused is not None:
             self._end(refused)
             return
+        self._start_tls()
+
+    def _look(self) -> None:
+        """Go on at once if TCP is up already; wait for it otherwise."""
+        try:
+            self._socket.getpeername()
+        except OSError:
+            self._wait_to_send()
+        else:
+            self._start_tls()
+
+    def _start_tls(self) -> None:
         self._stands = True
         self.reactor.addReader(self)
         self._shake_hands()
@@ -150,15 +169,22 @@ class TlsTransport:
         except OSError:
             self._end(_LOST)
             return
-        if not came:  # a FIN, and no close_notify before it
-            self._end(_LOST if self._opened is None else _DONE)
+        if not came:
+            self._end_of_tcp()
             return
         self.connection.bio_write(came)
+        if self._opened is None:
+            self._deliver()
+        else:
+            self._shake_hands()  # what may follow it in this read is delivered with the next
+
+    def _end_of_tcp(self) -> None:
+        """A FIN came, and no close_notify unless it is in what was not delivered yet."""
         if self._opened is not None:
-            self._shake_hands()
-            if self._opened is not None:
-                return
+            self._end(_DONE)
+            return
         self._deliver()
+        self._end(_LOST)
 
     def _deliver(self) -> None:
         """Hand on what is whole; answer what TLS itself wants answered."""
@@ -234,6 +260,8 @@ class TlsTransport:
         """Give the kernel what was written in this turn; close what was given up in it."""
         if self._upstream is None:
             self._close()
+        elif not self._stands:
+            self._look()
         elif not self._unsent:
             self._send()
 
@@ -264,11 +292,12 @@ class TlsTransport:
         if self._is_dry:
             self._is_dry = False
             return False
+        room = SEND_BYTES if self._written > SMALL_BYTES else SMALL_BYTES
         try:
-            self._unsent = self.connection.bio_read(SEND_BYTES)
+            self._unsent = self.connection.bio_read(room)
         except SSL.WantReadError:
             return False
-        self._is_dry = len(self._unsent) < SEND_BYTES
+        self._is_dry = len(self._unsent) < room
         return True
 
     def _last_words(self) -> None:

@@ -81,6 +81,9 @@ def broken(folder: Path, ca: trustme.CA) -> dict[str, tuple[ssl.SSLContext, str]
     weak = issued(ca, "localhost")
     weak.maximum_version = ssl.TLSVersion.TLSv1_2
     weak.set_ciphers("AES128-SHA:@SECLEVEL=0")
+    cbc = issued(ca, "localhost")
+    cbc.maximum_version = ssl.TLSVersion.TLSv1_2
+    cbc.set_ciphers("ECDHE-ECDSA-AES256-SHA384")
     return {
         "t1-expired": (leaf(folder, ca, ends=-DAY), "localhost"),
         "t2-not-yet": (leaf(folder, ca, begins=DAY), "localhost"),
@@ -92,6 +95,7 @@ def broken(folder: Path, ca: trustme.CA) -> dict[str, tuple[ssl.SSLContext, str]
         "t6-no-san": (leaf(folder, ca, sans=None), "localhost"),
         "t10-old": (old, "localhost"),
         "t10-weak": (weak, "localhost"),
+        "t10-cbc": (cbc, "localhost"),
         "t10-sha1": (_sha1(folder), "localhost"),
         "t10-long-chain": (long_chain(folder, ca, 30), "localhost"),
     }
@@ -137,7 +141,7 @@ def signer_of_file(folder: Path) -> tuple[bytes, bytes]:
 @fault("T4", "a leaf for example.com", "the same")
 @fault("T5", "*.localhost; another address; a name for an address", "the same")
 @fault("T6", "no subjectAltName, the host as common name", "the same")
-@fault("T10", "TLS 1.1 only; AES128-SHA; SHA-1; 30 intermediates", "the same")
+@fault("T10", "TLS 1.1 only; AES128-SHA; a CBC cipher; SHA-1; 30 intermediates", "the same")
 def test_t1_to_t6_t10_a_broken_certificate_gets_no_request(
     tmp_path: Path, ca: trustme.CA, run: Run
 ) -> None:

@@ -95,6 +95,37 @@ def test_what_could_not_be_asked_is_asked_the_next_time() -> None:
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "::1"])
 def test_an_address_is_its_own_answer(address: str) -> None:
-    _, asked, names = start()
+    reactor, asked, names = start()
     assert result(names.resolve(address)) == [[address]]
     assert asked.asked == []
+    reactor.advance(1e9)
+    assert names.known(address) == [address]
+
+
+def test_a_name_is_known_for_its_ttl_and_no_longer() -> None:
+    reactor, asked, names = start()
+    assert names.known("h") is None
+    names.resolve("h")
+    assert names.known("h") is None
+    asked.answers["h"]((["192.0.2.1", "192.0.2.2"], 30.0))
+    reactor.advance(29.9)
+    assert names.known("h") == ["192.0.2.1", "192.0.2.2"]
+    reactor.advance(0.1)
+    assert names.known("h") is None
+
+
+def test_a_name_without_addresses_is_not_known() -> None:
+    _, asked, names = start()
+    result(names.resolve("h"))
+    asked.answers["h"](None)
+    assert names.known("h") is None
+
+
+def test_what_is_known_is_the_askers_own() -> None:
+    _, asked, names = start()
+    names.resolve("h")
+    asked.answers["h"]((["192.0.2.1"], 30.0))
+    known = names.known("h")
+    assert known is not None
+    known.pop()
+    assert names.known("h") == ["192.0.2.1"]
