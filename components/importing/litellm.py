@@ -21,7 +21,6 @@ from proxy.policy.spec import DEFAULT_SENSITIVE
 from proxy.policy.structure import plain
 
 SENSITIVE_RULE: Final = "sensitive-stays-local"
-CHAT: Final = frozenset({None, "chat"})
 REFUSED: Final = {
     "include": "what other files say is not read",
     "guardrails": "content was checked or masked there, and is not here",
@@ -113,13 +112,14 @@ def _deployments(config: _Config, tiers: Mapping[str, str]) -> None:
     seen: set[str] = set()
     for number, entry in enumerate(config.plain["model_list"]):
         path, group = f"model_list[{number}]", entry.get("model_name")
-        params, info = entry.get("litellm_params"), entry.get("model_info") or {}
+        params, info = entry.get("litellm_params"), entry.get("model_info")
+        mode = info.get("mode") if isinstance(info, dict) else None
         if not isinstance(group, str) or not group or not isinstance(params, dict):
             mend = "write `model_name: NAME` and `litellm_params: { model: PROVIDER/MODEL }`"
             config.notes.refused(path, "has no model_name or no litellm_params", mend)
             continue
-        if info.get("mode") not in CHAT:
-            config.notes.differs(path, f"is for {info['mode']}, not for chat: left out")
+        if mode not in (None, "chat"):
+            config.notes.differs(path, f"is for {mode}, not for chat: left out")
             config.left_out.add(group)
             continue
         deployment = Deployment(path, slug(group, taken), group, params)
@@ -201,12 +201,15 @@ def _fallbacks(config: _Config) -> dict[str, list[str]]:
                 if group in config.left_out and group not in config.groups:
                     continue
                 _check_groups(config, place, [group, *others])
-                found[group] = [other for other in others if other in config.groups]
+                found[group] = _known(config, others)
         default = config.section(section).get("default_fallbacks") or []
-        if isinstance(default, list):
-            _check_groups(config, f"{section}.default_fallbacks", default)
-            for group in config.groups:
-                found.setdefault(group, [name for name in default if name in config.groups])
+        place = f"{section}.default_fallbacks"
+        if not isinstance(default, list):
+            config.notes.refused(place, "is no list", "write `default_fallbacks: [MODEL]`")
+            continue
+        _check_groups(config, place, default)
+        for group in config.groups:
+            found.setdefault(group, _known(config, default))
     return found
 
 
@@ -215,9 +218,13 @@ def _further(config: _Config, fallbacks: Mapping[str, list[str]], group: str) ->
     return [name for other in others if other != group for name in config.groups[other]]
 
 
+def _known(config: _Config, names: list[Any]) -> list[str]:
+    return [name for name in names if isinstance(name, str) and name in config.groups]
+
+
 def _check_groups(config: _Config, place: str, names: list[Any]) -> None:
     for name in names:
-        if name not in config.groups:
+        if not isinstance(name, str) or name not in config.groups:
             known = ", ".join(config.groups)
             config.notes.refused(place, f"there is no chat model {name!r}", f"use one of {known}")
 
@@ -225,11 +232,15 @@ def _check_groups(config: _Config, place: str, names: list[Any]) -> None:
 def _aliases(config: _Config) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     stated = config.section("router_settings").get("model_group_alias") or {}
-    for alias, target in stated.items() if isinstance(stated, dict) else ():
+    place = "router_settings.model_group_alias"
+    if not isinstance(stated, dict):
+        config.notes.refused(place, "is no mapping", "write `model_group_alias: { ALIAS: MODEL }`")
+        return found
+    for alias, target in stated.items():
         group = target.get("model") if isinstance(target, dict) else target
-        _check_groups(config, "router_settings.model_group_alias", [group])
-        if alias not in config.groups:
-            found.setdefault(str(group), []).append(alias)
+        _check_groups(config, place, [group])
+        if alias not in config.groups and isinstance(group, str):
+            found.setdefault(group, []).append(alias)
     return found
 
 
@@ -263,11 +274,11 @@ def _settings(config: _Config) -> None:
 
 
 def _setting(config: _Config, place: str, value: Any) -> None:
-    if place in _CARRIED or value in (None, False) or value == []:
+    if place in _CARRIED or value is None or value is False or value == []:
         return
     if place in REFUSED:
         config.notes.refused(place, REFUSED[place], "leave it out, where its loss is right")
-    elif (place, value) != ("router_settings.routing_strategy", "simple-shuffle"):
+    elif [place, value] != ["router_settings.routing_strategy", "simple-shuffle"]:
         config.notes.differs(place, OTHERWISE.get(place, "is not carried"))
 
 
@@ -278,6 +289,8 @@ def _deadlines(config: _Config) -> dict[str, Any]:
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
             config.notes.differs(place, f"is proxy.timeouts.total {value}s, over all attempts")
             return {"timeouts": {"total": f"{value}s"}}
+        if value is not None:
+            config.notes.refused(place, f"{value!r} is not seconds", "write a number")
     return {}
 
 

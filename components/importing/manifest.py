@@ -218,12 +218,16 @@ def read_manifest(documents: tuple[Node, ...], name: str) -> Source:
     if manifest is not INVALID and "apiVersion" not in builder.told and manifest.api_version != API:
         line = builder.line_of("apiVersion")
         problems.append(Problem("apiVersion", line, "is not known", f"write `apiVersion: {API}`"))
-    if manifest is not INVALID and not isinstance(manifest.metadata.get("name"), str):
+    if builder.told.isdisjoint({"", "metadata"}) and not _is_named(manifest.metadata):
         line = builder.line_of("metadata")
         problems.append(Problem("metadata.name", line, "is missing", "write `name: NAME`"))
     if problems:
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
     return Source(name, manifest, builder.lines)
+
+
+def _is_named(metadata: Any) -> bool:
+    return isinstance(metadata, Mapping) and isinstance(metadata.get("name"), str)
 
 
 def _value(node: Node, key: str) -> Any:

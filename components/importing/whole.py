@@ -13,7 +13,7 @@ def ignored(draft: Draft) -> None:
     for number, _ in enumerate(policy.budgets):
         notes.begins(f"spec.policy.budgets[{number}]", "requests over it are refused")
     for name, held in (policy.audit_log or {}).items():
-        if (name, held) not in {("sink", "stdout"), ("includeRequestBody", False)}:
+        if [name, held] not in (["sink", "stdout"], ["includeRequestBody", False]):
             notes.begins(f"spec.policy.auditLog.{name}", f"{held}; it was always stdout")
     endpoint = draft.origin.endpoint
     if endpoint.node_port is not None:

@@ -164,7 +164,7 @@ def _request(asked: Asked, path: str) -> Iterator[Fault]:
     inside = (asked.body or {}).get("model")
     if asked.model is None and not isinstance(inside, str):
         yield f"{path}.model", "is missing", "write `model: gpt-4o`"
-    if asked.model is not None and inside not in {None, asked.model}:
+    if asked.model is not None and inside is not None and inside != asked.model:
         yield f"{path}.body.model", f"is not {asked.model!r}", "keep one of the two"
     seen: set[str] = set()
     for name, value in asked.headers.items():

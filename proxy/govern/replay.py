@@ -83,6 +83,8 @@ def _recorded(document: dict[str, Any]) -> Recorded:
     headers = document["headers_read"] if decided else {}
     candidates = document["candidates"] if decided else []
     texts = [document["request_id"], document["outcome"], document["model"] or ""]
+    texts += [document[name] or "" for name in ("error", "rule", "via")]
+    texts += [c[name] for c in candidates for name in ("backend", "tier", "reason")]
     values = {name: tuple(fields) for name, fields in headers.items()}
     if not all(isinstance(text, str) for text in chain(texts, *values.values())):
         raise TypeError("a text is not a text")

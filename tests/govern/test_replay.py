@@ -181,6 +181,11 @@ def _with(**changed: Any) -> bytes:
         (_with(headers_read={"x": [1]}), "not a record as the proxy writes them"),
         (_with(headers_read=None), "not a record as the proxy writes them"),
         (_with(candidates=[{"backend": "a"}]), "not a record as the proxy writes them"),
+        (
+            _with(candidates=[{"backend": ["a"], "tier": "local", "reason": "candidate"}]),
+            "not a record",
+        ),
+        (_with(rule={}, via=[1]), "not a record as the proxy writes them"),
         (_with(candidates=None), "not a record as the proxy writes them"),
         (_with(model=5), "not a record as the proxy writes them"),
     ],

@@ -1,10 +1,18 @@
 """A file of tests that is wrong is refused whole, with path, line and what was meant."""
 
-import pytest
+import json
+from copy import deepcopy
+from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.policytests.judge import judge
 from components.policytests.suite import load_suite, unknown_names
 from proxy.policy.load import load_policy
 from proxy.policy.problem import PolicyRefusedError, Problem
+from tests.components.importing.test_anything import anything, places
 from tests.policy.test_load import GOOD as POLICY
 
 GOOD = """\
@@ -80,3 +88,31 @@ def test_a_name_that_the_policy_does_not_have_is_told_with_the_one_that_was_mean
         ("tests[0].expect.only.backends[0]", "did you mean local?"),
         ("tests[1].expect.candidates[0]", "did you mean cloud?"),
     ]
+
+
+SUITE = {
+    "policy": "dev",
+    "tests": [
+        {"name": "a", "request": {"model": "m", "headers": {"x": "y"}, "body": {"model": "m"}},
+         "expect": {"rule": "keep", "candidates": ["local"], "never": {"tier": "cloud"}, "only": {"backends": ["local"]}}},
+    ],
+}  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 50), anything)
+def test_whatever_stands_anywhere_it_is_read_or_refused(number: int, value: Any) -> None:
+    changed = deepcopy(SUITE)
+    found = list(places(changed))
+    holder, key = found[number % len(found)]
+    holder[key] = value
+    policy = load_policy(POLICY.encode(), "p")
+    try:
+        suite = load_suite(json.dumps(changed).encode(), "t.json").suite
+    except PolicyRefusedError as refused:
+        told = refused.problems
+    else:
+        told = tuple(unknown_names(suite, policy.spec))
+        if not told:
+            judge(policy, suite.tests)
+    assert all(problem.mend for problem in told)
