@@ -14,7 +14,7 @@ from components.importing.llmkube import import_router, load_imported
 from components.importing.manifest import routers
 from components.settings import PROJECT, Stack, read_stack_tree
 from components.stacks import policy_source
-from proxy.policy.document import MAX_BYTES, Node, parse
+from proxy.policy.document import Node, bounded, parse
 from proxy.policy.load import load_documents
 from proxy.policy.loaded import LoadedPolicy
 
@@ -87,7 +87,7 @@ def read_whole(path: Path) -> bytes:
         for _ in range(_TRIES):
             with path.open("rb") as file:
                 before = os.fstat(file.fileno())
-                source = file.read(MAX_BYTES + 1)
+                source = bounded(file)
                 after = os.fstat(file.fileno())
             still = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
             if still or not stat.S_ISREG(before.st_mode):  # a pipe has one version by nature

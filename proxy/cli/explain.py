@@ -10,6 +10,7 @@ from proxy.exchange.body import scan
 from proxy.exchange.errors import RejectedError
 from proxy.policy.decide import Decider
 from proxy.policy.decision import Refuse, Request
+from proxy.policy.document import bounded
 from proxy.policy.explain import as_document, as_lines
 from proxy.policy.load import load_policy
 from proxy.policy.problem import PolicyRefusedError
@@ -30,10 +31,14 @@ def command(
     Exit status: 0 route, 4 refuse, 2 a policy or a body that is of no use.
     """
     try:
-        loaded = load_policy(policy.read_bytes(), str(policy))
+        with policy.open("rb") as file:
+            loaded = load_policy(bounded(file), str(policy))
         asked = scan(body.read_bytes()).model if body else model
-    except (OSError, PolicyRefusedError) as problem:
-        raise _UnusableError(str(problem)) from None
+    except OSError as problem:
+        text = f"{problem.filename}: cannot be read: {problem.strerror}"
+        raise _UnusableError(text) from None
+    except PolicyRefusedError as refused:
+        raise _UnusableError(str(refused)) from None
     except RejectedError as problem:
         raise _UnusableError(f"{body}: {problem.kind.sentence} {problem.detail}") from None
     if asked is None:

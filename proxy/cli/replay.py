@@ -19,6 +19,7 @@ from proxy.govern.replay import (
     replay,
 )
 from proxy.policy.decide import Decider
+from proxy.policy.document import bounded
 from proxy.policy.load import load_policy
 from proxy.policy.problem import PolicyRefusedError
 
@@ -49,7 +50,8 @@ def command(record: str, *, policy: Path, as_json: bool) -> None:
     Exit status: 0 replayed, 1 a record is broken, 2 a file that cannot be read or is refused.
     """
     try:
-        decider = Decider(load_policy(policy.read_bytes(), str(policy)))
+        with policy.open("rb") as file:
+            decider = Decider(load_policy(bounded(file), str(policy)))
         with click.open_file(record, "rb") as stream:
             tally = _replay(stream, record, decider, as_json=as_json)
     except OSError as problem:

@@ -15,6 +15,7 @@ import click
 from attrs import evolve, frozen
 
 from proxy.cli.options import Address, HostPort, is_address, parse_go_duration
+from proxy.policy.document import bounded
 from proxy.policy.load import load_policy
 from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.problem import PolicyRefusedError, Problem
@@ -137,7 +138,8 @@ def command(  # noqa: PLR0913 - one parameter an option
         worker=worker,
     )
     try:
-        loaded = load_policy(policy.read_bytes(), str(policy))
+        with policy.open("rb") as file:
+            loaded = load_policy(bounded(file), str(policy))
         check_addresses(loaded, options.addresses)
     except OSError as problem:
         _refuse(f"{policy}: cannot be read: {problem.strerror}")

@@ -23,6 +23,7 @@ from proxy.net.desk import Desk
 from proxy.net.front import Front
 from proxy.net.transport import ListeningPort, listen
 from proxy.observe.metrics import Metrics
+from proxy.policy.document import bounded
 from proxy.policy.load import load_policy
 from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.problem import PolicyRefusedError
@@ -92,7 +93,8 @@ class Service:
         self._seen = self._stamp()
         name = str(self.policy_file)
         try:
-            policy = load_policy(self.policy_file.read_bytes(), name)
+            with self.policy_file.open("rb") as file:
+                policy = load_policy(bounded(file), name)
             self.check(policy)
         except (OSError, PolicyRefusedError) as problem:
             self.metrics.reloaded("refused")

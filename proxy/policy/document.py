@@ -10,7 +10,7 @@ JSON has raw tabs only between tokens, where YAML wants spaces.
 
 import json
 import re
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import yaml
 from attrs import frozen
@@ -62,6 +62,11 @@ def parse(source: bytes, name: str) -> tuple[Node, ...]:
         return _parse(source)
     except _RefusedError as refused:
         raise PolicyRefusedError(name, (refused.problem,)) from None
+
+
+def bounded(file: BinaryIO) -> bytes:
+    """Return what `file` holds: at most one byte more than `parse` takes, so that it can say so."""
+    return file.read(MAX_BYTES + 1)
 
 
 def _refuse(line: int | None, message: str, mend: str, path: str = "") -> _RefusedError:

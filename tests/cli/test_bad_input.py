@@ -27,11 +27,15 @@ RULE = "- name: r{0}\n  match: {{ models: ['m{0}-*'] }}\n  route: {{ backends: [
 BOMB = "a: &a [x, x]\n" + "".join(f"{n}: &{n} [*{p}, *{p}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True))  # fmt: skip
 
 
-def check(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+def lockgate(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))"
     code = f"{limit}\nfrom proxy.cli.main import main\nmain()"
-    line = [sys.executable, "-c", code, "check", *map(str, arguments)]
+    line = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=100)
+
+
+def check(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    return lockgate("check", *arguments)
 
 
 def rules(count: int) -> str:
@@ -111,10 +115,36 @@ def test_a_file_without_the_right_to_read_it_is_named(tmp_path: Path) -> None:
     assert check(file).stderr == f"{file}: cannot be read: Permission denied\n"
 
 
-def test_an_endless_file_is_read_up_to_the_bound() -> None:
-    done = check("/dev/zero")
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["check", "/dev/zero"],
+        ["explain", "/dev/zero", "--model", "m"],
+        ["graph", "/dev/zero", "--out", "/dev/null"],
+        ["replay", "/dev/null", "--policy", "/dev/zero"],
+        ["serve", "--policy", "/dev/zero"],
+        ["diff", "/dev/zero", "/dev/zero"],
+    ],
+    ids=lambda line: line[0],
+)
+def test_an_endless_file_is_read_up_to_the_bound(line: list[str]) -> None:
+    done = lockgate(*line)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "larger than" in done.stderr
+    assert "/dev/zero: (document): larger than" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["explain", "none.yaml", "--model", "m"], ["serve", "--policy", "none.yaml"]],
+    ids=lambda line: line[0],
+)
+def test_the_proxys_verbs_name_what_cannot_be_read(line: list[str]) -> None:
+    done = lockgate(*line)
+    assert done.returncode == 2
+    assert (
+        done.stderr.removeprefix("Error: ")
+        == "none.yaml: cannot be read: No such file or directory\n"
+    )
 
 
 def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
