@@ -20,7 +20,8 @@ the caller gets, and the sentence it reads. Written by `make docs` from the tabl
 An error is OpenAI's object, `{"error": {"message", "type", "param", "code", "request_id"}}`. Before the commit point
 it is a whole answer with the status below. After it, where events are streamed, it is one last `data:` event that also
 has `outcome` and `terminal`, no `[DONE]` follows, and the connection ends without the last chunk: two signals, since
-some clients look at one and some at the other. A whole answer is `complete`, terminal `Ud`.
+some clients look at one and some at the other. A whole answer is `complete`, terminal `Ud`. A 4xx that is the
+caller's own is passed back with its status and its error object: `upstream_refused`, terminal `Ud-refused`.
 
 A terminal code says who ended the request (C caller, P proxy, U upstream), in which phase (b body, r route, c connect,
 w waiting for the first token, s stream, d done) and why. With `failClosed`, and for sensitive data, what failed is told

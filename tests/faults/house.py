@@ -19,6 +19,8 @@ POLICY: dict[str, Any] = {
         *NET_POLICY["rules"][:2],
         {"name": "strict", "match": {"models": ["strict"]}, "route": {"backends": ["local"]},
          "timeouts": {"firstToken": "300ms", "idle": "300ms"}},
+        {"name": "bounded", "match": {"models": ["bounded"]}, "route": {"backends": ["local"]},
+         "timeouts": {"total": "500ms"}},
         {"name": "twice", "match": {"models": ["twice"]}, "route": {"backends": ["local", "cloud"]},
          "timeouts": {"firstToken": "300ms", "idle": "300ms"}},
         {"name": "once", "match": {"models": ["once"]}, "route": {"backends": ["local"]},
@@ -78,6 +80,22 @@ def unchunked(data: bytes) -> bytes:
     return out
 
 
+class Ear(socket.socket):
+    """A connection that keeps what it hears."""
+
+    def __init__(self, connection: socket.socket, heard: list[bytes]) -> None:
+        timeout = connection.gettimeout()
+        super().__init__(fileno=connection.detach())
+        self.settimeout(timeout)
+        self._kept = heard
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive, and keep it."""
+        data = super().recv(size, flags)
+        self._kept.append(data)
+        return data
+
+
 class House:
     """See the module's text. `answers` and `records` grow with every request of a test."""
 
@@ -88,6 +106,8 @@ class House:
         self.local = local
         self.cloud = cloud
         self.answers: list[Answer] = []
+        proxy.heard = self.answers.append
+        self._heard: list[bytes] = []  # on raw connections
         self.records: list[dict[str, Any]] = []
         # c-ares keeps its own: epoll, two for waking, inotify on resolv.conf, sockets to servers
         resolves = "--resolver" in proxy.process.args  # type: ignore[operator]
@@ -99,13 +119,11 @@ class House:
 
     def ask(self, document: dict[str, Any] | None = None, *fields: tuple[str, str]) -> Answer:
         """Ask on a connection of its own."""
-        answer = self.proxy.ask(document or body(), *fields)
-        self.answers.append(answer)
-        return answer
+        return self.proxy.ask(document or body(), *fields)
 
     def connect(self) -> socket.socket:
-        """Return a raw connection."""
-        return self.proxy.connect()
+        """Return a raw connection; what it hears is held to the invariants too."""
+        return Ear(self.proxy.connect(), self._heard)
 
     def talk(self, data: bytes, *more: bytes) -> Answer:
         """Send raw bytes in pieces on a connection of its own and read until it ends."""
@@ -155,6 +173,7 @@ class House:
         for record in self.records:
             self._i3_i5_i7(record)
             self._i8_nothing_leaks(json.dumps(record))
+        self._i8_nothing_leaks(b"".join(self._heard).decode("latin-1"))
         log = self.proxy.log.read_text()[self._log_from :]
         self._i8_nothing_leaks(log)
         assert "Traceback" not in log, log

@@ -219,21 +219,54 @@ def test_s1_silence_after_the_head(house: House) -> None:
     assert (answer.status, answer.code) == (504, "first_token_timeout")
 
 
-@fault("S2", "a word, then silence; a word, then comments", "cut by the idle deadline: Us-idle")
-@pytest.mark.parametrize("what", ["silence", "comments"])
-def test_s2_comments_do_not_keep_a_stream_alive(house: House, what: str) -> None:
-    def script(connection: socket.socket, _: bytes) -> None:
-        connection.sendall(SSE_HEAD + word("one"))
-        for _ in range(30):
-            time.sleep(0.05)
-            if what == "comments":
-                connection.sendall(chunk(b": ping\n\n"))
-
-    house.local.script = script
+@fault("S2", "a word, then silence, comments or ping events", "cut by the idle deadline: Us-idle")
+@pytest.mark.parametrize(
+    "beat", [b"", b": ping\n\n", b'event: ping\ndata: {"type": "ping"}\n\n', b"event: ping\n\n"]
+)
+def test_s2_comments_do_not_keep_a_stream_alive(house: House, beat: bytes) -> None:
+    house.local.script = beats(beat)
     cut(house, streamed(house, "strict"), "idle_timeout")
 
 
+@fault("S2", "words for ever, comments for ever", "cut by the total deadline: Us-total, Uw-total")
+@pytest.mark.parametrize(("first", "terminal"), [("one", "Us-total"), ("", "Uw-total")])
+def test_s2_the_total_deadline_bounds_everything(house: House, first: str, terminal: str) -> None:
+    house.local.script = beats(plain(word("more")) if first else b": ping\n\n", first)
+    answer = streamed(house, "bounded")
+    record = house.record()
+    assert (record["outcome"], record["terminal"]) == ("total_timeout", terminal)
+    assert b'"total_timeout"' in answer.body
+    assert answer.status == (200 if first else 504)
+
+
+def beats(beat: bytes, first: str = "one") -> Script:
+    """Return a stream that sends `beat` until it is cut."""
+
+    def script(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(SSE_HEAD + (word(first) if first else b""))
+        while beat or not connection.recv(1):
+            time.sleep(0.05)
+            connection.sendall(chunk(beat))
+
+    return script
+
+
+CLOSE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+
+
+def plain(chunked: bytes) -> bytes:
+    return chunked.partition(b"\r\n")[2][:-2]
+
+
 HALF = word("two")[:-20]
+
+
+@fault("S4", "an end before the blank line of the last event", "the same")
+def test_s4_an_event_without_its_blank_line_is_a_part(house: House) -> None:
+    house.local.script = says(CLOSE_HEAD + plain(word("one")), END_EVENT[:-1], then="close")
+    answer = streamed(house)
+    assert b'finish_reason":"stop' not in answer.body
+    cut(house, answer, "truncated")
 
 
 @fault("S3", "a reset in an event", "the part is withheld, error event, breaker +1")
@@ -245,13 +278,6 @@ def test_s3_s4_a_part_of_an_event_is_never_given_out(house: House, then: str) ->
     assert b"two" not in answer.body
     cut(house, answer, "truncated", "upstream_died")
     assert house.grew("lockgate_breaker_failures") == 1
-
-
-CLOSE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
-
-
-def plain(chunked: bytes) -> bytes:
-    return chunked.partition(b"\r\n")[2][:-2]
 
 
 @fault("S5", "a clean end without [DONE] after a finish_reason", "complete, [DONE] is added")

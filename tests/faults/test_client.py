@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.house import HARD, PII, POLICY, House, body, eventually, request
+from tests.faults.house import PII, POLICY, House, body, eventually, request
 from tests.net.conftest import (
     ANSWER,
     DONE,
@@ -20,7 +20,6 @@ from tests.net.conftest import (
     Upstream,
     http,
     reset,
-    serve_well,
     word,
 )
 from tests.net.corpus import BAD, GOOD, JSON, PLAIN_HEAD
@@ -292,8 +291,12 @@ def test_c15_after_an_error_comes_a_clean_answer_or_the_end(house: House) -> Non
                 % (len(document), document)
             )
             assert connection.recv(65536).startswith(b"HTTP/1.1 " + status)
-    answer = house.talk(BAD["9112-11.2 CL.TE"][0] + request())
-    assert answer.raw.count(b"HTTP/1.1 ") == 1
+    with house.connect() as connection:
+        connection.sendall(BAD["9112-11.2 CL.TE"][0] + request())
+        data = b""
+        while piece := connection.recv(65536):  # a reset could take the answer with it
+            data += piece
+    assert data.count(b"HTTP/1.1 ") == 1
     assert len(house.local.requests) == 1
 
 
@@ -495,44 +498,3 @@ def test_c27_the_bytes_inspected_are_the_bytes_sent(house: House, data: bytes, s
 )  # fmt: skip
 def test_c28_types(house: House, fields: dict[str, Any], status: int) -> None:
     assert house.ask({**body(), **fields}).status == status
-
-
-@fault("P8", "canary keys and prompts in every row", "in no answer, record or log")
-def test_p8_the_key_goes_to_its_backend_alone(house: House) -> None:
-    assert (
-        house.ask(None, HARD, ("authorization", "Bearer sk-mine"), ("x-api-key", "k")).status == 200
-    )
-    assert house.ask().status == 200
-    assert b"authorization: Bearer sk-CANARY" in house.cloud.requests[0]
-    assert b"sk-CANARY" not in house.local.requests[0]
-    for sent in (*house.cloud.requests, *house.local.requests):
-        assert b"sk-mine" not in sent
-    environ = Path(f"/proc/{house.proxy.process.pid}/environ").read_bytes()
-    assert b"sk-CANARY" not in environ
-
-
-@fault("A6", "newlines and escapes in a caller's header and model", "one line a record, escaped")
-def test_a6_a_record_is_one_line(house: House) -> None:
-    house.ask(body("a b\u2028c"), ("x-llmkube-team", "red\tteam \xe9"))
-    record = house.record()
-    assert record["model"] is None or "\u2028" in record["model"]
-    assert json.dumps(record).count("\n") == 0
-
-
-@fault("P2", "every local backend down in five ways", "503, the cloud is never asked")
-def test_p2_a_sensitive_request_meets_only_local_backends(house: House) -> None:
-    from tests.net.conftest import http
-
-    scripts = [
-        lambda c, _: c.sendall(http(500, b"{}")),
-        lambda c, _: c.sendall(http(429, b"{}", "retry-after: 60")),
-        lambda c, _: c.sendall(http(401, b"{}")),
-        lambda c, _: reset(c),
-        lambda c, _: c.sendall(http(200, b"<html>", kind="text/html")),
-    ]
-    for script in scripts:
-        house.local.script = script
-        answer = house.ask(None, PII, HARD)
-        assert (answer.status, answer.code) == (503, "no_allowed_upstream")
-    assert house.cloud.requests == []
-    house.local.script = serve_well

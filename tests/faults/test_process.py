@@ -135,11 +135,15 @@ def test_x5_a_worker_is_killed(tmp_path: Path, upstreams: dict[str, Upstream]) -
     assert len(before) == 2
     for _ in range(40):
         assert proxy.ask().status == 200
-    time.sleep(0.15)  # what a kill may lose is the last 100 ms
+    load = Load(proxy.port)
+    time.sleep(0.3)
     os.kill(before[0], signal.SIGKILL)
     eventually(lambda: len(set(children.read_text().split())) == 2)
     assert str(before[1]) in children.read_text().split()
     eventually(lambda: _ready(proxy))
+    load.stop()
+    assert len(load.failures) <= 4, load.failures  # what the dead one was at, a caller each
+    assert load.count > 4
     for _ in range(40):
         assert proxy.ask().status == 200
     assert 'worker_restarts_total{worker="0"} 1.0' in proxy.get("/metrics")
@@ -150,7 +154,11 @@ def test_x5_a_worker_is_killed(tmp_path: Path, upstreams: dict[str, Upstream]) -
     while not proxy.records.empty():
         records.append(proxy.records.get())
     assert {record["worker"] for record in records} == {0, 1}
-    assert 80 <= len(records) <= 81
+    assert {record["outcome"] for record in records} == {"complete"}
+    sequence = {n: [r["sequence"] for r in records if r["worker"] == n] for n in (0, 1)}
+    assert sequence[1] == list(range(1, len(sequence[1]) + 1))
+    again = sequence[0].index(1, 1)  # what a kill may lose is the last 100 ms before it
+    assert sequence[0] == [*range(1, again + 1), *range(1, len(sequence[0]) - again + 1)]
 
 
 def _ready(proxy: Proxy) -> bool:
@@ -417,24 +425,28 @@ def test_x11_what_does_not_count(house: House) -> None:
 
 
 @fault("X12", "every upstream fails under 100 callers", "attempts within the law and the budget")
-def test_x12_a_storm(house: House) -> None:
-    house.local.script = house.cloud.script = lambda c, _: reset(c)
+def test_x12_a_storm(start: Start) -> None:
+    house = start()
+    # what counts for no breaker, and may be asked again at once: only the budget bounds it
+    limited = http(429, b"{}", "retry-after: 0")
+    house.local.script = house.cloud.script = lambda c, _: c.sendall(limited)
     began = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: house.proxy.ask(body()), range(100)))
+        answers = list(pool.map(lambda _: house.proxy.ask(body()), range(400)))
     seconds = time.monotonic() - began
-    assert {answer.status for answer in answers} <= {502, 503}
-    records = [house.record() for _ in range(100)]
+    assert {answer.status for answer in answers} == {429}
+    records = [house.record() for _ in range(400)]
     attempts = [a for r in records for a in r["attempts"]]
     assert max(len(r["attempts"]) for r in records) <= 4
     repeats = sum(
         x["backend"] == y["backend"] for r in records for x, y in zip(r["attempts"], r["attempts"][1:], strict=False)
     )  # fmt: skip
-    assert repeats <= 10 * (seconds + 2) + 0.2 * 100
+    # a fifth of each second's requests or of those of the second before, at least ten
+    assert 0 < repeats <= 10 * (seconds + 2) + 0.2 * 2 * 400
     assert len(attempts) == len(house.local.requests) + len(house.cloud.requests)
 
 
-@fault("X13", "500 callers that connect before it listens", "all served, in order of coming")
+@fault("X13", "500 callers that connect before it listens", "all served")
 def test_x13_a_thundering_start(tmp_path: Path, upstreams: dict[str, Upstream]) -> None:
     for upstream in upstreams.values():
         upstream.reset()
@@ -463,6 +475,10 @@ def test_x13_a_thundering_start(tmp_path: Path, upstreams: dict[str, Upstream]) 
         for one in calls:
             one.result(timeout=60)
     assert statuses == [200] * 500
+    house = House(proxy, upstreams["local"], upstreams["cloud"])
+    records = [house.record() for _ in range(500)]
+    assert {record["outcome"] for record in records} == {"complete"}
+    house.hold_the_invariants()
     assert proxy.stop() == 0
 
 

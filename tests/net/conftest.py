@@ -167,6 +167,7 @@ class Proxy:
         self.policy_file.write_text(json.dumps(policy))
         self.port, self.admin = port or free_port(), free_port()
         self.records: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.heard: Callable[[Answer], Any] = id  # told of every answer
         arguments = [
             sys.executable,
             "-m",
@@ -239,7 +240,9 @@ class Proxy:
         ]
         with self.connect() as connection:
             connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
-            return Answer.read(connection)
+            answer = Answer.read(connection)
+        self.heard(answer)
+        return answer
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         """Signal and wait; return the exit status."""

@@ -1,0 +1,102 @@
+"""Rows P and A: what the policy keeps in, and what the records say."""
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import Start
+from tests.faults.house import HARD, PII, House, body, changed
+from tests.net.conftest import SSE_HEAD, http, reset, serve_well, word
+
+fault = pytest.mark.fault
+
+
+@fault("P8", "canary keys and prompts in every row", "in no answer, record or log")
+def test_p8_the_key_goes_to_its_backend_alone(house: House) -> None:
+    assert (
+        house.ask(None, HARD, ("authorization", "Bearer sk-mine"), ("x-api-key", "k")).status == 200
+    )
+    assert house.ask().status == 200
+    assert b"authorization: Bearer sk-CANARY" in house.cloud.requests[0]
+    assert b"sk-CANARY" not in house.local.requests[0]
+    for sent in (*house.cloud.requests, *house.local.requests):
+        assert b"sk-mine" not in sent
+    environ = Path(f"/proc/{house.proxy.process.pid}/environ").read_bytes()
+    assert b"sk-CANARY" not in environ
+
+
+@fault("A6", "quotes, newlines and escapes in a caller's header and model", "one line, escaped")
+@pytest.mark.parametrize("text", ['"', "\\", '", "rule": "x', "\x85", "\x9b31m", "\t"])
+def test_a6_a_record_is_one_line(house: House, text: str) -> None:
+    model = "a" + "".join(c for c in text if c.isprintable())
+    house.ask(body(model), ("x-llmkube-team", f"a{text}b"))
+    record = house.record()  # read line by line: two lines would be no JSON
+    team = f"a{text}b".encode().decode("latin-1")
+    assert (record["model"], record["team"]) == (model, team)
+
+
+DOWN = [
+    lambda c, _: c.sendall(http(500, b"{}")),
+    lambda c, _: c.sendall(http(429, b"{}", "retry-after: 60")),
+    lambda c, _: c.sendall(http(401, b"{}")),
+    lambda c, _: reset(c),
+    lambda c, _: c.sendall(http(200, b"<html>", kind="text/html")),
+]
+
+
+@fault("P2", "every local backend down in five ways", "503, the cloud is never asked")
+def test_p2_a_sensitive_request_meets_only_local_backends(house: House) -> None:
+    for script in DOWN:
+        house.local.script = script
+        answer = house.ask(None, PII, HARD)
+        assert (answer.status, answer.code) == (503, "no_allowed_upstream")
+    assert house.cloud.requests == []
+    house.local.script = serve_well
+
+
+def leaking() -> dict[str, Any]:
+    """Return a policy whose every rule, default and name would take sensitive data to the cloud."""
+    policy = changed("all")
+    policy["rules"] = [
+        {"name": name, "match": {"models": [name]},
+         "route": {"backends": ["cloud", "local"], "strategy": strategy}, **more}
+        for name, strategy, more in (
+            ("primary", "primary-fallback", {}), ("weighted", "weighted", {}),
+            ("resume", "primary-fallback", {"recovery": "resume"}),
+        )
+    ]  # fmt: skip
+    shadow = {"backends": ["local", "cloud"], "strategy": "shadow", "shadowPercent": 100}
+    policy["rules"].append({"name": "shadow", "match": {"models": ["shadow"]}, "route": shadow})
+    return {**policy, "defaultRoute": "cloud", "defaultRouteStrategy": "BackendNameMatch"}
+
+
+@fault("P2", "a policy that leaks in every rule, its default and its names", "the bound holds")
+@pytest.mark.parametrize("label", ["pii", "phi", "publc", "", "public,", "public, pii"])
+def test_p2_the_bound_needs_no_policy(start: Start, label: str) -> None:
+    house = start(policy=leaking())
+    field = (PII[0], label)
+    for model in ("primary", "weighted", "resume", "shadow"):
+        for _ in range(4):
+            assert "x-lockgate-backend: local" in house.ask(body(model), field).head
+    for model in ("cloud", "anything"):
+        answer = house.ask(body(model), field)
+        assert (answer.status, answer.code) == (503, "no_allowed_upstream")
+
+    def dies(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(SSE_HEAD + word("one"))
+        reset(connection)
+
+    house.local.script = dies
+    assert not house.ask(body("resume", stream=True), field).clean
+    for script in DOWN:
+        house.local.script = script
+        for model in ("primary", "weighted", "resume", "shadow"):
+            answer = house.ask(body(model), field)
+            assert (answer.status, answer.code) == (503, "no_allowed_upstream")
+    time.sleep(0.2)  # for a copy that must not be made
+    assert house.cloud.connections == 0
+    house.local.script = serve_well
+    assert "x-lockgate-backend: cloud" in house.ask(body("primary")).head
