@@ -45,7 +45,10 @@ def policy(chance: Random, *, rich: bool) -> RouterSpec:
     names = [b.name for b in backends]
     rules = tuple(rule(chance, n, names, rich=rich) for n in range(chance.randrange(6)))
     invariants = (invariant(chance, names),) if chance.random() < 0.7 else ()
-    held = Classification(sensitive_classifications=SENSITIVE, known_classifications=KNOWN)
+    key = chance.choice((CLASS,) * 6 + (COMPLEXITY, "X-Org")) if rich else CLASS
+    held = Classification(
+        header_key=key, sensitive_classifications=SENSITIVE, known_classifications=KNOWN
+    )
     return RouterSpec(
         backends=backends,
         rules=rules,
@@ -123,8 +126,8 @@ def invariant(chance: Random, names: list[str]) -> Invariant:
     )
 
 
-def request(chance: Random) -> Request:
-    """Return a request that says little or much."""
+def request(chance: Random, key: str = CLASS) -> Request:
+    """Return a request that says little or much; its labels stand in `key`, among others."""
     fields: dict[str, tuple[str, ...]] = {}
     if chance.random() < 0.8:
         fields[CLASS] = tuple(chance.choices(LABELS, k=chance.choice((1, 1, 2))))
@@ -135,4 +138,11 @@ def request(chance: Random) -> Request:
         fields["x-org"] = tuple(chance.sample(("one", "two", "three"), chance.choice((1, 1, 2))))
     if chance.random() < 0.4:
         fields[TEAM] = (chance.choice(("red", "blue")),)
+    if key != CLASS and chance.random() < 0.6:
+        fields[key] = tuple(chance.choices((*LABELS, "complex"), k=chance.choice((1, 1, 2))))
     return Request(chance.choice(MODELS), fields)
+
+
+def key_of(spec: RouterSpec) -> str:
+    """Return the field that carries the labels."""
+    return spec.policy.classification.header_key.lower()

@@ -16,18 +16,18 @@ from tests.proof import chances
 from tests.spec import naive
 
 
-def check(seed: int, requests: int) -> None:
+def check(seed: int, requests: int, seconds: float = 20) -> None:
     """Prove the policy of `seed`, and hold the verdict to so many requests; AssertionError."""
     chance = Random(seed)
     rich = seed % 2 == 0
     spec = chances.policy(chance, rich=rich)
     policy = compiled(spec)
     with mock.patch.object(solve, "FIRST_TRIALS", 0 if seed % 4 < 2 else 3):  # z3 has to find it
-        report = prove(policy, seconds=20)
+        report = prove(policy, seconds=seconds)
     assert not [one for one in report.findings if one.kind == "undecided"], seed
     judge = Judge(policy, report)
     for number in range(requests):
-        request = chances.request(chance)
+        request = chances.request(chance, chances.key_of(spec))
         told = judge.contradictions(request)
         assert not told, (seed, number, request, told)
         if not rich:
@@ -80,7 +80,7 @@ class Judge:
             told.append(f"{reading.rule_name} serves it and is said to refuse")
         if "local" in tiers and secret & self.stranded:
             told.append(f"{secret} has a local backend")
-        if chances.CLASS not in request.headers and "cloud" in tiers:
+        if chances.key_of(self.spec) not in request.headers and "cloud" in tiers:
             told += [] if self.report.unlabelled_cloud else ["unlabelled traffic reaches a cloud"]
         told += [
             f"invariant {one.name} is broken"
@@ -110,7 +110,7 @@ def speaks(one: Invariant, spec: RouterSpec, request: Request) -> bool:
     complexity = [value.strip() for value in fields.get(chances.COMPLEXITY, ())]
     return (
         (not when.labels or bool(labels & set(when.labels)))
-        and not (when.unlabelled and chances.CLASS in fields)
+        and not (when.unlabelled and chances.key_of(spec) in fields)
         and (when.task_complexity is None or complexity == [when.task_complexity])
         and (not when.models or naive.named(request.model, when.models))
         and (when.team is None or when.team in fields.get(chances.TEAM, ()))

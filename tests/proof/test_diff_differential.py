@@ -55,7 +55,7 @@ def check(seed: int, requests: int) -> Diff:
     assert not diff.undecided
     told = {(c.old_via.partition(":")[0], c.new_via.partition(":")[0]): c for c in diff.changes}
     for number in range(requests):
-        request = chances.request(chance)
+        request = chances.request(chance, chances.key_of(old))
         (was, before), (now, after) = (judge.taken(request) for judge in judges)
         change = told.get((was, now))
         assert (before != after) == (change is not None), (seed, number, request, before, after)
