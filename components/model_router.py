@@ -28,13 +28,16 @@ class ModelRouterArgs:
     """What a router is made of: a policy that loaded and was placed, and its namespace.
 
     `deployed` is the policy.json that runs now, None before the first deployment;
-    `accepted_widening` the digest of the one policy that may widen it.
+    `accepted_widening` the digest of the one policy that may widen it. `policies` is a provider
+    with `upsert_existing_objects`, for policy ConfigMaps alone: without one, a return to an
+    earlier policy fails, since its ConfigMap was kept and "already exists" (docs/adr/0003).
     """
 
     policy: LoadedPolicy
     namespace: str
     deployed: str | Unknown | None = None
     accepted_widening: str | None = None
+    policies: pulumi.ProviderResource | None = None
 
 
 class PolicyViolatedError(pulumi.RunError):
@@ -80,7 +83,7 @@ class ModelRouter(pulumi.ComponentResource):
         manifests = router_manifests(router)
         super().__init__("lockgate:index:ModelRouter", name, None, opts)
         self._tell(args.policy, passage)
-        deployment = self._register(name, manifests)
+        deployment = self._register(name, manifests, args.policies)
         port = args.policy.spec.endpoint.port
         host = f"{router.name}.{args.namespace}.svc.cluster.local:{port}"
         self.url = deployment.id.apply(lambda _: f"http://{host}/v1")
@@ -90,14 +93,16 @@ class ModelRouter(pulumi.ComponentResource):
         proof = {"digest": self.digest, "verdict": self.verdict}
         self.register_outputs({"url": self.url, "policy": self.policy, **proof})
 
-    def _register(self, name: str, manifests: dict[str, Any]) -> Deployment:
+    def _register(
+        self, name: str, manifests: dict[str, Any], policies: pulumi.ProviderResource | None
+    ) -> Deployment:
         child = pulumi.ResourceOptions(parent=self)
         account = ServiceAccount(f"{name}-account", **body(manifests["account"]), opts=child)
         policy = ConfigMap(
             f"{name}-policy",
             **body(manifests["policy"]),
             # an older ReplicaSet that is rolled back to still finds the policy it was made for
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, provider=policies),
         )
         network = NetworkPolicy(
             f"{name}-network-policy", **body(manifests["network-policy"]), opts=child

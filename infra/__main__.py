@@ -13,6 +13,9 @@ deployed = last_policy()  # before anything is registered: the engine is not wri
 
 # client-side apply: annotations set by other managers survive an update (docs/adr/0003)
 cluster = kubernetes.Provider("cluster", enable_server_side_apply=False)
+# a policy's ConfigMap is named by its content and kept: going back to a policy finds it there,
+# which only server-side apply takes for no error
+policies = kubernetes.Provider("policies", upsert_existing_objects=True)
 namespace = kubernetes.core.v1.Namespace(
     "namespace",
     metadata={
@@ -27,7 +30,7 @@ for name, model in stack.models.items():
     InferenceService(name, InferenceServiceArgs(model), inside)
 router = ModelRouter(
     settings.name,
-    ModelRouterArgs(stack.policy, settings.namespace, deployed, settings.accept_widening),
+    ModelRouterArgs(stack.policy, settings.namespace, deployed, settings.accept_widening, policies),
     inside,
 )
 
