@@ -112,7 +112,7 @@ def kind_of(was: Place, now: Place) -> tuple[Kind, str]:
     old, new = reach(was), reach(now)
     added = [b.name for b in now.chain if b.tier == "cloud" and identity(b) not in old]
     if added:
-        return "WIDENS", f"{', '.join(added)} can be reached and could not"
+        return "WIDENS", _added(added, {backend.name for backend in was.chain})
     sooner = [
         b.name for b in now.chain if b.tier == "cloud" and old[identity(b)] - new[identity(b)]
     ]
@@ -124,6 +124,15 @@ def kind_of(was: Place, now: Place) -> tuple[Kind, str]:
     if any(new[one] - old[one] for one in new):
         return "NARROWS", "local backends stand before the cloud that did not"
     return "CHANGED", "the same cloud backends, another chain"
+
+
+def _added(added: list[str], before: set[str]) -> str:
+    """Say which backends are new, and which have kept their name alone."""
+    new = [name for name in added if name not in before]
+    moved = [name for name in added if name in before]
+    said = [f"{', '.join(new)} can be reached and could not"] if new else []
+    said += [f"{', '.join(moved)} is not the backend that it was"] if moved else []
+    return "; ".join(said)
 
 
 def reach(place: Place) -> dict[Identity, frozenset[Identity]]:

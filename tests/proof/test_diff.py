@@ -87,7 +87,9 @@ def test_a_backend_is_what_it_is_and_not_its_name(
     other = attrs.evolve(CLOUD, **moved)  # type: ignore[arg-type]
     old = policy(KEEP, default_route="c")
     new = policy(KEEP, default_route="c", backends=(LOCAL, other))
-    assert [change.kind for change in compare(old, new).changes] == ([kind] if kind else [])
+    changes = compare(old, new).changes
+    assert [change.kind for change in changes] == ([kind] if kind else [])
+    assert all(change.reason == "c is not the backend that it was" for change in changes)
 
 
 def test_a_backend_of_another_name_is_the_same_backend() -> None:
