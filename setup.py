@@ -28,11 +28,12 @@ INTERPRETED = {
     "proxy/net/shadow.py",  # for a sample
     "proxy/net/service.py",  # at a reload and at the end
     "proxy/net/tls.py",  # at a dial
-    "proxy/net/transport.py",  # inherits from Twisted's transports
+    "proxy/net/transport.py",  # inherits from Twisted's port and connector
 }
 """What of the data path's folders stays Python, and why."""
 BESIDES = [
     "proxy/govern/credentials.py",
+    "proxy/govern/line.py",
     "proxy/govern/record.py",
     "proxy/govern/sink.py",
     "proxy/observe/metrics.py",

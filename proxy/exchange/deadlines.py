@@ -14,7 +14,7 @@ IDLE_S: Final = 60.0
 """Between two data events: longer than any model thinks between tokens."""
 
 
-@frozen(cache_hash=True)  # a key of a memo, with every record
+@frozen
 class Deadlines:
     """Deadlines in force for one attempt, in seconds. `total_s` counts from the exchange's start.
 

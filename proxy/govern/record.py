@@ -5,12 +5,10 @@ they are rendered once per decision; the rest per request. orjson escapes contro
 caller's field can neither end the line nor colour a terminal.
 """
 
-from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
-from proxy.exchange.attempt import Attempt
 from proxy.exchange.deadlines import Deadlines
 from proxy.policy.decision import Decision
 
@@ -47,35 +45,15 @@ def undecided_fields(policy_digest: str) -> bytes:
     return _members({"policy_digest": policy_digest, **nulls})
 
 
-def milliseconds(seconds: float) -> float:
-    """Return a record's milliseconds: whole microseconds, cut and not rounded, which is cheap."""
-    return int(seconds * 1e6) / 1e3
-
-
-def attempt_document(attempt: Attempt) -> dict[str, Any]:
-    """Return an attempt as it stands in a record."""
-    return {
-        "backend": attempt.backend.name,
-        "tier": attempt.backend.tier,
-        "outcome": attempt.outcome,
-        "ms": milliseconds(attempt.ended_s - attempt.started_s),
-        "status": attempt.status,
-        "reused": attempt.reused,
-    }
-
-
-@lru_cache(maxsize=1024)
-def deadlines_fragment(limits: Deadlines) -> orjson.Fragment:
-    """Return the deadlines in force as they stand in a record; there are few of them."""
-    return orjson.Fragment(
-        orjson.dumps(
-            {
-                "connect_s": limits.connect_s,
-                "first_token_s": limits.first_token_s,
-                "idle_s": limits.idle_s,
-                "total_s": limits.total_s,
-            }
-        )
+def deadlines_document(limits: Deadlines) -> bytes:
+    """Return the deadlines in force as they stand in a record."""
+    return orjson.dumps(
+        {
+            "connect_s": limits.connect_s,
+            "first_token_s": limits.first_token_s,
+            "idle_s": limits.idle_s,
+            "total_s": limits.total_s,
+        }
     )
 
 

@@ -1,19 +1,19 @@
 """Turns what ended into its one audit record and its metrics."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, final
 
 from proxy.exchange.attempts import Attempts
+from proxy.exchange.deadlines import Deadlines
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.machine import Exchange
 from proxy.exchange.outcome import outcome_before_commit, terminal_code
 from proxy.exchange.request_head import Head
+from proxy.govern.line import Stamp, exchange_line
 from proxy.govern.record import (
     NO_ENDING,
-    attempt_document,
-    deadlines_fragment,
+    deadlines_document,
     decision_fields,
-    milliseconds,
     render,
     undecided_fields,
 )
@@ -23,6 +23,16 @@ from proxy.policy.decision import Decision, Refuse
 
 ALARMS: Final = frozenset({"upstream_auth", "upstream_model"})
 MEMO_BOUND: Final = 4096
+
+
+@final
+class _Decided:
+    """What every record of one decision says, and its rule's name for the metrics."""
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision: Final = decision
+        self.fields: Final = decision_fields(decision)
+        self.rule: Final = decision.reading.rule_name or ""
 
 
 class Recorder:
@@ -45,55 +55,33 @@ class Recorder:
         self.digest = digest
         self._worker = worker
         self._sequence = 0
-        self._memo: dict[int, tuple[Decision, bytes]] = {}
+        self._memo: dict[int, _Decided] = {}
+        self._limits: dict[int, tuple[Deadlines, bytes]] = {}
 
     def exchange(self, exchange: Exchange) -> None:
         """Record an exchange that ended."""
-        request, attempts = exchange.request, exchange.attempts
-        order = attempts.order
+        attempts = exchange.attempts
         duration_s = self.now() - exchange.started_s
         answered = attempts.log[-1].backend if attempts.log else None
         if exchange.outcome not in {"complete", "upstream_refused"} and exchange.status != 200:
             answered = None
-        tokens = exchange.tokens
+        decided, tokens = self._decided(exchange.request.route), exchange.tokens
         self._sequence += 1
-        ending = {
-            "worker": self._worker,
-            "sequence": self._sequence,
-            "time": self.wall(),
-            "request_id": request.request_id,
-            "door": "chat",
-            "outcome": exchange.outcome,
-            "terminal": exchange.terminal,
-            "status": exchange.status,
-            "error": exchange.code,
-            "latency_ms": milliseconds(duration_s),
-            "first_token_ms": _ms(exchange.first_token_s),
-            "stream": request.scan.stream,
-            "backend": answered.name if answered else None,
-            "tier": answered.tier if answered else None,
-            "attempts": [attempt_document(attempt) for attempt in attempts.log],
-            "order": None if order is request.route.candidates else [b.name for b in order],
-            "skipped": [{"backend": s.backend, "reason": s.reason} for s in attempts.skipped],
-            "bytes_in": request.received_bytes,
-            "bytes_out": exchange.bytes_out,
-            "tokens": tokens
-            and {
-                "prompt": tokens.prompt,
-                "completion": tokens.completion,
-                "source": tokens.source,
-            },
-            "splices": exchange.splices,
-            "malformed_events": exchange.malformed_events,
-            "deadlines": exchange.deadlines and deadlines_fragment(exchange.deadlines),
-        }
-        self.sink.write(render(ending, self._decided(request.route)))
-        rule = request.route.reading.rule_name or ""
-        backend = answered.name if answered else ""
-        tier = answered.tier if answered else ""
-        prompt, completion = (tokens.prompt, tokens.completion) if tokens is not None else (0, 0)
-        tally = self.metrics.request(rule, backend, tier, exchange.outcome)
-        tally.measure(duration_s, exchange.first_token_s, prompt, completion)
+        stamp = Stamp(
+            worker=self._worker,
+            sequence=self._sequence,
+            wall=self.wall(),
+            duration_s=duration_s,
+            decided=decided.fields,
+            deadlines=self._deadlines(exchange.deadlines),
+        )
+        self.sink.write(exchange_line(exchange, answered, tokens, stamp))
+        backend, tier = (answered.name, answered.tier) if answered is not None else ("", "")
+        tally = self.metrics.request(decided.rule, backend, tier, exchange.outcome)
+        if tokens is not None:
+            tally.measure(duration_s, exchange.first_token_s, tokens.prompt, tokens.completion)
+        else:
+            tally.measure(duration_s, exchange.first_token_s, 0, 0)
         self._count_attempts(attempts)
 
     def refused(self, request_id: str, model_bytes: int, decision: Refuse) -> None:
@@ -108,8 +96,9 @@ class Recorder:
             "bytes_in": model_bytes,
             "bytes_out": 0,
         }
-        self.sink.write(render(ending, self._decided(decision)))
-        self.metrics.request(decision.reading.rule_name or "", "", "", outcome)
+        decided = self._decided(decision)
+        self.sink.write(render(ending, decided.fields))
+        self.metrics.request(decided.rule, "", "", outcome)
 
     def unserved(
         self,
@@ -178,23 +167,31 @@ class Recorder:
             "terminal": terminal,
         }
 
-    def _decided(self, decision: Decision) -> bytes:
+    def _decided(self, decision: Decision) -> "_Decided":
         """Render a decision's fields once: the same request gets the same decision value."""
         held = self._memo.get(id(decision))
-        if held is not None and held[0] is decision:
-            return held[1]
+        if held is not None and held.decision is decision:
+            return held
         if len(self._memo) >= MEMO_BOUND:
             self._memo.clear()
-        fields = decision_fields(decision)
-        self._memo[id(decision)] = (decision, fields)
-        return fields
+        made = self._memo[id(decision)] = _Decided(decision)
+        return made
+
+    def _deadlines(self, limits: Deadlines | None) -> bytes:
+        """Render the deadlines in force once for each rule and backend."""
+        if limits is None:
+            return b"null"
+        held = self._limits.get(id(limits))
+        if held is not None and held[0] is limits:
+            return held[1]
+        if len(self._limits) >= MEMO_BOUND:
+            self._limits.clear()
+        shown = deadlines_document(limits)
+        self._limits[id(limits)] = (limits, shown)
+        return shown
 
     def _count_attempts(self, attempts: Attempts) -> None:
         for attempt in attempts.log:
             self.metrics.attempt(attempt.backend.name, attempt.outcome)
             if attempt.outcome in ALARMS:
                 self.metrics.alarm(attempt.backend.name, attempt.outcome)
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else milliseconds(seconds)

@@ -1,6 +1,5 @@
 """Prometheus metrics in a registry of their own; label values come from the policy alone."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from typing import Final, final
@@ -123,12 +122,21 @@ class Histogram:
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
+        self._limits: list[float] = [float(bound) for bound in bounds]
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
     def add(self, value: float) -> None:
         """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
+        limits = self._limits
+        low, high = 0, len(limits)
+        while low < high:  # bisect_left, in compiled code
+            middle = (low + high) // 2
+            if limits[middle] < value:
+                low = middle + 1
+            else:
+                high = middle
+        self.counts[low] += 1
         self.total += value
 
     def buckets(self) -> list[tuple[str, float]]:

@@ -1,0 +1,144 @@
+"""The line of an exchange, put together by hand: one is written for every request.
+
+It says what `proxy.govern.record.render` would say of the same facts (tests/govern/test_line.py
+holds it to that) at a quarter of the cost. What is put between quotes here needs no escapes: names
+of the policy (``^[a-z0-9][a-z0-9-]*$``), words of closed lists, ids of our own.
+"""
+
+from typing import Final, final
+
+import orjson
+
+from proxy.exchange.attempt import Attempt
+from proxy.exchange.machine import Exchange
+from proxy.exchange.tokens import Tokens
+from proxy.policy.backends import Backend
+
+_THOUSANDTHS: Final = [b"%03d" % number for number in range(1000)]
+
+
+@final
+class Stamp:
+    """What a record says that is not the exchange's own. `wall` is epoch seconds.
+
+    `decided` and `deadlines` are the members and the value rendered before.
+    """
+
+    def __init__(  # noqa: PLR0913 - a record has this many words
+        self,
+        *,
+        worker: int | None,
+        sequence: int,
+        wall: float,
+        duration_s: float,
+        decided: bytes,
+        deadlines: bytes,
+    ) -> None:
+        self.worker: Final = worker
+        self.sequence: Final = sequence
+        self.wall: Final = wall
+        self.duration_s: Final = duration_s
+        self.decided: Final = decided
+        self.deadlines: Final = deadlines
+
+
+def exchange_line(
+    exchange: Exchange, answered: Backend | None, tokens: Tokens | None, stamp: Stamp
+) -> bytes:
+    """Return the line of an exchange that ended; `answered` is the backend whose answer it was."""
+    request, attempts = exchange.request, exchange.attempts
+    order = attempts.order
+    return (
+        b'{"worker":%b,"sequence":%d,"time":%b,"request_id":"%b","door":"chat",'
+        b'"outcome":"%b","terminal":"%b","status":%b,"error":%b,"latency_ms":%b,'
+        b'"first_token_ms":%b,"stream":%b,"backend":%b,"tier":%b,"attempts":[%b],"order":%b,'
+        b'"skipped":%b,"bytes_in":%d,"bytes_out":%d,"tokens":%b,"splices":%b,'
+        b'"malformed_events":%d,"deadlines":%b,%b}\n'
+    ) % (
+        _number(stamp.worker),
+        stamp.sequence,
+        _seconds(stamp.wall),
+        request.request_id.encode(),
+        exchange.outcome.encode(),
+        exchange.terminal.encode(),
+        _number(exchange.status),
+        _word(exchange.code),
+        _milliseconds(stamp.duration_s),
+        b"null" if exchange.first_token_s is None else _milliseconds(exchange.first_token_s),
+        b"true" if request.scan.stream else b"false",
+        b"null" if answered is None else _word(answered.name),
+        b"null" if answered is None else _word(answered.tier),
+        _attempts(attempts.log),
+        b"null" if order is request.route.candidates else _words([b.name for b in order]),
+        _skipped(exchange),
+        request.received_bytes,
+        exchange.bytes_out,
+        _tokens(tokens),
+        _words(list(exchange.splices)),
+        exchange.malformed_events,
+        stamp.deadlines,
+        stamp.decided,
+    )
+
+
+def _attempts(log: list[Attempt]) -> bytes:
+    if len(log) == 1:
+        return _attempt(log[0])
+    return b",".join([_attempt(attempt) for attempt in log])
+
+
+def _attempt(attempt: Attempt) -> bytes:
+    backend = attempt.backend
+    return b'{"backend":"%b","tier":"%b","outcome":"%b","ms":%b,"status":%b,"reused":%b}' % (
+        backend.name.encode(),
+        backend.tier.encode(),
+        attempt.outcome.encode(),
+        _milliseconds(attempt.ended_s - attempt.started_s),
+        _number(attempt.status),
+        b"true" if attempt.reused else b"false",
+    )
+
+
+def _skipped(exchange: Exchange) -> bytes:
+    skipped = exchange.attempts.skipped
+    if not skipped:
+        return b"[]"
+    return orjson.dumps([{"backend": one.backend, "reason": one.reason} for one in skipped])
+
+
+def _tokens(tokens: Tokens | None) -> bytes:
+    if tokens is None:
+        return b"null"
+    return b'{"prompt":%d,"completion":%d,"source":"%b"}' % (
+        tokens.prompt,
+        tokens.completion,
+        tokens.source.encode(),
+    )
+
+
+def _number(value: int | None) -> bytes:
+    return b"null" if value is None else b"%d" % value
+
+
+def _word(value: str | None) -> bytes:
+    return b"null" if value is None else b'"%b"' % value.encode()
+
+
+def _words(values: list[str]) -> bytes:
+    return b'["%b"]' % '","'.join(values).encode() if values else b"[]"
+
+
+def _milliseconds(seconds: float) -> bytes:
+    """Return milliseconds, cut to whole microseconds."""
+    micros = max(int(seconds * 1e6), 0)
+    return b"%d.%b" % (micros // 1000, _THOUSANDTHS[micros % 1000])
+
+
+def _seconds(wall: float) -> bytes:
+    micros = int(wall * 1e6)
+    millis = micros // 1000
+    return b"%d.%b%b" % (
+        millis // 1000,
+        _THOUSANDTHS[millis % 1000],
+        _THOUSANDTHS[micros % 1000],
+    )
