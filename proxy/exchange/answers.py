@@ -17,7 +17,14 @@ def chunk(data: bytes) -> bytes:
 
 def status_line(status: int) -> bytes:
     """Return ``HTTP/1.1 200 OK`` with its line end."""
+    return _OK if status == 200 else _status_line(status)
+
+
+def _status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, _REASON.get(status, "Unknown").encode())
+
+
+_OK: Final = _status_line(200)
 
 
 def whole(status: int, headers: bytes, body: bytes, *, close: bool) -> bytes:

@@ -135,7 +135,7 @@ class Breaking(Trying):
             include_usage=True,
             prefill=edit,
         )
-        self._out.append(do.arm("first_token", self._limits.first_token_s))
+        self._out.append(do.Arm("first_token", self._limits.first_token_s))
         self._out.append(do.SendUp(attempt.backend, request.body, edits))
 
     def _resume_head(self, event: on.AnswerStarted) -> None:
@@ -157,7 +157,7 @@ class Breaking(Trying):
         self.state = State.RELAYING_STREAM
         name = self.attempts.current.backend.name.encode()
         self._pass_down(b": resumed by %b\n\n" % name)
-        self._out.append(do.arm("idle", self._limits.idle_s))
+        self._out.append(do.Arm("idle", self._limits.idle_s))
 
     def _resume_failed(self, event: on.UpstreamFailed) -> None:
         if event.code == "upstream_stale":

@@ -1,6 +1,5 @@
 """What an exchange asks of the shell. Executed in order; each is one thing done to one side."""
 
-from functools import lru_cache
 from typing import ClassVar, Final, final
 
 from proxy.exchange.body import Edit
@@ -177,5 +176,3 @@ DROP: Final = DropUpstream()
 BREAK: Final = Break()
 ENDED: Final = Ended()
 FINISH: Final = (Finish(close=False), Finish(close=True))
-arm = lru_cache(maxsize=4096)(Arm)
-"""Return the one `Arm` of these values; deadlines in force are few."""

@@ -1,9 +1,8 @@
 """The four named deadlines of an exchange, resolved: rule wins over backend wins over proxy."""
 
-from typing import Final
+from typing import ClassVar, Final, final
 
-from attrs import frozen
-
+from proxy.exchange.value import Value
 from proxy.policy.backends import Backend, Timeouts
 from proxy.policy.rules import Rule
 from proxy.policy.spec import Proxy
@@ -14,21 +13,41 @@ IDLE_S: Final = 60.0
 """Between two data events: longer than any model thinks between tokens."""
 
 
-@frozen
-class Deadlines:
+@final
+class Deadlines(Value):
     """Deadlines in force for one attempt, in seconds. `total_s` counts from the exchange's start.
 
     The `own` ones are the backend's (what it declares, else the proxy's): only when such a one was
     reached does a slow backend count against its breaker.
     """
 
-    connect_s: float
-    first_token_s: float
-    idle_s: float
-    total_s: float | None
-    own_connect_s: float
-    own_first_token_s: float
-    own_idle_s: float
+    __match_args__: ClassVar = (
+        "connect_s",
+        "first_token_s",
+        "idle_s",
+        "total_s",
+        "own_connect_s",
+        "own_first_token_s",
+        "own_idle_s",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a deadline for each phase
+        self,
+        connect_s: float,
+        first_token_s: float,
+        idle_s: float,
+        total_s: float | None,
+        own_connect_s: float,
+        own_first_token_s: float,
+        own_idle_s: float,
+    ) -> None:
+        self.connect_s: Final = connect_s
+        self.first_token_s: Final = first_token_s
+        self.idle_s: Final = idle_s
+        self.total_s: Final = total_s
+        self.own_connect_s: Final = own_connect_s
+        self.own_first_token_s: Final = own_first_token_s
+        self.own_idle_s: Final = own_idle_s
 
     def blames(self, code: str) -> bool:
         """Whether the deadline that `code` says was missed is the backend's, no stricter rule's."""

@@ -89,7 +89,7 @@ class Exchange(Breaking):
     def _head(self, event: on.AnswerStarted) -> None:
         self._judge(event)
         if self.state in _HOLDING_WITHOUT_EVENTS:
-            self._out.append(do.arm("idle", self._limits.idle_s))
+            self._out.append(do.Arm("idle", self._limits.idle_s))
 
     def _judge(self, event: on.AnswerStarted | on.AnswerWhole) -> None:
         answer = event.head
@@ -138,7 +138,7 @@ class Exchange(Breaking):
             self._book(0)
             self._commit(b"transfer-encoding: chunked\r\n", data)
             self.state = State.RELAYING_STREAM
-            self._out.append(do.arm("idle", self._limits.idle_s))
+            self._out.append(do.Arm("idle", self._limits.idle_s))
             self._after_feed(relay)
         elif relay.broken:
             self._fail(Failure(relay.broken))

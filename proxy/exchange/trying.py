@@ -104,8 +104,8 @@ class Trying:
         if limits.total_s != self._total_armed and limits.total_s is not None:
             self._total_armed = limits.total_s
             left = self.started_s + limits.total_s - self.ports.now()
-            self._out.append(do.arm("total", max(left, 0.0)))
-        self._out.append(do.arm("connect", limits.connect_s))
+            self._out.append(do.Arm("total", max(left, 0.0)))
+        self._out.append(do.Arm("connect", limits.connect_s))
         self._out.append(do.Dial(backend))
 
     def _connected(self, event: on.Connected) -> None:
@@ -127,7 +127,7 @@ class Trying:
             self._out.append(do.DISARM)
             self._out.append(do.BeginUpload(attempt.backend, outgoing))
             return
-        self._out.append(do.arm("first_token", self._limits.first_token_s))
+        self._out.append(do.Arm("first_token", self._limits.first_token_s))
         self._out.append(do.SendUp(attempt.backend, request.body, edits))
 
     def _withdraw(self) -> None:
@@ -151,7 +151,7 @@ class Trying:
         edit = event.scan.usage_edit
         if outgoing.end(edit):
             self.splices += ("stream_options.include_usage",)
-        self._out.append(do.arm("first_token", self._limits.first_token_s))
+        self._out.append(do.Arm("first_token", self._limits.first_token_s))
         self._out.append(do.GO_ON)
 
     def _body_rejected(self, event: on.BodyRejected) -> None:
@@ -183,7 +183,7 @@ class Trying:
             return
         attempt.bytes_written = False
         self._out.append(do.DROP)
-        self._out.append(do.arm("connect", self._limits.connect_s))
+        self._out.append(do.Arm("connect", self._limits.connect_s))
         self._out.append(do.Dial(attempt.backend))
         self.state = State.CONNECTING
 

@@ -140,11 +140,9 @@ class Front(Connection):
                 raise RejectedError(fault)
             self._begun = data
             return b""
-        self._begun = b""
-        self._head_timed = False
-        raw = data[start:end]
-        self._bodiless = raw.startswith(b"HEAD ")
-        head, length = self.desk.heads.read(raw)
+        self._begun, self._head_timed = b"", False
+        self._bodiless = data.startswith(b"HEAD ", start)
+        head, length = self.desk.heads.read(data[start:end])
         if self._tls:
             self._check_server_name(head)
         self._admitted(head, length)
@@ -256,16 +254,21 @@ class Front(Connection):
         transport = self.transport
         if transport.unsent_bytes > most:
             transport.send_now()
-            if transport.unsent_bytes > most:
-                self._timer.disarm()  # as long as it takes something it has time
-                if self._stall.at is None:
-                    self.watch_stall()
-                return True
-        return False
+        if transport.unsent_bytes <= most:
+            return False
+        self._timer.disarm()  # as long as it takes something it has time
+        if self._stall.at is None:
+            self.watch_stall()
+        return True
+
+    def fellBehind(self) -> None:
+        """The caller did not take the whole of an answer that left with the turn."""
+        if not (self._busy or self._closing or self.lost):
+            self._is_behind(0)
 
     def send(self, data: bytes) -> None:
         """Write to the caller."""
-        self.transport.write(data)
+        self._write(data)
 
     def finished(self, *, close: bool) -> None:
         """The answer is complete: the next request, or the end."""
@@ -281,7 +284,8 @@ class Front(Connection):
             self._end(behind=self._is_behind(0))
             return
         self._timer.arm(IDLE_S)
-        self._is_behind(0)
+        if self.plain is None or self.plain.is_refused:  # else `fellBehind` follows, if it must
+            self._is_behind(0)
         self._watch()
         self._serve()
 
@@ -294,8 +298,7 @@ class Front(Connection):
 
     def break_off(self, *, http10: bool) -> None:
         """End the connection so that the caller cannot take the answer for whole."""
-        self.run = None
-        self._closing = True
+        self.run, self._closing = None, True
         if http10:
             self.transport.abortConnection()
         else:
@@ -305,8 +308,8 @@ class Front(Connection):
     @property
     def idle(self) -> bool:
         """Whether nothing of a request has come that is not answered, and nothing is to be sent."""
-        waits = self._begun or self._waiting or self._arriving is not None
-        return not (self._busy or self._closing or waits)
+        begun = self._begun or self._waiting or self._busy or self._closing
+        return not begun and self._arriving is None
 
     def close_if_idle(self) -> None:
         """The proxy drains: an idle connection has nothing to wait for."""
@@ -377,8 +380,7 @@ class Front(Connection):
         """Answer and close: the rest of what this caller sends is not understood or not wanted."""
         request_id = self.desk.next_request_id()
         self._forget(rejection, request_id)
-        answer = whole_rejection(rejection, request_id, bodiless=self._bodiless)
-        self.transport.write(answer)
+        self._write(whole_rejection(rejection, request_id, bodiless=self._bodiless))
         self._close_unread()
 
     def _close_unread(self) -> None:

@@ -4,13 +4,12 @@
 This proxy's logs do not use it, and on its data path the wrapping is a tenth of the time.
 """
 
-import errno
-from select import EPOLLIN
-from typing import Any
-
 from twisted.internet import epollreactor
 from twisted.internet.main import installReactor
 from twisted.logger import Logger
+
+from proxy.net.connection import Outbox
+from proxy.net.turn import turn, wait
 
 _log = Logger("lockgate.reactor")
 
@@ -18,56 +17,31 @@ _log = Logger("lockgate.reactor")
 class DirectEPollReactor(epollreactor.EPollReactor):
     """Reads and writes are called directly; `_doReadOrWrite` itself logs what they raise.
 
-    `outbox` holds the transports that were written to in this turn (`proxy.net.transport`).
-    `alone` says that this turn serves one descriptor: nothing is gained by holding a write back.
+    `outbox` holds the transports that were written to in this turn (`proxy.net.connection`).
     """
 
     def __init__(self) -> None:
-        self.outbox: list[Any] = []
-        self.alone = False
+        self.outbox = Outbox()
         super().__init__()
 
+    @property
+    def alone(self) -> bool:
+        """Whether this turn serves one descriptor."""
+        return self.outbox.alone
+
+    def mainLoop(self) -> None:
+        """Take turns until stopped, whatever one of them raises."""
+        while self._started:
+            try:
+                turn(self, self.outbox)
+            except Exception:  # noqa: BLE001 - as Twisted does: what is left goes on
+                _log.failure("unexpected error in the main loop")
+
     def doPoll(self, timeout: float | None) -> None:
-        """Send what timers wrote, wait once, serve what is ready, send what that wrote."""
-        self._send_all()
-        try:
-            ready = self._poller.poll(
-                -1 if timeout is None else timeout, len(self._selectables) + 1
-            )
-        except OSError as problem:
-            if problem.errno == errno.EINTR:
-                return
-            raise
-        selectables: Any = self._selectables
-        self.alone = len(ready) == 1
-        for descriptor, event in ready:
-            selectable = selectables.get(descriptor)
-            if selectable is None:
-                continue
-            if event == EPOLLIN:
-                self._read(selectable)
-            else:
-                self._doReadOrWrite(selectable, descriptor, event)
-        self.alone = False
-        self._send_all()
+        """Wait once, for a caller who takes the turns itself (`iterate`)."""
+        wait(self, self.outbox, -1.0 if timeout is None else timeout)
 
     doIteration = doPoll
-
-    def _read(self, selectable: Any) -> None:
-        """Do what `_doReadOrWrite` does when there is something to read and nothing else."""
-        try:
-            why = selectable.doRead()
-        except Exception as problem:  # noqa: BLE001 - as Twisted does: one connection is lost
-            _log.failure("reading from {selectable}", selectable=selectable)
-            why = problem
-        if why:
-            self._disconnectSelectable(selectable, why, True)
-
-    def _send_all(self) -> None:
-        while self.outbox:
-            written, self.outbox = self.outbox, []
-            for transport in written:
-                transport.send_now()
 
 
 def install() -> None:

@@ -172,9 +172,9 @@ class Run:
         assert upstream is not None
         request = self.exchange.request
         if len(command.original) <= FEED_BYTES:
-            body = command.body
-            head = self.desk.request_head(command.backend, len(body), request)
-            upstream.send(head + body, self.feed_all)
+            pieces = command.pieces()
+            head = self.desk.request_head(command.backend, command.length, request)
+            upstream.send(b"".join([head, *pieces]), self.feed_all)
         else:
             head = self.desk.request_head(command.backend, command.length, request)
             upstream.send(head, self.feed_all)

@@ -61,7 +61,7 @@ class Upstream(Connection):
         self._framing = None
         self._interim = 0
         self._until_close = self._complete = False
-        self.transport.write(data)
+        self._write(data)
 
     def abort(self) -> None:
         """Cancel: the upstream sees a reset at once and stops working for us."""
@@ -168,4 +168,7 @@ class Upstream(Connection):
         if not self.reusable or not self._complete or self.uploading:
             return False
         # an answer that came before our request was sent stops the upload
+        plain = self.plain
+        if plain is not None:
+            return not plain.unsent_bytes and plain.producer is None
         return not self.transport.unsent_bytes and self.transport.producer is None

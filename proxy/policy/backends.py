@@ -1,6 +1,7 @@
 """What a backend is: where a model runs, in which tier, and how it is reached."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 from attrs import frozen
@@ -157,7 +158,7 @@ class Backend:
         """The id under which callers see this backend on /v1/models."""
         return self.display_name or self.name
 
-    @property
+    @cached_property  # asked with every attempt
     def upstream_model(self) -> str | None:
         """The model name sent up; None leaves the caller's."""
         if self.external is not None:

@@ -4,6 +4,7 @@ The audit record, the answer of `lockgate explain` and the log line are this val
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 from attrs import field, frozen
@@ -71,7 +72,7 @@ class Reading:
     considered: tuple[Considered, ...]
     policy_digest: str
 
-    @property
+    @cached_property  # asked with every request
     def rule_name(self) -> str | None:
         """The determining rule's name."""
         return self.rule.name if self.rule else None
