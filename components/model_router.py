@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 import pulumi
-from attrs import frozen
+from attrs import Factory, field, frozen
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import ConfigMap, Service, ServiceAccount
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
@@ -23,23 +23,6 @@ SUFFIX = "-router-proxy"
 """LLMKube's own, so that the URLs of its callers go on working."""
 
 
-@frozen
-class ModelRouterArgs:
-    """What a router is made of: a policy that loaded and was placed, and its namespace.
-
-    `deployed` is the policy.json that runs now, None before the first deployment;
-    `accepted_widening` the digest of the one policy that may widen it. `policies` is a provider
-    with `upsert_existing_objects`, for policy ConfigMaps alone: without one, a return to an
-    earlier policy fails, since its ConfigMap was kept and "already exists" (docs/adr/0003).
-    """
-
-    policy: LoadedPolicy
-    namespace: str
-    deployed: str | Unknown | None = None
-    accepted_widening: str | None = None
-    policies: pulumi.ProviderResource | None = None
-
-
 class PolicyViolatedError(pulumi.RunError):
     """The policy lets a sensitive request out. Its text is the report; `report` the value."""
 
@@ -56,12 +39,48 @@ class WideningNotAcceptedError(pulumi.RunError):
         super().__init__(click.unstyle("\n".join(passage_lines(passage))))
 
 
+def _proved(args: "ModelRouterArgs") -> Report:
+    report = prove(args.policy)
+    if not report.proved:
+        raise PolicyViolatedError(report)
+    return report
+
+
+def _passed(args: "ModelRouterArgs") -> Passage:
+    base = base_of(args.deployed)
+    passage = judge(base, args.policy, args.accepted_widening, pulumi.get_stack())
+    if not passage.passed:
+        raise WideningNotAcceptedError(passage)
+    return passage
+
+
+@frozen
+class ModelRouterArgs:
+    """What a router is made of: a policy that loaded and was placed, and its namespace.
+
+    Made, it is proved and judged: PolicyViolatedError when the policy leaks,
+    WideningNotAcceptedError when it widens what is deployed. Make it before anything is registered.
+
+    `deployed` is the policy.json that runs now, None before the first deployment;
+    `accepted_widening` the digest of the one policy that may widen it. `policies` is a provider
+    with `upsert_existing_objects`, for policy ConfigMaps alone: without one, a return to an
+    earlier policy fails, since its ConfigMap was kept and "already exists" (docs/adr/0003).
+    """
+
+    policy: LoadedPolicy
+    namespace: str
+    deployed: str | Unknown | None = None
+    accepted_widening: str | None = None
+    policies: pulumi.ProviderResource | None = None
+    report: Report = field(init=False, default=Factory(_proved, takes_self=True))
+    passage: Passage = field(init=False, default=Factory(_passed, takes_self=True))
+
+
 class ModelRouter(pulumi.ComponentResource):
     """Runs the proxy on one policy.
 
     Outputs: `url`, the base URL that agents use; `policy`, its policy.json; `digest`, the policy's;
-    `verdict`, the proof's text. Before anything is registered it raises PolicyViolatedError when
-    the policy leaks, and WideningNotAcceptedError when it widens what is deployed.
+    `verdict`, the proof's text. Its arguments were proved and judged when they were made.
     """
 
     url: pulumi.Output[str]
@@ -72,23 +91,16 @@ class ModelRouter(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: ModelRouterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        report = prove(args.policy)
-        if not report.proved:
-            raise PolicyViolatedError(report)
-        base = base_of(args.deployed)
-        passage = judge(base, args.policy, args.accepted_widening, pulumi.get_stack())
-        if not passage.passed:
-            raise WideningNotAcceptedError(passage)
         router = Router(name + SUFFIX, args.namespace, args.policy)
         manifests = router_manifests(router)
         super().__init__("lockgate:index:ModelRouter", name, None, opts)
-        self._tell(args.policy, passage)
+        self._tell(args.policy, args.passage)
         deployment = self._register(name, manifests, args.policies)
         port = args.policy.spec.endpoint.port
         host = f"{router.name}.{args.namespace}.svc.cluster.local:{port}"
         self.url = deployment.id.apply(lambda _: f"http://{host}/v1")
         self.digest = pulumi.Output.from_input(args.policy.digest)
-        self.verdict = pulumi.Output.from_input(click.unstyle("\n".join(lines(report))))
+        self.verdict = pulumi.Output.from_input(click.unstyle("\n".join(lines(args.report))))
         self.policy = pulumi.Output.from_input(args.policy.json.decode())
         proof = {"digest": self.digest, "verdict": self.verdict}
         self.register_outputs({"url": self.url, "policy": self.policy, **proof})

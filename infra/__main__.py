@@ -11,11 +11,16 @@ stack = stack_settings()
 settings = stack.settings
 deployed = last_policy()  # before anything is registered: the engine is not writing yet
 
-# client-side apply: annotations set by other managers survive an update (docs/adr/0003)
-cluster = kubernetes.Provider("cluster", enable_server_side_apply=False)
 # a policy's ConfigMap is named by its content and kept: going back to a policy finds it there,
 # which only server-side apply takes for no error
 policies = kubernetes.Provider("policies", upsert_existing_objects=True)
+# proved and judged here: what is refused has changed nothing
+routing = ModelRouterArgs(
+    stack.policy, settings.namespace, deployed, settings.accept_widening, policies
+)
+
+# client-side apply: annotations set by other managers survive an update (docs/adr/0003)
+cluster = kubernetes.Provider("cluster", enable_server_side_apply=False)
 namespace = kubernetes.core.v1.Namespace(
     "namespace",
     metadata={
@@ -28,11 +33,7 @@ inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[namespace])
 
 for name, model in stack.models.items():
     InferenceService(name, InferenceServiceArgs(model), inside)
-router = ModelRouter(
-    settings.name,
-    ModelRouterArgs(stack.policy, settings.namespace, deployed, settings.accept_widening, policies),
-    inside,
-)
+router = ModelRouter(settings.name, routing, inside)
 
 pulumi.export("url", router.url)
 pulumi.export("policyDigest", router.digest)
