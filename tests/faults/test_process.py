@@ -1,6 +1,5 @@
 """Rows X: the process and its host."""
 
-import contextlib
 import json
 import os
 import signal
@@ -13,18 +12,12 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from proxy.exchange.breaker import Breaker, Closed, HalfOpen, Open, Permit
 from proxy.net import desk as desk_module
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, body, changed, eventually, request, secrets
-from tests.faults.load import Load
+from tests.faults.house import POLICY, House, body, changed, eventually, request
 from tests.net.conftest import (
     DONE,
     END,
@@ -35,8 +28,6 @@ from tests.net.conftest import (
     Upstream,
     environment,
     free_port,
-    http,
-    reset,
     serve_well,
     word,
 )
@@ -122,70 +113,6 @@ def test_x4_stopped_for_a_minute(start: Start) -> None:
     assert [answer.clean for answer in answers] == [True] * 10
     assert house.metrics()["lockgate_stalls"] == 1
     assert house.ask().status == 200
-
-
-@fault("X5", "kill -9 of one of two workers under load", "another at once, the other goes on")
-def test_x5_a_worker_is_killed(tmp_path: Path, upstreams: dict[str, Upstream]) -> None:
-    upstreams["local"].reset()
-    addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
-    held = secrets(tmp_path)
-    proxy = Proxy(tmp_path, POLICY, addresses, "--secrets", str(held), "--workers", "2")
-    children = Path(f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children")
-    before = [int(pid) for pid in children.read_text().split()]
-    assert len(before) == 2
-    for _ in range(40):
-        assert proxy.ask().status == 200
-    load = Load(proxy.port)
-    time.sleep(0.3)
-    os.kill(before[0], signal.SIGKILL)
-    eventually(lambda: len(set(children.read_text().split())) == 2)
-    assert str(before[1]) in children.read_text().split()
-    eventually(lambda: _ready(proxy))
-    load.stop()
-    assert len(load.failures) <= 4, load.failures  # what the dead one was at, a caller each
-    assert load.count > 4
-    for _ in range(40):
-        assert proxy.ask().status == 200
-    assert 'worker_restarts_total{worker="0"} 1.0' in proxy.get("/metrics")
-    proxy.process.send_signal(signal.SIGHUP)
-    assert proxy.ask().status == 200
-    assert proxy.stop() == 0
-    records = []
-    while not proxy.records.empty():
-        records.append(proxy.records.get())
-    assert {record["worker"] for record in records} == {0, 1}
-    assert {record["outcome"] for record in records} == {"complete"}
-    sequence = {n: [r["sequence"] for r in records if r["worker"] == n] for n in (0, 1)}
-    assert sequence[1] == list(range(1, len(sequence[1]) + 1))
-    again = sequence[0].index(1, 1)  # what a kill may lose is the last 100 ms before it
-    assert sequence[0] == [*range(1, again + 1), *range(1, len(sequence[0]) - again + 1)]
-
-
-def _ready(proxy: Proxy) -> bool:
-    try:
-        return proxy.get("/readyz") == "ready\n"
-    except urllib.error.HTTPError:
-        return False
-
-
-@fault("X5", "the parent is killed", "the workers drain")
-def test_x5_workers_do_not_outlive_their_parent(
-    tmp_path: Path, upstreams: dict[str, Upstream]
-) -> None:
-    addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
-    proxy = Proxy(tmp_path, POLICY, addresses, "--workers", "2")
-    children = Path(f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children")
-    pids = [int(pid) for pid in children.read_text().split()]
-    proxy.process.kill()
-    proxy.process.wait()
-    eventually(lambda: not any(_runs(pid) for pid in pids))
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 faults_of_ours = pytest.mark.skipif(
@@ -301,151 +228,6 @@ def test_x9_the_clock_jumps(start: Start, tmp_path: Path) -> None:
     assert max(r["time"] for r in records) - min(r["time"] for r in records) > 3000
 
 
-@fault(
-    "X10", "1,000 waiters at the moment a breaker may be tried", "exactly one probe, the rest 503"
-)
-def test_x10_a_herd_at_a_half_open_breaker(start: Start) -> None:
-    policy = changed("all")
-    policy["proxy"] = {"quarantineDuration": "8s"}  # open for 1.6 to 2 s at first
-    house = start(policy=policy)
-    house.local.script = lambda c, _: reset(c)
-    for _ in range(3):
-        house.ask(body("alone"))
-    assert house.metrics()['lockgate_breaker_state{backend="local"}'] == 2
-    probed = threading.Event()
-
-    def script(connection: socket.socket, _: bytes) -> None:
-        probed.wait(timeout=10)
-        reset(connection)
-
-    house.local.script = script
-    house.local.requests.clear()
-    time.sleep(2.1)
-    connections = [house.connect() for _ in range(200)]
-    for connection in connections:
-        connection.sendall(request(body("alone")) * 5)  # a thousand, five on each
-    firsts = []
-    for connection in connections:
-        connection.settimeout(0.3 if len(house.local.requests) else 2)
-        with contextlib.suppress(TimeoutError):
-            firsts.append(connection.recv(4096).split(b" ")[1])
-    assert firsts == [b"503"] * 199
-    assert len(house.local.requests) == 1
-    probed.set()
-    eventually(lambda: house.metrics()["lockgate_in_flight"] == 0)
-    assert len(house.local.requests) == 1  # the failed probe opened it again, for longer
-    for connection in connections:
-        connection.close()
-    house.records.clear()
-    records = []
-    eventually(lambda: house.grew("lockgate_requests_total") == 1003)
-    while len(records) < 1003:
-        records.append(house.record())
-    retry_after = {s["reason"] for r in records for s in r["skipped"]}
-    assert retry_after == {"breaker_open"}
-
-
-class BreakerMachine(RuleBasedStateMachine):
-    """X11: whatever comes in whatever order, permits and times stay what they should be."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-        self.jitter = 0.5
-        self.breaker = Breaker(8.0, lambda: self.jitter)
-        self.out: list[Permit] = []
-        self.probes = 0
-
-    @rule(seconds=st.floats(0, 10), jitter=st.floats(0, 0.999))
-    def time_passes(self, seconds: float, jitter: float) -> None:
-        self.now += seconds
-        self.jitter = jitter
-
-    @rule()
-    def admit(self) -> None:
-        before = self.breaker.state
-        permit = self.breaker.admit(self.now)
-        if permit is None:
-            assert not isinstance(before, Closed)
-            return
-        if permit.probe:
-            assert isinstance(before, HalfOpen) or (
-                isinstance(before, Open) and self.now >= before.until
-            )
-        self.out.append(permit)
-
-    @precondition(lambda self: self.out)
-    @rule(how=st.sampled_from(["succeed", "fail", "release"]), data=st.data())
-    def settle(self, how: str, data: Any) -> None:
-        permit = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
-        if how == "fail":
-            self.breaker.fail(permit, self.now)
-        else:
-            getattr(self.breaker, how)(permit)
-
-    @invariant()
-    def times_and_permits_are_in_bounds(self) -> None:
-        state = self.breaker.state
-        if isinstance(state, Open):
-            assert 0 < state.period_s <= 8.0
-            assert state.until <= self.now + 8.0
-        if isinstance(state, HalfOpen):
-            assert 0 <= state.permits <= 1
-        if isinstance(state, Closed):
-            assert 0 <= state.failures < 5
-
-
-BreakerMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
-
-
-@fault("X11", "any order of admits, verdicts, late verdicts and time", "one probe, bounded times")
-def test_x11_the_breaker_under_everything() -> None:
-    BreakerMachine.TestCase("runTest").runTest()
-
-
-@fault("X11", "429 storms and callers that leave during the probe", "never counted, permit back")
-def test_x11_what_does_not_count(house: House) -> None:
-    house.local.script = lambda c, _: c.sendall(http(429, b"{}"))
-    for _ in range(10):
-        assert house.ask(body("alone")).status == 429
-    assert house.grew("lockgate_breaker_failures") == 0
-    house.local.script = lambda c, _: reset(c)
-    for _ in range(3):
-        house.ask(body("alone"))
-    time.sleep(0.1)
-    house.local.script = lambda c, _: c.recv(1)
-    before = len(house.local.requests)
-    connection = house.connect()
-    connection.sendall(request(body("alone")))
-    eventually(lambda: len(house.local.requests) > before)
-    connection.close()  # the probe's caller leaves
-    house.local.script = serve_well
-    eventually(lambda: house.metrics()["lockgate_in_flight"] == 0)
-    assert house.ask(body("alone")).status == 200
-
-
-@fault("X12", "every upstream fails under 100 callers", "attempts within the law and the budget")
-def test_x12_a_storm(start: Start) -> None:
-    house = start()
-    # what counts for no breaker, and may be asked again at once: only the budget bounds it
-    limited = http(429, b"{}", "retry-after: 0")
-    house.local.script = house.cloud.script = lambda c, _: c.sendall(limited)
-    began = time.monotonic()
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: house.proxy.ask(body()), range(400)))
-    seconds = time.monotonic() - began
-    assert {answer.status for answer in answers} == {429}
-    records = [house.record() for _ in range(400)]
-    attempts = [a for r in records for a in r["attempts"]]
-    assert max(len(r["attempts"]) for r in records) <= 4
-    repeats = sum(
-        x["backend"] == y["backend"] for r in records for x, y in zip(r["attempts"], r["attempts"][1:], strict=False)
-    )  # fmt: skip
-    # a fifth of each second's requests or of those of the second before, at least ten
-    assert 0 < repeats <= 10 * (seconds + 2) + 0.2 * 2 * 400
-    assert len(attempts) == len(house.local.requests) + len(house.cloud.requests)
-
-
 @fault("X13", "500 callers that connect before it listens", "all served")
 def test_x13_a_thundering_start(tmp_path: Path, upstreams: dict[str, Upstream]) -> None:
     for upstream in upstreams.values():
@@ -480,32 +262,6 @@ def test_x13_a_thundering_start(tmp_path: Path, upstreams: dict[str, Upstream]) 
     assert {record["outcome"] for record in records} == {"complete"}
     house.hold_the_invariants()
     assert proxy.stop() == 0
-
-
-@fault(
-    "X14", "two replicas, two policies, a rolling restart under load", "digests tell; none failed"
-)
-def test_x14_a_rolling_update(start: Start) -> None:
-    first, second = (
-        start("--drain-delay", "1s"),
-        start("--drain-delay", "1s", policy=changed("new")),
-    )
-    digests = {house.ask().head.split("x-lockgate-policy: ")[1][:71] for house in (first, second)}
-    assert len(digests) == 2
-    for house in (first, second):
-        assert house.record()["policy_digest"] in digests
-        assert (
-            f'lockgate_policy_info{{digest="{house.records[-1]["policy_digest"]}"}} 1.0'
-            in house.proxy.get("/metrics")
-        )
-    load = Load(first.proxy.port)
-    first.proxy.process.send_signal(signal.SIGTERM)
-    eventually(lambda: not _ready(first.proxy))
-    load.port = second.proxy.port  # what a Service does once readiness is off
-    assert first.proxy.process.wait(timeout=15) == 0
-    load.stop()
-    assert load.failures == []
-    assert load.count > 0
 
 
 @fault("X15", "TMPDIR and HOME that are not there, umask 777", "100 kB and chunks served")
