@@ -100,6 +100,7 @@ class Run:
             if self in self.desk.runs:  # what was to be done did not come to its record
                 exchange.outcome, exchange.terminal = "internal", "Pd-internal"
                 self._ended(do.ENDED)
+            self.front.transport.send_now()  # what was said is out, whatever came after it
             self.front.transport.abortConnection()
         else:
             self.feed(on.Interrupted("internal"))
