@@ -63,11 +63,11 @@ _CLOSED: Final = Closed()
 class Breaker:
     """The breaker of one backend. `jitter` gives numbers in [0, 1); times are monotonic seconds."""
 
-    __slots__ = ("_epoch", "_jitter", "_permit", "_quarantine_s", "state")
+    __slots__ = ("_epoch", "_jitter", "_permit", "quarantine_s", "state")
 
     def __init__(self, quarantine_s: float, jitter: Callable[[], float]) -> None:
         self.state: State = _CLOSED
-        self._quarantine_s = quarantine_s
+        self.quarantine_s = quarantine_s
         self._jitter = jitter
         self._epoch = 0
         self._permit = Permit(0)
@@ -106,7 +106,7 @@ class Breaker:
         elif isinstance(state, Closed):
             failures = state.failures + 1
             if failures >= THRESHOLD:
-                self._open(now, self._quarantine_s * FIRST_SHARE)
+                self._open(now, self.quarantine_s * FIRST_SHARE)
             else:
                 self.state = Closed(failures)
 
@@ -121,7 +121,7 @@ class Breaker:
         return max(0.0, state.until - now) if isinstance(state, Open) else 0.0
 
     def _open(self, now: float, period_s: float) -> None:
-        period = min(period_s, self._quarantine_s)
+        period = min(period_s, self.quarantine_s)
         shortened = period * (1 - JITTER_SHARE * self._jitter())
         self._change(Open(now + shortened, period))
 

@@ -65,6 +65,8 @@ class Gate:
             b.name: kept.get(b.name) or Breaker(quarantine_s, self.jitter)
             for b in policy.spec.backends
         }
+        for breaker in self.breakers.values():
+            breaker.quarantine_s = quarantine_s
 
     def order(self, request: Admitted) -> tuple[Backend, ...]:
         """Return the candidates in the order of the rule's strategy."""

@@ -24,6 +24,8 @@ from proxy.net.service import Service
 from proxy.net.wheel import Wheel
 from proxy.observe.metrics import Metrics
 from proxy.policy.loaded import LoadedPolicy
+from proxy.policy.problem import PolicyRefusedError, Problem
+from proxy.policy.spec import AuditLog
 
 if TYPE_CHECKING:
     from proxy.cli.serve import ServeOptions
@@ -96,8 +98,8 @@ def build(
     metrics = Metrics()
     metrics.policy(policy.digest)
     credentials = Credentials(options.secrets, reactor.seconds)
-    budget = memory_budget(policy.spec.proxy.memory_budget, cgroup_limit(), options.workers)
-    gate = Gate(reactor.seconds, policy, credentials, MemoryBudget(budget))
+    budget = MemoryBudget(_budget_bytes(policy, options))
+    gate = Gate(reactor.seconds, policy, credentials, budget)
     recorder = Recorder(
         sink,
         metrics,
@@ -118,18 +120,23 @@ def build(
         addresses=options.addresses,
         max_connections=connection_limit(),
     )
-    grace = options.drain_grace_s
     service = Service(
         reactor=reactor,
         desk=desk,
         metrics=metrics,
         policy_file=options.policy,
         drain_delay_s=options.drain_delay_s,
-        drain_grace_s=policy.spec.proxy.drain_grace if grace is None else grace,
-        check=lambda loaded: _check(loaded, options),
+        drain_grace_s=_grace_s(policy, options),
+        check=lambda loaded: _check(loaded, options, audit),
         certificate=_certificate(options, metrics),
         shared=options.worker is not None,
     )
+
+    def adopted(loaded: LoadedPolicy) -> None:
+        budget.limit_bytes = _budget_bytes(loaded, options)
+        service.drain_grace_s = _grace_s(loaded, options)
+
+    service.adopted = adopted
     _watch(metrics, desk, sink)
     return House(reactor, options, service, sink, desk, metrics)
 
@@ -140,9 +147,23 @@ def _certificate(options: "ServeOptions", metrics: Metrics) -> Certificate | Non
     return Certificate(options.tls_cert, options.tls_key, metrics)
 
 
-def _check(policy: LoadedPolicy, options: "ServeOptions") -> None:
+def _budget_bytes(policy: LoadedPolicy, options: "ServeOptions") -> int:
+    return memory_budget(policy.spec.proxy.memory_budget, cgroup_limit(), options.workers)
+
+
+def _grace_s(policy: LoadedPolicy, options: "ServeOptions") -> float:
+    stated = options.drain_grace_s
+    return policy.spec.proxy.drain_grace if stated is None else stated
+
+
+def _check(policy: LoadedPolicy, options: "ServeOptions", audit: AuditLog) -> None:
+    """Hold a policy that is to be put in force to what holds at the start."""
     from proxy.cli.serve import check_addresses  # noqa: PLC0415 - serve imports this module
 
+    if policy.spec.policy.audit_log != audit:  # one log, from the first record to the last
+        mend = "restart the proxy to write elsewhere"
+        problem = Problem("policy.auditLog", None, "cannot change while the proxy runs", mend)
+        raise PolicyRefusedError(str(options.policy), (problem,))
     check_addresses(policy, {k: v for k, v in options.addresses.items() if _has(policy, k)})
 
 

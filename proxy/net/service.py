@@ -60,6 +60,8 @@ class Service:
     check: Callable[[LoadedPolicy], None]
     certificate: Certificate | None = None
     shared: bool = False
+    adopted: Callable[[LoadedPolicy], None] = lambda _: None
+    """Told of each policy that was loaded again: some fields are no part of its digest."""
     stopped: Deferred[None] = field(factory=Deferred)
     _ports: list[ListeningPort] = field(factory=list)
     _seen: tuple[int, int, int] | None = None
@@ -103,6 +105,7 @@ class Service:
         if policy.digest != self.desk.gate.policy.digest:
             self.desk.adopt(policy)
             self.metrics.policy(policy.digest)
+        self.adopted(policy)
         self.metrics.reloaded("adopted")
         _log.info("policy {digest} in force", digest=policy.digest)
         return True
