@@ -27,6 +27,13 @@ ROUTING_KEYS: Final = frozenset(
 )
 """Keys that a router further up would obey: LiteLLM's and OpenRouter's ways to choose a backend."""
 MAX_MODEL_CHARS: Final = 1024
+MAX_FIELDS: Final = 1_000
+"""Fields of the body itself; OpenAI's API has some forty."""
+MAX_VALUES: Final = 250_000
+"""Values at all depths: a parsed one takes up to a hundred bytes, however short it is written."""
+_FEW_BYTES: Final = 1 << 20
+"""A body of this size cannot hold enough values to matter."""
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
 _TOP_KEYS: Final = frozenset({"model", "stream", "stream_options"}) | ROUTING_KEYS
 _NOT_PLAIN: Final = ROUTING_KEYS | {"stream_options"}
 _OPTION_KEYS: Final = frozenset({"include_usage"})
@@ -74,7 +81,20 @@ class Scan(Value):
 
 def scan(body: bytes) -> Scan:
     """Read `body`; RejectedError says what is wrong with it."""
+    check_values(body)
     return _glance(body) or walk(body)
+
+
+def check_values(body: bytes) -> None:
+    """Refuse a body that would come to far more memory than it has bytes; RejectedError."""
+    if len(body) <= _FEW_BYTES or _separators(body) <= MAX_VALUES:
+        return
+    if _separators(_STRING.sub(b"", body)) > MAX_VALUES:
+        raise RejectedError("too_many_values", f"At most {MAX_VALUES} at all depths.")
+
+
+def _separators(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def _glance(body: bytes) -> Scan | None:
@@ -89,6 +109,8 @@ def _glance(body: bytes) -> Scan | None:
     except orjson.JSONDecodeError:
         return None
     if type(document) is not dict or not _NOT_PLAIN.isdisjoint(document):
+        return None
+    if len(document) > MAX_FIELDS:
         return None
     model, stream = document.get("model"), document.get("stream", False)
     found = _MODEL.match(body, at)
@@ -131,6 +153,7 @@ def read_ahead(prefix: bytes, text: str) -> tuple[str, tuple[int, int]] | None:
     `text` is `prefix` decoded, but for a character that is not whole. RejectedError when it is
     certain already that the body is refused. All else is for `scan` of the whole body to find.
     """
+    check_values(prefix)
     fields: dict[str, _Field] = {}
     with suppress(ValueError, RecursionError, IndexError):  # not whole, or not JSON
         _walk(text, _skip(text, 0), _TOP_KEYS, fields)
@@ -200,7 +223,7 @@ def _walk(text: str, at: int, wanted: frozenset[str], fields: dict[str, _Field])
     at = _skip(text, at + 1)
     if text[at] == "}":
         return at
-    while True:
+    for _ in range(MAX_FIELDS):
         if text[at] != '"':
             raise ValueError("a key is missing")
         key, after = _decode(text, at)
@@ -218,6 +241,9 @@ def _walk(text: str, at: int, wanted: frozenset[str], fields: dict[str, _Field])
         if text[at] != ",":
             raise ValueError("a comma is missing")
         at = _skip(text, at + 1)
+    raise RejectedError(
+        "too_many_values", f"At most {MAX_FIELDS} fields in an object that is read."
+    )
 
 
 def _hold(fields: dict[str, _Field], key: str, found: _Field, *, plain: bool) -> None:

@@ -42,6 +42,7 @@ KINDS: Final = _table(
     ("invalid_field", "client", 400, "A field has the wrong type."),
     ("duplicate_key", "client", 400, "A key that routing reads stands twice in the body."),
     ("escaped_key", "client", 400, "A key that routing reads is spelled with escapes."),
+    ("too_many_values", "client", 400, "The body has more values than a request may have."),
     ("client_routing", "client", 400, "Routing is the policy's: remove this field from the body."),
     ("not_found", "client", 404, "There is no such path here."),
     ("method_not_allowed", "client", 405, "This path does not take that method."),
