@@ -85,7 +85,7 @@ class Upstream:
         self.requests: list[bytes] = []
         self.closed = queue.Queue[float]()
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
