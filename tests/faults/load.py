@@ -33,7 +33,7 @@ class Load:
                         if not data.startswith(b"HTTP/1.1 200"):
                             self.failures.append(repr(data[:200]))
                         self.count += 1
-                        if b"connection: close" in data or self._stop.is_set():
+                        if not data or b"connection: close" in data or self._stop.is_set():
                             break
             except OSError as problem:
                 self.failures.append(repr(problem))

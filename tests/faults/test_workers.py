@@ -34,7 +34,8 @@ def test_x5_a_worker_is_killed(tmp_path: Path, upstreams: dict[str, Upstream]) -
     assert str(before[1]) in children.read_text().split()
     eventually(lambda: _ready(proxy))
     load.stop()
-    assert len(load.failures) <= 4, load.failures  # what the dead one was at, a caller each
+    # what the dead one was at, a caller each, and as much in its backlog (ADR 9)
+    assert len(load.failures) <= 8, load.failures
     assert load.count > 4
     for _ in range(40):
         assert proxy.ask().status == 200
