@@ -58,7 +58,7 @@ def whole_rejection(rejection: RejectedError, request_id: str, *, bodiless: bool
     answer = whole_error(
         rejection.kind,
         request_id,
-        headers=_rejection_headers(rejection),
+        headers=rejection_headers(rejection),
         detail=rejection.detail,
         param=rejection.param,
         close=True,
@@ -67,7 +67,7 @@ def whole_rejection(rejection: RejectedError, request_id: str, *, bodiless: bool
     return answer[: answer.index(b"\r\n\r\n") + 4] if bodiless else answer
 
 
-def _rejection_headers(rejection: RejectedError) -> bytes:
+def rejection_headers(rejection: RejectedError) -> bytes:
     """Return what a refusal adds to the answer's head.
 
     Allow with 405 (RFC 9110, 15.5.6), Retry-After where it may pass (10.2.3).

@@ -62,6 +62,11 @@ def outcome_before_commit(code: str) -> Outcome:
     return "upstream_failed" if outcome == "truncated" else outcome
 
 
+def outcome_of_refusal(source: Literal["client", "proxy", "upstream"], code: str) -> Outcome:
+    """Return the outcome of a request that was refused for its body; `source` is whose fault."""
+    return "bad_request" if source == "client" else outcome_before_commit(code)
+
+
 def outcome_after_commit(code: str) -> Outcome:
     """Return the outcome of an exchange whose answer was cut after its commit point."""
     return _BY_CODE.get(code, "upstream_died")

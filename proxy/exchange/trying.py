@@ -7,12 +7,18 @@ from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.answer_head import AnswerHead
-from proxy.exchange.answers import whole_error
+from proxy.exchange.answers import rejection_headers, whole_error
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.body import splices
 from proxy.exchange.deadlines import NO_DEADLINES, Deadlines
 from proxy.exchange.errors import KINDS, Kind
-from proxy.exchange.outcome import Outcome, Phase, outcome_before_commit, terminal_code
+from proxy.exchange.outcome import (
+    Outcome,
+    Phase,
+    outcome_before_commit,
+    outcome_of_refusal,
+    terminal_code,
+)
 from proxy.exchange.ports import Ports
 from proxy.exchange.relay import StreamRelay
 from proxy.exchange.resume import Continuation, Spoken
@@ -160,14 +166,9 @@ class Trying:
         kind = rejection.kind
         self.terminal = terminal_code(kind.source, "b", kind.code)
         self._leave(kind.code)
-        headers = self.request.answer_headers
-        if rejection.retry_after_s is not None:
-            headers += b"retry-after: %d\r\n" % rejection.retry_after_s
+        headers = self.request.answer_headers + rejection_headers(rejection)
         self._say(kind, headers, rejection.detail, rejection.param)
-        outcome: Outcome = "bad_request"
-        if kind.source != "client":
-            outcome = outcome_before_commit(kind.code)
-        self._end(outcome, close=True)
+        self._end(outcome_of_refusal(kind.source, kind.code), close=True)
 
     def _failed(self, event: on.UpstreamFailed) -> None:
         if event.code == "upstream_stale":

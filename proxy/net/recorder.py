@@ -7,7 +7,11 @@ from proxy.exchange.attempts import Attempts
 from proxy.exchange.deadlines import Deadlines
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.machine import Exchange
-from proxy.exchange.outcome import outcome_before_commit, terminal_code
+from proxy.exchange.outcome import (
+    outcome_before_commit,
+    outcome_of_refusal,
+    terminal_code,
+)
 from proxy.exchange.request_head import Head
 from proxy.govern.line import Stamp, exchange_line
 from proxy.govern.record import (
@@ -111,9 +115,7 @@ class Recorder:
     ) -> None:
         """Record a request whose head was admitted and whose body never became a request."""
         kind = rejection.kind
-        outcome: str = (
-            "bad_request" if kind.source == "client" else outcome_before_commit(kind.code)
-        )
+        outcome: str = outcome_of_refusal(kind.source, kind.code)
         terminal = terminal_code(kind.source, "b", kind.code)
         if kind.code == "client_gone":
             outcome, terminal = "client_gone", "Cb"
