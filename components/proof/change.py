@@ -33,7 +33,10 @@ class Change:
     witness: Witness
 
     def policy_test(self) -> dict[str, Any]:
-        """Return a policy test that the old policy passes and the new one fails."""
+        """Return a policy test that the old policy passes.
+
+        The new one fails it where its chain has another backend; order alone it does not see.
+        """
         name = f"{self.old_via}-{self.new_via}".lower().replace(" ", "-").replace(":", "")
         old = [backend.partition(" ")[0] for backend in self.old_chain]
         return self.witness.policy_test(name, {"only": {"backends": old}})
