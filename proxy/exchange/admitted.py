@@ -14,7 +14,8 @@ class Admitted:
 
     `caller_headers`: lower-case names to values. `answer_headers`: rendered lines, each with
     its line end, that every answer to this request carries. `chunks` is false for an HTTP/1.0
-    caller, whose streamed answer ends with the connection.
+    caller, whose streamed answer ends with the connection. `caller` tells callers apart: the
+    address, until authentication names a principal.
 
     With an `upload` the body still arrives: until `complete` tells the whole, `body` is empty and
     `scan` knows the model alone.
@@ -32,8 +33,10 @@ class Admitted:
         chunks: bool = True,
         close: bool = False,
         upload: Upload | None = None,
+        caller: str = "",
     ) -> None:
         self.request_id: Final = request_id
+        self.caller: Final = caller
         self.body = body
         self.scan = scan
         self.route: Final = route

@@ -155,6 +155,7 @@ class Desk:
             answer_headers=self._answer_headers(decision, request_id),
             chunks=not received.head.http10,
             close=self._closes(received.head),
+            caller=front.peer,
         )
         self._run(front, request)
 
@@ -184,6 +185,7 @@ class Desk:
             chunks=not head.http10,
             close=self._closes(head),
             upload=upload,
+            caller=front.peer,
         )
         self._run(front, request)
         return True

@@ -50,6 +50,7 @@ class Front(Connection):
         super().__init__()
         self.desk = desk
         self.run: Run | None = None
+        self.peer = ""  # the caller's address
         self._waiting: deque[Received] = deque()
         self._begun = b""  # a head that is not whole yet
         self._arriving: Arriving | None = None
@@ -76,7 +77,8 @@ class Front(Connection):
         """A caller connected."""
         self.transport.setTcpNoDelay(True)
         self._tls = ISSLTransport.providedBy(self.transport)
-        self.desk.fronts.add(self, getattr(self.transport.getPeer(), "host", ""))
+        self.peer = getattr(self.transport.getPeer(), "host", "")
+        self.desk.fronts.add(self, self.peer)
         self._timer.arm(HEAD_S)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
