@@ -23,6 +23,7 @@ from proxy.exchange.upload import Upload
 from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
 from proxy.net.arriving import Arriving, Received
 from proxy.net.connection import Connection
+from proxy.net.reader import STALL_S, Reader
 from proxy.net.wheel import Timer
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ IDLE_S: Final = 75.0
 LINGER_S: Final = 2.0
 LINGER_MOST_S: Final = 30.0
 """As long as a caller goes on sending what nobody wants; nginx's lingering_time."""
-STALL_S: Final = 30.0
-"""How long a caller may take nothing while bytes wait for it."""
-STALL_LOOK_S: Final = 1.0
 REST_BYTES: Final = 64 * 1024
 """While a caller has yet to take more than this, its next request waits: Twisted's high water."""
 MAX_WAITING: Final = 16
@@ -67,15 +65,14 @@ class Front(Connection):
         self._lingers_until = 0.0
         self._timer = Timer(desk.wheel, self._late)
         self.phase_timer = Timer(desk.wheel, self._phase_reached)
-        self._stall = Timer(desk.wheel, self._stalled)
-        self._unsent = 0  # booked in the memory budget
-        self._taken, self._taken_at = -1, 0.0
+        self.reader = Reader(desk.wheel, desk.memory, self._caught_up, self._gave_up)
 
     # -- the connection
 
     def connectionMade(self) -> None:
         """A caller connected."""
         self.transport.setTcpNoDelay(True)
+        self.reader.transport = self.transport
         self._tls = ISSLTransport.providedBy(self.transport)
         self.peer = getattr(self.transport.getPeer(), "host", "")
         self.desk.fronts.add(self, self.peer)
@@ -86,8 +83,7 @@ class Front(Connection):
         self.lost = True
         self.desk.fronts.discard(self)
         self._timer.cancel()
-        self.stall_over()
-        self._stall.cancel()
+        self.reader.lost()
         self.phase_timer.cancel()
         if self.run is not None:
             self.run.client_gone()
@@ -189,7 +185,7 @@ class Front(Connection):
             return framing.surplus
         if arriving.begun and self.run is not None:
             self.run.body_more()
-        elif arriving.is_large and not (self._busy or self._waiting or self._is_behind(0)):
+        elif arriving.is_large and not (self._busy or self._waiting or self._wait_for_reader(0)):
             self._busy = arriving.begun = True
             if not self.desk.begin(self, arriving.head, upload):
                 self._busy = arriving.begun = False
@@ -235,7 +231,9 @@ class Front(Connection):
         if self._serving:
             return
         self._serving = True
-        while self._waiting and not (self._busy or self._closing or self._is_behind(REST_BYTES)):
+        while self._waiting and not (
+            self._busy or self._closing or self._wait_for_reader(REST_BYTES)
+        ):
             self._busy = True
             self._timer.disarm()
             self.desk.serve(self, self._waiting.popleft())
@@ -251,22 +249,22 @@ class Front(Connection):
             self._paused = full
             (self.transport.pauseProducing if full else self.transport.resumeProducing)()
 
-    def _is_behind(self, most: int) -> bool:
-        """Whether the caller has yet to take more than `most` bytes; it must do so in time."""
-        transport = self.transport
-        if transport.unsent_bytes > most:
-            transport.send_now()
-        if transport.unsent_bytes <= most:
+    def _wait_for_reader(self, most: int) -> bool:
+        """Return whether the caller has yet to take more than `most` bytes, which it must do soon.
+
+        As long as it takes something it has time: no other deadline runs.
+        """
+        if not self.reader.has_yet_to_take(most):
             return False
-        self._timer.disarm()  # as long as it takes something it has time
-        if self._stall.at is None:
-            self.watch_stall()
+        self._timer.disarm()
+        if not self.reader.is_watched:
+            self.reader.watch()
         return True
 
     def fellBehind(self) -> None:
         """The caller did not take the whole of an answer that left with the turn."""
         if not (self._busy or self._closing or self.lost):
-            self._is_behind(0)
+            self._wait_for_reader(0)
 
     def send(self, data: bytes) -> None:
         """Write to the caller."""
@@ -283,11 +281,11 @@ class Front(Connection):
             self._close_unread()
             return
         if close or self.desk.stopping:
-            self._end(behind=self._is_behind(0))
+            self._end(behind=self._wait_for_reader(0))
             return
         self._timer.arm(IDLE_S)
         if self.plain is None or self.plain.is_refused:  # else `fellBehind` follows, if it must
-            self._is_behind(0)
+            self._wait_for_reader(0)
         self._watch()
         self._serve()
 
@@ -316,7 +314,7 @@ class Front(Connection):
     def close_if_idle(self) -> None:
         """The proxy drains: an idle connection has nothing to wait for."""
         if not self._busy and self._arriving is None and not self._closing:
-            self._end(behind=self._is_behind(0))
+            self._end(behind=self._wait_for_reader(0))
 
     # -- deadlines
 
@@ -334,47 +332,24 @@ class Front(Connection):
         elif self._begun:
             self._reject(RejectedError("head_timeout"))
         else:
-            self._end(behind=self._is_behind(0))
+            self._end(behind=self._wait_for_reader(0))
 
     def _phase_reached(self) -> None:
         if self.run is not None:
             self.run.phase_reached()
 
-    def watch_stall(self) -> None:
-        """The caller's side is full: it must take something in time."""
-        self._book_unsent()
-        self._taken = -1
-        self._stall.arm(STALL_LOOK_S)
-
-    def _book_unsent(self) -> None:
-        unsent = self.transport.unsent_bytes
-        self.desk.memory.book(unsent - self._unsent)
-        self._unsent = unsent
-
-    def stall_over(self) -> None:
-        """The caller took what waited."""
-        self.desk.memory.give(self._unsent)
-        self._unsent = 0
-        self._stall.disarm()
-
-    def _stalled(self) -> None:
-        """Look whether the caller took anything since the last look."""
-        now, taken = self.desk.wheel.now(), self.transport.taken_bytes
-        self._book_unsent()
-        if self.run is None and not self._unsent:
-            self.stall_over()
-            self._timer.arm(IDLE_S)
+    def _caught_up(self) -> None:
+        """The caller took all that waited."""
+        if self.run is None:
+            self._timer.arm(LINGER_S if self._closing else IDLE_S)
             self._watch()
             self._serve()
-            return
-        if taken != self._taken:
-            self._taken, self._taken_at = taken, now
-        elif now - self._taken_at >= STALL_S:
-            if self.run is not None:
-                self.run.client_gone("stall")
-            self.transport.abortConnection()
-            return
-        self._stall.arm(STALL_LOOK_S)
+
+    def _gave_up(self) -> None:
+        """The caller took nothing for too long."""
+        if self.run is not None:
+            self.run.client_gone("stall")
+        self.transport.abortConnection()
 
     # -- refusals before an exchange
 

@@ -148,11 +148,11 @@ class Run:
             self._upstream.transport.pauseProducing()
             self._phase.disarm()
             self._armed_s = None
-            self.front.watch_stall()
+            self.front.reader.watch()
 
     def resumeProducing(self) -> None:
         """The caller's side is empty again."""
-        self.front.stall_over()
+        self.front.reader.over()
         if self._upstream is not None:
             self._phase.arm(self._idle_s)
             self._upstream.transport.resumeProducing()
@@ -255,7 +255,7 @@ class Run:
             self._total.cancel()
         if self._producing:
             self._producing = False
-            self.front.stall_over()
+            self.front.reader.over()
             if not self.front.lost:
                 self.front.transport.unregisterProducer()
 
