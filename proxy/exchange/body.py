@@ -33,8 +33,10 @@ MAX_VALUES: Final = 250_000
 """Values at all depths: a parsed one takes up to a hundred bytes, however short it is written."""
 _FEW_BYTES: Final = 1 << 20
 """A body of this size cannot hold enough values to matter."""
+MAX_CHOICES: Final = 1 << 20
+"""A larger `n` is nobody's."""
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
-_TOP_KEYS: Final = frozenset({"model", "stream", "stream_options"}) | ROUTING_KEYS
+_TOP_KEYS: Final = frozenset({"model", "stream", "stream_options", "n"}) | ROUTING_KEYS
 _NOT_PLAIN: Final = ROUTING_KEYS | {"stream_options"}
 _OPTION_KEYS: Final = frozenset({"include_usage"})
 _SPACE: Final = " \t\n\r"
@@ -57,13 +59,22 @@ _MODEL: Final = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
 class Scan(Value):
     """What routing needs of a body.
 
-    `model_span` is the byte span of the model's JSON string. `usage_edit` (start, end, new bytes)
-    makes `stream_options.include_usage` true; None where the caller does not stream or has it.
+    `model_span` is the byte span of the model's JSON string. `include_usage`: the caller asks for
+    usage in its stream. `usage_edit` (start, end, new bytes) asks for it; None where the caller
+    does not stream, or says itself whether it wants usage. `choices` is how many answers the body
+    asks for (`n`): 1 where it says nothing, or nothing that is a positive integer.
     """
 
-    __match_args__: ClassVar = ("model", "model_span", "stream", "include_usage", "usage_edit")
+    __match_args__: ClassVar = (
+        "model",
+        "model_span",
+        "stream",
+        "include_usage",
+        "usage_edit",
+        "choices",
+    )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is read of a body
         self,
         model: str,
         model_span: tuple[int, int],
@@ -71,12 +82,14 @@ class Scan(Value):
         stream: bool,
         include_usage: bool,
         usage_edit: Edit | None,
+        choices: int = 1,
     ) -> None:
         self.model: Final = model
         self.model_span: Final = model_span
         self.stream: Final = stream
         self.include_usage: Final = include_usage
         self.usage_edit: Final = usage_edit
+        self.choices: Final = choices
 
 
 def scan(body: bytes) -> Scan:
@@ -118,11 +131,20 @@ def _glance(body: bytes) -> Scan | None:
         return None
     if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable():
         return None
-    if "stream" in document and body.count(b'"stream"') != 1:
+    if ("stream" in document and body.count(b'"stream"') != 1) or (
+        "n" in document and body.count(b'"n"') != 1
+    ):
         return None
     end = body.rindex(b"}")
     edit = (end, end, b',"stream_options":{"include_usage":true}') if stream else None
-    return Scan(model, found.span(1), stream=stream, include_usage=False, usage_edit=edit)
+    return Scan(
+        model,
+        found.span(1),
+        stream=stream,
+        include_usage=False,
+        usage_edit=edit,
+        choices=_choices(document["n"]) if "n" in document else 1,
+    )
 
 
 def walk(body: bytes) -> Scan:
@@ -270,6 +292,7 @@ def _read(body: bytes, text: str, fields: dict[str, _Field], end: int) -> Scan:
         stream=streaming,
         include_usage=include_usage,
         usage_edit=(place(edit[0]), place(edit[1]), edit[2]) if streaming and edit else None,
+        choices=_choices(fields["n"][0]) if "n" in fields else 1,
     )
 
 
@@ -294,23 +317,29 @@ def _boolean(fields: dict[str, _Field], key: str) -> bool:
     return bool(value)
 
 
+def _choices(n: object) -> int:
+    """Return how many choices an `n` asks for. What is no positive integer is the upstream's."""
+    if isinstance(n, bool) or not isinstance(n, int | float) or not 1 <= n <= MAX_CHOICES:
+        return 1
+    return int(n) if n == int(n) else 1
+
+
 def _usage(text: str, options: _Field | None, end: int) -> tuple[bool, Edit | None]:
-    """Return the caller's include_usage, and the edit (in `str` places) that makes it true."""
-    whole = b'{"include_usage":true}'
+    """Return the caller's include_usage, and the edit (in `str` places) that makes it true.
+
+    There is none where the caller says what it wants: true, false and null are its own.
+    """
     if options is None:
-        return False, (end, end, b',"stream_options":' + whole)
-    value, start, stop = options
+        return False, (end, end, b',"stream_options":{"include_usage":true}')
+    value, start, _ = options
     if value is None:
-        return False, (start, stop, whole)
+        return False, None
     if not isinstance(value, dict):
         raise RejectedError(
             "invalid_field", '"stream_options" must be an object.', "stream_options"
         )
     inner: dict[str, _Field] = {}
     close = _walk(text, start, _OPTION_KEYS, inner)
-    if _boolean(inner, "include_usage"):
-        return True, None
     if "include_usage" in inner:
-        _, start, stop = inner["include_usage"]
-        return False, (start, stop, b"true")
+        return _boolean(inner, "include_usage"), None
     return False, (close, close, (b"," if value else b"") + b'"include_usage":true')

@@ -37,6 +37,8 @@ from proxy.policy.backends import Backend
             b'{"model": "a", "stream_options": {"include_usage": true, "include_usage": false}}',
             "duplicate_key",
         ),
+        (b'{"model": "a", "n": 1, "n": 2}', "duplicate_key"),
+        (b'{"model": "a", "\\u006e": 2}', "escaped_key"),
         (b'{"model": "a", "x": NaN}', "invalid_json"),
         (b'{"model": "a", "x": Infinity}', "invalid_json"),
         (b'\xef\xbb\xbf{"model": "a"}', "invalid_json"),
@@ -98,6 +100,55 @@ def test_what_stands_in_a_text_counts_for_nothing() -> None:
     assert scan(thousand).model == "a"
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        (b"null", False),
+        (b'{"include_usage": false}', False),
+        (b'{"include_usage": null}', False),
+        (b'{"include_usage": true}', True),
+        (b'{"x": 1, "include_usage" : false}', False),
+    ],
+)
+def test_what_the_caller_says_about_usage_stands(options: bytes, asked: bool) -> None:
+    scanned = scan(b'{"model": "a", "stream": true, "stream_options": %b}' % options)
+    assert (scanned.include_usage, scanned.usage_edit) == (asked, None)
+
+
+@pytest.mark.parametrize(
+    "options", [b"", b', "stream_options": {}', b', "stream_options": {"x": 1}']
+)
+def test_a_caller_who_says_nothing_about_usage_has_it_asked_for(options: bytes) -> None:
+    scanned = scan(b'{"model": "a", "stream": true%b}' % options)
+    assert scanned.usage_edit is not None
+    assert not scanned.include_usage
+
+
+@pytest.mark.parametrize(
+    ("field", "choices"),
+    [
+        (b'"x": 1', 1),
+        (b'"n": 1', 1),
+        (b'"n": 3', 3),
+        (b'"n": 3.0', 3),
+        (b'"n": 2.5', 1),
+        (b'"n": 0', 1),
+        (b'"n": -2', 1),
+        (b'"n": true', 1),
+        (b'"n": null', 1),
+        (b'"n": "4"', 1),
+        (b'"n": [2]', 1),
+        (b'"n": 1e400', 1),
+        (b'"n": 9999999999999999999999999', 1),
+        (b'"messages": [{"n": 7}]', 1),
+        (b'"messages": [{"n": 7}], "n": 2', 2),
+    ],
+)
+def test_as_many_choices_are_due_as_n_says(field: bytes, choices: int) -> None:
+    for more in (b"", b', "y": "\\u00e9"'):  # both ways through a body
+        assert scan(b'{"model": "a", %b%b}' % (field, more)).choices == choices
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (
@@ -130,9 +181,8 @@ def test_a_splice_changes_model_and_usage_and_nothing_else(
     out = sent.body
     assert sent.length == len(out)
     expected = {**document, "model": "new-☺"}
-    if scanned.stream:
-        options = document.get("stream_options") or {}
-        assert isinstance(options, dict)
-        expected["stream_options"] = {**options, "include_usage": True}
+    options = document.get("stream_options", {})
+    if scanned.stream and isinstance(options, dict):
+        expected["stream_options"] = {"include_usage": True, **options}
     assert json.loads(out) == expected
     assert "model" in names
