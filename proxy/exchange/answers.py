@@ -8,6 +8,8 @@ from proxy.exchange.errors import Kind, RejectedError, error_body
 _REASON: Final = {status.value: status.phrase for status in HTTPStatus}
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
+DO_NOT_RETRY: Final = b"x-should-retry: false\r\n"
+"""OpenAI's SDKs ask again after 408, 409, 429 and every status from 500, unless this says no."""
 
 
 def chunk(data: bytes) -> bytes:
@@ -73,6 +75,8 @@ def rejection_headers(rejection: RejectedError) -> bytes:
     Allow with 405 (RFC 9110, 15.5.6), Retry-After where it may pass (10.2.3).
     """
     lines = b"allow: " + rejection.allow + b"\r\n" if rejection.allow else b""
+    if not rejection.kind.retryable:
+        lines += DO_NOT_RETRY
     if rejection.retry_after_s is not None:
         lines += b"retry-after: %d\r\n" % rejection.retry_after_s
     return lines

@@ -9,6 +9,7 @@ from attrs import define
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.attempt import Attempt
 from proxy.exchange.deadlines import Deadlines
+from proxy.exchange.errors import KINDS
 from proxy.exchange.ports import Ports, Settlement, Skipped
 from proxy.exchange.retry import (
     Again,
@@ -22,15 +23,21 @@ from proxy.exchange.retry import (
 from proxy.policy.backends import Backend
 
 _RESTING = frozenset({"breaker_open", "unhealthy"})
+_SOON_S = 1.0
+"""What Retry-After says where nothing is known: a backend that is down may be back any moment."""
 
 
 @define
 class Final:
-    """What the caller is told when no attempt is left; `cause` is the last failure's own code."""
+    """What the caller is told when no attempt is left.
+
+    `cause` is the code of what failed, for the record; `retryable`: whether a repeat may go better.
+    """
 
     code: str
-    retry_after_s: float | None = None
-    cause: str | None = None
+    cause: str
+    retry_after_s: float | None
+    retryable: bool
 
 
 class Attempts:
@@ -106,18 +113,36 @@ class Attempts:
     def final(self) -> Final:
         """Return what all the failures together come to."""
         last = self._last
-        open_for = [s.retry_after_s for s in self.skipped if s.reason in _RESTING]
-        retry_after = last.retry_after_s if last else (min(open_for) if open_for else None)
-        if last is not None and last.code == "upstream_context":
-            return Final("upstream_context")
-        if self.request.route.reading.fail_closed:
-            return Final("no_allowed_upstream", retry_after, last.code if last else None)
-        if last is not None:
-            return Final(last.code, retry_after)
-        if open_for:
-            return Final("upstreams_unavailable", retry_after)
+        waits = [s.retry_after_s for s in self.skipped if s.reason in _RESTING]
+        cause = last.code if last is not None else self._why_none_was_tried(resting=bool(waits))
+        code, retryable = self._told(cause), self._is_retryable()
+        wait_s = last.retry_after_s if last is not None else None
+        if wait_s is None and retryable and KINDS[code].status == 503:
+            wait_s = min(waits, default=_SOON_S)
+        return Final(code, cause, wait_s, retryable)
+
+    def _why_none_was_tried(self, *, resting: bool) -> str:
+        if resting:
+            return "upstreams_unavailable"
         missing = any(s.reason == "credentials_missing" for s in self.skipped)
-        return Final("credentials_missing" if missing else "no_allowed_upstream")
+        return "credentials_missing" if missing else "no_allowed_upstream"
+
+    def _told(self, cause: str) -> str:
+        """Return what the caller is told of `cause`."""
+        reading = self.request.route.reading
+        if cause == "upstream_context":
+            return cause  # the caller's own, whoever may serve it
+        if reading.fail_closed:
+            return "no_allowed_upstream"
+        rule = reading.rule
+        required = rule.match.required_capabilities if rule and rule.match else ()
+        return "no_capable_backend" if required and cause == "upstreams_unavailable" else cause
+
+    def _is_retryable(self) -> bool:
+        """Whether anything that kept a candidate from serving may pass by itself."""
+        kept = [attempt.outcome for attempt in self.log]
+        kept += [skipped.reason for skipped in self.skipped]
+        return not kept or any(code not in KINDS or KINDS[code].retryable for code in kept)
 
     def _begin(self, backend: Backend) -> bool:
         permit = self.ports.admit(backend, self.request)

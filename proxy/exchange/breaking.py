@@ -13,7 +13,6 @@ from proxy.exchange.answer_head import ProtocolError, check_usable
 from proxy.exchange.answers import chunk
 from proxy.exchange.body import splices
 from proxy.exchange.errors import KINDS, error_event
-from proxy.exchange.outcome import outcome_after_commit, terminal_code
 from proxy.exchange.ports import Settlement
 from proxy.exchange.relay import StreamRelay
 from proxy.exchange.resume import (
@@ -52,8 +51,8 @@ class Breaking(Trying):
         """Break off after the commit point: an error event where there are events, no clean end."""
         kind = KINDS[code]
         self.code = code
-        self.terminal = terminal_code(kind.source, "s", code)
-        self.outcome = outcome_after_commit(code)
+        self.terminal = kind.terminal("s")
+        self.outcome = kind.cut
         blamed = code not in _NOT_COUNTED and self._limits.blames(code)
         self.attempts.end(code, how if blamed else "released")
         self._out.append(do.DROP)

@@ -1,15 +1,10 @@
 """The page of outcomes and errors, out of the tables: ``python -m proxy.exchange.reference``."""
 
 import sys
-from typing import Final
+from typing import Final, get_args
 
-from proxy.exchange.errors import KINDS
-from proxy.exchange.outcome import (
-    Phase,
-    outcome_after_commit,
-    outcome_before_commit,
-    terminal_code,
-)
+from proxy.exchange.errors import KINDS, Kind
+from proxy.exchange.outcome import Phase
 
 HEAD: Final = """\
 # Outcomes and errors
@@ -25,81 +20,47 @@ caller's own is passed back with its status and its error object: `upstream_refu
 
 A terminal code says who ended the request (C caller, P proxy, U upstream), in which phase (b body, r route, c connect,
 w waiting for the first token, s stream, d done) and why. With `failClosed`, and for sensitive data, what failed is told
-to the caller as 503 `no_allowed_upstream`; the record keeps the cause.
+to the caller as 503 `no_allowed_upstream`, and backends with a required capability that rest as 503
+`no_capable_backend`; the record keeps the cause.
+
+Backends that rest or are down: 503 with Retry-After. Where no repeat can help, since only other settings would, the
+answer says `x-should-retry: false`, so that SDKs do not ask again: {final}.
 
 | code | who | status | sentence | outcome, terminal before the commit point | after it |
 | --- | --- | --- | --- | --- | --- |
 """  # noqa: E501 - a page's lines are as long as those of the other pages
-_NOT_ADMITTED: Final = frozenset(
-    {
-        "not_found",
-        "method_not_allowed",
-        "head_timeout",
-        "uri_too_long",
-        "encoded_body",
-        "expectation_failed",
-        "misdirected",
-        "head_too_large",
-    }
-)
-"""Refused by the gates of the head: the request was never admitted, and leaves no record."""
-_ROUTE: Final = frozenset({"no_allowed_upstream", "no_capable_backend", "no_route"})
-_CONNECT: Final = frozenset(
-    {
-        "upstream_dns",
-        "upstream_address",
-        "upstream_connect",
-        "upstream_tls",
-        "connect_timeout",
-        "proxy_capacity",
-        "upstreams_unavailable",
-        "credentials_missing",
-    }
-)
-_AFTER: Final = frozenset(
-    {
-        "draining",
-        "internal",
-        "upstream_reset",
-        "upstream_protocol",
-        "upstream_truncated",
-        "upstream_error",
-        "idle_timeout",
-        "total_timeout",
-        "resume_diverged",
-    }
-)
-_ONLY_AFTER: Final = frozenset({"resume_diverged"})
+_AFTER: Final = "sd"
+"""The phases behind the commit point."""
 
 
 def page() -> str:
     """Return the page."""
-    return HEAD + "".join(_row(code) for code in KINDS)
+    final = ", ".join(f"`{kind.code}`" for kind in KINDS.values() if not kind.retryable)
+    head = HEAD.replace("{final}", final)
+    return head + "".join(_row(kind) for kind in KINDS.values())
 
 
-def _row(code: str) -> str:
-    kind = KINDS[code]
-    before, after = _before(code), ""
-    if code in _AFTER:
-        after = f"`{outcome_after_commit(code)}`, `{terminal_code(kind.source, 's', code)}`"
-    cells = (f"`{code}`", kind.source, str(kind.status), kind.sentence, before, after)
+def _row(kind: Kind) -> str:
+    before = [phase for phase in _phases(kind) if phase not in _AFTER]
+    after = [phase for phase in _phases(kind) if phase in _AFTER]
+    cells = (
+        f"`{kind.code}`",
+        kind.source,
+        str(kind.status),
+        kind.sentence,
+        _ending(kind, kind.outcome, before) if kind.phases else "not admitted: no record",
+        _ending(kind, kind.cut, after),
+    )
     return f"| {' | '.join(cells)} |\n"
 
 
-def _before(code: str) -> str:
-    kind = KINDS[code]
-    if code in _ONLY_AFTER:
-        return ""
-    if code == "client_gone":
-        return "`client_gone`, `C` and the phase"
-    if code in _NOT_ADMITTED:
-        return "not admitted: no record"
-    if kind.source == "client":
-        return f"`bad_request`, `{terminal_code('client', 'b', code)}`"
-    phase: Phase = "r" if code in _ROUTE else "c" if code in _CONNECT else "w"
-    if code == "memory_full":
-        phase = "b"
-    return f"`{outcome_before_commit(code)}`, `{terminal_code(kind.source, phase, code)}`"
+def _phases(kind: Kind) -> list[Phase]:
+    return [phase for phase in get_args(Phase) if phase in kind.phases]
+
+
+def _ending(kind: Kind, outcome: str, phases: list[Phase]) -> str:
+    words = (outcome, *(kind.terminal(phase) for phase in phases))
+    return ", ".join(f"`{word}`" for word in words) if phases else ""
 
 
 if __name__ == "__main__":

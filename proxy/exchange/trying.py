@@ -7,18 +7,12 @@ from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.answer_head import AnswerHead
-from proxy.exchange.answers import rejection_headers, whole_error
+from proxy.exchange.answers import DO_NOT_RETRY, rejection_headers, whole_error
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.body import splices
 from proxy.exchange.deadlines import NO_DEADLINES, Deadlines
 from proxy.exchange.errors import KINDS, Kind
-from proxy.exchange.outcome import (
-    Outcome,
-    Phase,
-    outcome_before_commit,
-    outcome_of_refusal,
-    terminal_code,
-)
+from proxy.exchange.outcome import Outcome, Phase
 from proxy.exchange.ports import Ports
 from proxy.exchange.relay import StreamRelay
 from proxy.exchange.resume import Continuation, Spoken
@@ -35,6 +29,7 @@ class Trying:
     __slots__ = (
         "_booked",
         "_continuation",
+        "_failed_in",
         "_held",
         "_held_bytes",
         "_limits",
@@ -86,6 +81,7 @@ class Trying:
         self._spoken: Spoken | None = None
         self._continuation: Continuation | None = None
         self._limits = NO_DEADLINES
+        self._failed_in: Phase = "r"  # the phase of the last failure
         self._total_armed: float | None = None
         self._relay: StreamRelay | None = None
         self._held: list[bytes] = []
@@ -138,10 +134,9 @@ class Trying:
 
     def _withdraw(self) -> None:
         """The policy changed while the connection was made: no byte of the request goes there."""
-        phase = self.state
         self.attempts.withdraw()
         self._out.append(do.DROP)
-        self._dial_from(phase)
+        self._dial(self.attempts.next())
 
     # -- a body that goes up while it arrives
 
@@ -164,11 +159,11 @@ class Trying:
         """The caller's own error, or no room: what went up is taken back."""
         rejection = event.rejection
         kind = rejection.kind
-        self.terminal = terminal_code(kind.source, "b", kind.code)
+        self.terminal = kind.terminal("b")
         self._leave(kind.code)
         headers = self.request.answer_headers + rejection_headers(rejection)
         self._say(kind, headers, rejection.detail, rejection.param)
-        self._end(outcome_of_refusal(kind.source, kind.code), close=True)
+        self._end(kind.outcome, close=True)
 
     def _failed(self, event: on.UpstreamFailed) -> None:
         if event.code == "upstream_stale":
@@ -194,7 +189,7 @@ class Trying:
 
     def _fail(self, failure: Failure) -> None:
         """End the attempt before the commit point and do what the retry law says."""
-        phase = self.state
+        self._failed_in = PHASE[self.state]
         verdict = self.attempts.fail(failure, self._limits)
         self._out.append(do.DROP)
         self._held, self._held_bytes, self._relay = [], 0, None
@@ -203,32 +198,22 @@ class Trying:
             self.state = State.PAUSING
             self._out.append(do.Pause(verdict.pause_s))
         elif isinstance(verdict, Next):
-            self._dial_from(phase)
+            self._dial(self.attempts.next())
         else:
-            self._give_up(phase)
+            self._give_up()
 
-    def _dial_from(self, phase: State) -> None:
-        backend = self.attempts.next()
-        if backend is None:
-            self._give_up(phase)
-        else:
-            self._dial(backend)
-
-    def _give_up(self, phase: State | None = None) -> None:
+    def _give_up(self) -> None:
         """Nothing is left to try: one whole error answer."""
         final = self.attempts.final()
-        kind = KINDS[final.code]
+        kind, cause = KINDS[final.code], KINDS[final.cause]
         headers = self.request.answer_headers
         if final.retry_after_s is not None and kind.status in {429, 503}:
             headers += b"retry-after: %d\r\n" % max(1, -int(-final.retry_after_s // 1))
-        self._say_error(final.code, headers)
-        code = final.cause or final.code
-        source = KINDS[code].source
-        self.terminal = terminal_code(source, PHASE[phase or self.state], code)
-        self._end(outcome_before_commit(code), close=self.request.close)
-
-    def _say_error(self, code: str, headers: bytes, *, close: bool = False) -> None:
-        self._say(KINDS[code], headers, close=close)
+        if not final.retryable:
+            headers += DO_NOT_RETRY
+        self._say(kind, headers)
+        self.terminal = cause.terminal(self._failed_in)
+        self._end(cause.outcome, close=self.request.close)
 
     def _say(
         self,
@@ -301,10 +286,11 @@ class Trying:
         self._over()
 
     def _interrupted(self, event: on.Interrupted) -> None:
-        self.terminal = terminal_code("proxy", self._phase, event.code)
+        kind = KINDS[event.code]
+        self.terminal = kind.terminal(self._phase)
         self._leave(event.code)
-        self._say_error(event.code, self.request.answer_headers, close=True)
-        self._end(outcome_before_commit(event.code), close=True)
+        self._say(kind, self.request.answer_headers, close=True)
+        self._end(kind.outcome, close=True)
 
     def _leave(self, outcome: str) -> None:
         self.attempts.end(outcome, "released")

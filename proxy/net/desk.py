@@ -12,7 +12,7 @@ import orjson
 from twisted.logger import Logger
 
 from proxy.exchange.admitted import Admitted
-from proxy.exchange.answers import whole, whole_error
+from proxy.exchange.answers import DO_NOT_RETRY, whole, whole_error
 from proxy.exchange.body import Scan, scan
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.events import START, Interrupted
@@ -297,6 +297,8 @@ class Desk:
         close = self._closes(received.head)
         kind = KINDS[decision.code]
         headers = self._answer_headers(decision, request_id).split(b"\r\n", 1)[1]
+        if not kind.retryable:
+            headers += DO_NOT_RETRY
         front.send(whole_error(kind, request_id, headers=headers, close=close))
         self.recorder.refused(request_id, len(received.body), decision)
         self._answered(front, received, close=close)

@@ -7,11 +7,6 @@ from proxy.exchange.attempts import Attempts
 from proxy.exchange.deadlines import Deadlines
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.machine import Exchange
-from proxy.exchange.outcome import (
-    outcome_before_commit,
-    outcome_of_refusal,
-    terminal_code,
-)
 from proxy.exchange.request_head import Head
 from proxy.govern.line import Stamp, exchange_line
 from proxy.govern.record import (
@@ -25,7 +20,7 @@ from proxy.govern.sink import Sink
 from proxy.observe.metrics import Metrics
 from proxy.policy.decision import Decision, Refuse
 
-ALARMS: Final = frozenset({"upstream_auth", "upstream_model"})
+ALARMS: Final = frozenset(code for code, kind in KINDS.items() if kind.alarm)
 MEMO_BOUND: Final = 4096
 
 
@@ -90,11 +85,11 @@ class Recorder:
 
     def refused(self, request_id: str, model_bytes: int, decision: Refuse) -> None:
         """Record a request that no backend may serve."""
-        outcome = outcome_before_commit(decision.code)
+        kind = KINDS[decision.code]
         ending = {
             **NO_ENDING,
-            **self._begin(request_id, outcome, "Pr-policy"),
-            "status": KINDS[decision.code].status,
+            **self._begin(request_id, kind.outcome, kind.terminal("r")),
+            "status": kind.status,
             "error": decision.code,
             "latency_ms": 0.0,
             "bytes_in": model_bytes,
@@ -102,7 +97,7 @@ class Recorder:
         }
         decided = self._decided(decision)
         self.sink.write(render(ending, decided.fields))
-        self.metrics.request(decided.rule, "", "", outcome)
+        self.metrics.request(decided.rule, "", "", kind.outcome)
 
     def unserved(
         self,
@@ -115,17 +110,13 @@ class Recorder:
     ) -> None:
         """Record a request whose head was admitted and whose body never became a request."""
         kind = rejection.kind
-        outcome: str = outcome_of_refusal(kind.source, kind.code)
-        terminal = terminal_code(kind.source, "b", kind.code)
-        if kind.code == "client_gone":
-            outcome, terminal = "client_gone", "Cb"
         self._plain(
             request_id,
             head,
-            outcome,
-            terminal,
-            rejection.kind.code,
-            rejection.kind.status if answered else None,
+            kind.outcome,
+            kind.terminal("b"),
+            kind.code,
+            kind.status if answered else None,
             bytes_in,
         )
 
