@@ -20,12 +20,9 @@ from typing import Any, ClassVar, Final, final
 import orjson
 
 from proxy.exchange.errors import RejectedError
+from proxy.exchange.keys import OPTION_KEYS, TOP_KEYS, USUAL_KEYS, check_key, is_harmless
 from proxy.exchange.value import Value
 
-ROUTING_KEYS: Final = frozenset(
-    {"fallbacks", "models", "route", "provider", "api_base", "base_url", "api_key"}
-)
-"""Keys that a router further up would obey: LiteLLM's and OpenRouter's ways to choose a backend."""
 MAX_MODEL_CHARS: Final = 1024
 MAX_FIELDS: Final = 1_000
 """Fields of the body itself; OpenAI's API has some forty."""
@@ -36,9 +33,6 @@ _FEW_BYTES: Final = 1 << 20
 MAX_CHOICES: Final = 1 << 20
 """A larger `n` is nobody's."""
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
-_TOP_KEYS: Final = frozenset({"model", "stream", "stream_options", "n"}) | ROUTING_KEYS
-_NOT_PLAIN: Final = ROUTING_KEYS | {"stream_options"}
-_OPTION_KEYS: Final = frozenset({"include_usage"})
 _SPACE: Final = " \t\n\r"
 _Field = tuple[Any, int, int]
 Edit = tuple[int, int, bytes]
@@ -121,9 +115,9 @@ def _glance(body: bytes) -> Scan | None:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    if type(document) is not dict or not _NOT_PLAIN.isdisjoint(document):
+    if type(document) is not dict or len(document) > MAX_FIELDS:
         return None
-    if len(document) > MAX_FIELDS:
+    if not USUAL_KEYS.issuperset(document) and not all(map(is_harmless, document)):
         return None
     model, stream = document.get("model"), document.get("stream", False)
     found = _MODEL.match(body, at)
@@ -158,7 +152,7 @@ def walk(body: bytes) -> Scan:
             _decode(text, at)
             raise RejectedError("not_an_object")
         fields: dict[str, _Field] = {}
-        end = _walk(text, at, _TOP_KEYS, fields)
+        end = _walk(text, at, TOP_KEYS, fields)
         trailing = _skip(text, end + 1) != len(text)
     except UnicodeDecodeError as error:
         raise RejectedError("invalid_json", "It is not UTF-8.") from error
@@ -178,7 +172,7 @@ def read_ahead(prefix: bytes, text: str) -> tuple[str, tuple[int, int]] | None:
     check_values(prefix)
     fields: dict[str, _Field] = {}
     with suppress(ValueError, RecursionError, IndexError):  # not whole, or not JSON
-        _walk(text, _skip(text, 0), _TOP_KEYS, fields)
+        _walk(text, _skip(text, 0), TOP_KEYS, fields)
     if "model" not in fields:
         return None
     model, start, stop = fields["model"]
@@ -255,8 +249,8 @@ def _walk(text: str, at: int, wanted: frozenset[str], fields: dict[str, _Field])
             raise ValueError("a colon is missing")
         start = _skip(text, at + 1)
         value, at = _decode(text, start)
-        if key in wanted:
-            _hold(fields, key, (value, start, at), plain=plain)
+        if check_key(key, wanted, plain=plain, again=key in fields):
+            fields[key] = (value, start, at)
         at = _skip(text, at)
         if text[at] == "}":
             return at
@@ -266,16 +260,6 @@ def _walk(text: str, at: int, wanted: frozenset[str], fields: dict[str, _Field])
     raise RejectedError(
         "too_many_values", f"At most {MAX_FIELDS} fields in an object that is read."
     )
-
-
-def _hold(fields: dict[str, _Field], key: str, found: _Field, *, plain: bool) -> None:
-    if key in ROUTING_KEYS:
-        raise RejectedError("client_routing", f'Remove "{key}".', key)
-    if key in fields:
-        raise RejectedError("duplicate_key", f'"{key}" stands twice.', key)
-    if not plain:
-        raise RejectedError("escaped_key", f'Write "{key}" without escapes.', key)
-    fields[key] = found
 
 
 def _read(body: bytes, text: str, fields: dict[str, _Field], end: int) -> Scan:
@@ -339,7 +323,7 @@ def _usage(text: str, options: _Field | None, end: int) -> tuple[bool, Edit | No
             "invalid_field", '"stream_options" must be an object.', "stream_options"
         )
     inner: dict[str, _Field] = {}
-    close = _walk(text, start, _OPTION_KEYS, inner)
+    close = _walk(text, start, OPTION_KEYS, inner)
     if "include_usage" in inner:
         return _boolean(inner, "include_usage"), None
     return False, (close, close, (b"," if value else b"") + b'"include_usage":true')

@@ -95,6 +95,7 @@ _TABLE: Final = (
     _client("invalid_field", 400, "b", "A field has the wrong type."),
     _client("duplicate_key", 400, "b", "A key that routing reads stands twice in the body."),
     _client("escaped_key", 400, "b", "A key that routing reads is spelled with escapes."),
+    _client("folded_key", 400, "b", "A key that routing reads is spelled in other letters."),
     _client("too_many_values", 400, "b", "The body has more values than a request may have."),
     _client(
         "client_routing", 400, "b", "Routing is the policy's: remove this field from the body."

@@ -149,6 +149,51 @@ def test_as_many_choices_are_due_as_n_says(field: bytes, choices: int) -> None:
         assert scan(b'{"model": "a", %b%b}' % (field, more)).choices == choices
 
 
+FOLDED = [
+    ("Model", "folded_key"), ("MODEL", "folded_key"), ("\\u004dodel", "folded_key"), ("STREAM", "folded_key"),
+    ("\u017ftream", "folded_key"), ("\\u017ftream", "folded_key"), ("Stream_Options", "folded_key"),
+    ("stream_option\u017f", "folded_key"), ("N", "folded_key"), ("\\u004e", "folded_key"), ("Messages", "folded_key"),
+    ("me\u017fsages", "folded_key"), ("Response_Format", "folded_key"), ("LogProbs", "folded_key"),
+    ("Fallbacks", "client_routing"), ("Api_Base", "client_routing"), ("API_KEY", "client_routing"),
+    ("api_\u212aey", "client_routing"), ("api_\\u212aey", "client_routing"), ("fallbac\u212a\u017f", "client_routing"),
+    ("Provider", "client_routing"), ("Models", "client_routing"), ("rouTe", "client_routing"), ("Ba\u017fe_Url", "client_routing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "code"), FOLDED)
+def test_r20_a_key_that_go_would_take_for_one_of_ours_is_refused_by_name(
+    key: str, code: str
+) -> None:
+    """golang/go #14750: its decoder takes a key for a field whatever its case; the last one wins."""
+    for body in ('{"model": "a", "%s": 1}', '{"%s": 1, "model": "a"}', '{"%s": 1}'):
+        with pytest.raises(RejectedError) as rejected:
+            scan((body % key).encode())
+        assert rejected.value.kind.code == code
+        said = json.loads(f'"{key}"')
+        assert rejected.value.param == said
+        assert f'"{said}"' in rejected.value.detail
+
+
+def test_r20_so_is_one_inside_stream_options() -> None:
+    for key in ("Include_Usage", "include_u\u017fage", "\\u0049nclude_usage"):
+        body = '{"model": "a", "stream": true, "stream_options": {"' + key + '": true}}'
+        with pytest.raises(RejectedError) as rejected:
+            scan(body.encode())
+        assert rejected.value.kind.code == "folded_key"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"model": "a", "messages": [{"Model": 1, "STREAM": 2, "Api_Base": 3}]}',
+        '{"model": "a", "stream_options": {"Model": 1}}',
+        '{"model": "a", "Include_Usage": 1, "Temperature": 2, "\u212ai": 3, "modeL ": 4, "ſ": 5}',
+    ],
+)
+def test_other_letters_elsewhere_are_the_upstreams_affair(body: str) -> None:
+    assert scan(body.encode()).model == "a"
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (

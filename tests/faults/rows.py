@@ -102,6 +102,7 @@ ROWS: Final = {
     "P8": "a key leaks",
     "A1": "the audit sink cannot be written",
     "A6": "record injection",
+    "R20": "a key in other letters, which a Go server takes for one of ours",
 }
 
 NOT_HERE: Final = {
