@@ -172,7 +172,7 @@ class Desk:
             return False
         model, span = found
         decision = self.gate.decider.decide(model, head.headers)
-        if isinstance(decision, Refuse):
+        if isinstance(decision, Refuse) or not self.gate.may_begin(decision):
             return False
         request_id = self.next_request_id()
         request = Admitted(

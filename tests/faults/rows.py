@@ -97,6 +97,8 @@ ROWS: Final = {
     "X15": "read-only root, no /tmp",
     "X16": "the admin port is abused",
     "X17": "IPv6 that leads nowhere",
+    "R30": "a long stream is the probe",
+    "R31": "a body that is not whole yet meets a resting backend",
     "P2": "every allowed upstream is down",
     "P6": "a reload narrows what a waiting request may try",
     "P8": "a key leaks",
