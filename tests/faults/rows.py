@@ -105,6 +105,9 @@ ROWS: Final = {
     "A1": "the audit sink cannot be written",
     "A6": "record injection",
     "R20": "a key in other letters, which a Go server takes for one of ours",
+    "R70": "a refusal that no repeat can mend is asked again by SDKs",
+    "R71": "a model that is not there",
+    "R72": "two request ids in one answer",
 }
 
 NOT_HERE: Final = {
