@@ -13,6 +13,8 @@ INTERPRETED = {
     "proxy/exchange/reference.py",  # writes a page
     "proxy/net/addresses.py",  # at a dial, not at a request
     "proxy/net/admin.py",  # twisted.web's resources
+    "proxy/net/broken.py",  # after a fault of ours
+    "proxy/net/caller_tls.py",  # inherits from Twisted's
     "proxy/net/failures.py",  # at a failed dial
     "proxy/net/certificate.py",  # at the start and at a change
     "proxy/net/errand.py",  # at a health check or a shadow copy

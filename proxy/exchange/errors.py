@@ -110,7 +110,6 @@ _TABLE: Final = (
     _client("expectation_failed", 417, "", "Only Expect: 100-continue is understood."),
     _client("misdirected", 421, "", "The host asked for is not the one of the TLS connection."),
     _client("head_too_large", 431, "", "The request's head is too large."),
-    _client("model_not_found", 404, "r", "There is no such model here.", outcome="refused_policy"),
     _client(
         "client_gone",
         499,
@@ -119,15 +118,6 @@ _TABLE: Final = (
         outcome="client_gone",
         cut="client_gone",
         cause="",
-    ),
-    _proxy(
-        "refused_by_policy",
-        503,
-        "r",
-        "The policy lets no backend see this request.",
-        outcome="refused_policy",
-        cause="policy",
-        retryable=False,
     ),
     _proxy(
         "no_allowed_upstream",
@@ -142,7 +132,8 @@ _TABLE: Final = (
         503,
         "r",
         "No backend with the capabilities required can serve it.",
-        cause="open",
+        outcome="refused_policy",
+        cause="policy",
     ),
     _proxy(
         "no_route",

@@ -114,11 +114,11 @@ class PauseOver(Value):
 
 @final
 class ClientGone(Value):
-    """The caller closed, reset or stalled; `cause` refines the terminal code."""
+    """The caller closed, reset, stalled or read too slowly; `cause` refines the terminal code."""
 
     __match_args__: ClassVar = ("cause",)
 
-    def __init__(self, cause: Literal["", "stall"] = "") -> None:
+    def __init__(self, cause: Literal["", "stall", "slow"] = "") -> None:
         self.cause: Final = cause
 
 

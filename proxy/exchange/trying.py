@@ -292,6 +292,15 @@ class Trying:
         self._say(kind, self.request.answer_headers, close=True)
         self._end(kind.outcome, close=True)
 
+    def abandon(self) -> None:
+        """A fault of ours in a step: end as `internal` where it stands, and hold nothing."""
+        self.code = self.outcome = "internal"
+        self.terminal = KINDS["internal"].terminal(self._phase)
+        self.state = State.DONE
+        self._out = []
+        self._book(0)
+        self.attempts.end("internal", "released")
+
     def _leave(self, outcome: str) -> None:
         self.attempts.end(outcome, "released")
         self._out.append(do.DROP)

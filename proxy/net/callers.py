@@ -1,17 +1,38 @@
-"""The callers connected now, oldest first, and how many there may be.
+"""The callers connected now, and how many there may be.
 
-At the limit the oldest idle connection makes room for a new one; where none is idle the new one is
-closed at once. One address may hold at most three quarters of the limit, so that a flood from one
-place leaves room for the others.
+At the limit the one that has waited longest makes room for a new one: nothing of a request of its
+own is whole, and nothing is to be sent to it. Where there is none the new one is closed at once.
+One address may hold at most three quarters of the limit, so that a flood from one place leaves room
+for the others.
 """
 
+import ipaddress
 from collections.abc import Iterator
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from proxy.net.front import Front
 
 PEER_SHARE: Final = 0.75
+FOUND_AT_ONCE: Final = 64
+"""A look at all callers finds so many that may go, for as many new ones."""
+
+
+def caller_of(address: str) -> str:
+    """Return what tells callers apart: the address; of IPv6 the /64, which is one site's at least.
+
+    RFC 4291, section 2.5.4, and RFC 6177: the last 64 bits are the site's to choose.
+    """
+    if ":" not in address:
+        return address
+    try:
+        found = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
 
 
 class Callers:
@@ -23,6 +44,8 @@ class Callers:
         self.closed_idle = 0
         self._fronts: dict[Front, str] = {}
         self._by_peer: dict[str, int] = {}
+        self._found: list[tuple[float, Front]] = []  # that may go, longest waiting last
+        self._found_of: str | None = None  # the peer whose they are, None for anybody's
 
     def __len__(self) -> int:
         return len(self._fronts)
@@ -47,15 +70,39 @@ class Callers:
             del self._by_peer[peer]
 
     def make_room(self, peer: str) -> bool:
-        """Return whether one more from `peer` may connect; closes the oldest idle one for it."""
+        """Return whether one more from `peer` may connect; closes an idle one for it."""
         greedy = self._by_peer.get(peer, 0) >= self.limit * PEER_SHARE
         if not greedy and len(self) < self.limit:
             return True
-        for front, owner in self._fronts.items():
-            if front.idle and (not greedy or owner == peer):
-                self.closed_idle += 1
-                self.discard(front)
-                front.transport.abortConnection()
-                return True
-        self.turned_away += 1
-        return False
+        longest = self._longest(peer if greedy else None)
+        if longest is None:
+            self.turned_away += 1
+            return False
+        self.closed_idle += 1
+        self.discard(longest)
+        longest.transport.abortConnection()
+        return True
+
+    def _longest(self, peer: str | None) -> "Front | None":
+        """Return the idle caller, of `peer` if one is named, that has waited longest."""
+        looked = peer != self._found_of
+        if looked:
+            self._look(peer)
+        while True:
+            while self._found:
+                since, front = self._found.pop()
+                if front in self._fronts and front.idle and front.idle_since == since:
+                    return front
+            if looked:
+                return None
+            looked = True
+            self._look(peer)
+
+    def _look(self, peer: str | None) -> None:
+        self._found_of = peer
+        idle = (
+            (front.idle_since, front)
+            for front, owner in self._fronts.items()
+            if (peer is None or owner == peer) and front.idle
+        )
+        self._found = nsmallest(FOUND_AT_ONCE, idle, key=lambda one: one[0])[::-1]

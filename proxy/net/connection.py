@@ -32,6 +32,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
+from proxy.net.broken import end_what_broke
+from proxy.net.outbox import Outbox
+
 READ_BYTES: Final = 64 * 1024
 """Of one read, as Twisted's: an answer that is not streamed comes in one."""
 HIGH_WATER_BYTES: Final = 64 * 1024
@@ -42,25 +45,6 @@ _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: closing sends a reset (socket(7))."""
 _NO_ROOM: Final = frozenset({errno.EAGAIN, errno.ENOBUFS})
 _ABORTED: Final = Failure(ConnectionAborted())
-
-
-class Outbox:
-    """Who was written to in this turn. `alone`: the turn serves one descriptor, nobody waits."""
-
-    def __init__(self) -> None:
-        self.written: list[Any] = []
-        self.alone = False
-
-    def append(self, transport: Any) -> None:
-        """Call `transport.send_now` at the end of the turn."""
-        self.written.append(transport)
-
-    def empty(self) -> None:
-        """Give the kernel what was written; what that has written too."""
-        while self.written:
-            written, self.written = self.written, []
-            for transport in written:
-                transport.send_now()
 
 
 class Connection:
@@ -97,6 +81,10 @@ class Connection:
 
     def fellBehind(self) -> None:
         """The peer did not take all that was written in this turn."""
+
+    def broke(self) -> None:
+        """Something of this connection raised, which is logged: a fault of ours, and the end."""
+        self.transport.abortConnection()
 
 
 class Transport:
@@ -157,10 +145,13 @@ class Transport:
         if not data:
             return CONNECTION_DONE
         ours = self._ours
-        if ours is not None:
-            ours.dataReceived(data)
-        else:
-            self.protocol.dataReceived(data)
+        try:
+            if ours is not None:
+                ours.dataReceived(data)
+            else:
+                self.protocol.dataReceived(data)
+        except Exception:  # noqa: BLE001 - what the connection carries fails, and nothing else (X6)
+            return None if end_what_broke(ours or self.protocol) else CONNECTION_LOST
         return None
 
     def doWrite(self) -> Any:
@@ -174,7 +165,10 @@ class Transport:
         self.stopWriting()
         if self.producer is not None and (not self.streamingProducer or self.producerPaused):
             self.producerPaused = False
-            self.producer.resumeProducing()
+            try:
+                self.producer.resumeProducing()
+            except Exception:  # noqa: BLE001 - as in doRead
+                return None if end_what_broke(self.protocol) else CONNECTION_LOST
         elif self.disconnecting:
             return CONNECTION_DONE
         elif self._half_closing:
@@ -189,8 +183,6 @@ class Transport:
         self.disconnected = True
         self.connected = False
         producer, self.producer = self.producer, None
-        if producer is not None:
-            producer.stopProducing()
         self.stopReading()
         self.stopWriting()
         if reason.check(ConnectionAborted):
@@ -200,7 +192,12 @@ class Transport:
         self.socket.close()
         self._fd = -1
         protocol, self.protocol, self._ours = self.protocol, None, None
-        protocol.connectionLost(reason)
+        try:
+            if producer is not None:
+                producer.stopProducing()
+            protocol.connectionLost(reason)
+        except Exception:  # noqa: BLE001 - as in doRead
+            end_what_broke(protocol)
 
     @property
     def is_refused(self) -> bool:
@@ -312,7 +309,7 @@ class Transport:
             self.startReading()
 
     def stopProducing(self) -> None:
-        """Close: whoever took what was read is gone."""
+        """Close: nobody takes what is read."""
         self.loseConnection()
 
     def startReading(self) -> None:

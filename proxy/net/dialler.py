@@ -41,8 +41,8 @@ MOST_ADDRESSES: Final = 256
 _log = Logger("lockgate.dialler")
 
 
-def _nothing() -> None:
-    """Stand for a cancel that has nothing to cancel."""
+def _nothing(*_: object) -> None:
+    """Stand for a cancel that has nothing to cancel, and for who is not told any more."""
 
 
 class _Opening(Upstream):
@@ -64,13 +64,15 @@ class _Opening(Upstream):
         """It can carry a request: TCP is up, and TLS where it is spoken."""
         ready, self._ready = self._ready, None
         if ready is not None:
+            self._failed = _nothing  # an exchange that is over is held by no connection
             ready(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Before it was ready this is a failed dial; afterwards a lost connection."""
         if self._ready is not None:
             self._ready = None
-            self._failed(reason)
+            failed, self._failed = self._failed, _nothing
+            failed(reason)
             return
         super().connectionLost(reason)
 
@@ -90,17 +92,23 @@ class _Factory(ClientFactory):
 
 
 class Dial:
-    """One attempt to get a fresh connection; `cancel` ends it at any point, silently."""
+    """One attempt to get a fresh connection; `cancel` ends it at any point, silently.
+
+    An exception in any of its steps, most of which a reactor or a Deferred calls, ends it too:
+    `broke` is called then.
+    """
 
     def __init__(
         self,
         dialler: "Dialler",
         connected: Callable[[Upstream, bool], None],
         failed: Callable[[str], None],
+        broke: Callable[[], None],
     ) -> None:
         self.dialler = dialler
-        self.connected = connected
-        self.failed = failed
+        self._connected = connected
+        self._failed = failed
+        self._broke = broke
         self._addresses: list[str] = []
         self._trying: dict[str, Callable[[], None]] = {}
         self._head_start: Any | None = None
@@ -108,17 +116,37 @@ class Dial:
 
     def start(self) -> None:
         """Resolve the name; the rest follows."""
+        self._step(self._resolve)
+
+    def _step(self, step: Callable[..., None], *arguments: Any) -> None:
+        """Take one step; a fault of ours in it ends the attempt, and is no backend's failure."""
+        try:
+            step(*arguments)
+        except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
+            _log.failure("a connection could not be made")
+            broke = self._broke
+            self.cancel()
+            broke()
+
+    def _resolve(self) -> None:
         names, host = self.dialler.names, self.dialler.endpoint.host
         known = names.known(host)
         if known is not None:
             self._resolved(known)
         else:
-            names.resolve(host).addCallbacks(self._resolved, self._unresolved)
+            names.resolve(host).addCallbacks(
+                partial(self._step, self._resolved), partial(self._step, self._unresolved)
+            )
 
     def cancel(self) -> None:
         """Stop, whatever is going on."""
-        self._over = True
+        self._end()
         self._stop_trying()
+
+    def _end(self) -> None:
+        """Report nothing more, and hold on to nobody: a name may be asked for a while yet."""
+        self._over = True
+        self._connected = self._failed = self._broke = _nothing
 
     def _stop_trying(self, winner: str = "") -> None:
         if self._head_start is not None and self._head_start.active():
@@ -153,10 +181,15 @@ class Dial:
             return
         dialler = self.dialler
         address = self._addresses.pop(0)
-        protocol = _Opening(partial(self._ready, address), partial(self._unreachable, address))
+        protocol = _Opening(
+            partial(self._step, self._ready, address),
+            partial(self._step, self._unreachable, address),
+        )
         self._trying[address] = _nothing
         if self._addresses:
-            self._head_start = dialler.reactor.callLater(HEAD_START_S, self._next_address)
+            self._head_start = dialler.reactor.callLater(
+                HEAD_START_S, self._step, self._next_address
+            )
         is_tls = dialler.endpoint.scheme == "https"
         disconnect = (self._over_tls if is_tls else self._plainly)(protocol, address)
         if address in self._trying:
@@ -193,10 +226,16 @@ class Dial:
         if self._over:
             upstream.abort()
             return
-        self._over = True
+        connected, broke = self._connected, self._broke
+        self._end()
         self._stop_trying(winner=address)
         upstream.lost = self.dialler.forget
-        self.connected(upstream, False)
+        try:
+            connected(upstream, False)
+        except Exception:  # noqa: BLE001 - as in _step
+            _log.failure("a connection is not taken")
+            upstream.abort()
+            broke()
 
     def _unreachable(self, address: str, reason: Failure) -> None:
         self._trying.pop(address, None)
@@ -215,8 +254,13 @@ class Dial:
 
     def _fail(self, code: str) -> None:
         if not self._over:
-            self._over = True
-            self.failed(code)
+            failed, broke = self._failed, self._broke
+            self._end()
+            try:
+                failed(code)
+            except Exception:  # noqa: BLE001 - as in _step
+                _log.failure("a failed connection is not taken note of")
+                broke()
 
 
 def in_turns(addresses: list[str]) -> list[str]:
@@ -260,17 +304,27 @@ class Dialler:
         self._reasons: dict[str, str | None] = {}  # by address, for this backend's policy
 
     def dial(
-        self, connected: Callable[[Upstream, bool], None], failed: Callable[[str], None]
+        self,
+        connected: Callable[[Upstream, bool], None],
+        failed: Callable[[str], None],
+        broke: Callable[[], None],
     ) -> Callable[[], None]:
-        """Get a connection, at once when one is idle; return what cancels the attempt."""
+        """Get a connection, at once when one is idle; return what cancels the attempt.
+
+        `broke` is called once where a fault of ours, which is logged, ends the attempt.
+        """
         now = self.reactor.seconds()
         while self._idle:
             upstream = self._idle.pop()
             if upstream.idle_since + IDLE_S > now:
-                connected(upstream, True)
+                try:
+                    connected(upstream, True)
+                except Exception:
+                    upstream.abort()
+                    raise
                 return _nothing
             upstream.abort()
-        attempt = Dial(self, connected, failed)
+        attempt = Dial(self, connected, failed, broke)
         attempt.start()
         return attempt.cancel
 
@@ -292,6 +346,13 @@ class Dialler:
 
     def release(self, upstream: Upstream) -> None:
         """Take back a connection whose answer is whole."""
+        try:
+            self._take_back(upstream)
+        except Exception:
+            upstream.abort()
+            raise
+
+    def _take_back(self, upstream: Upstream) -> None:
         if upstream.secured_by is not None:
             upstream.secured_by.keep(upstream.transport.connection, upstream.transport.checked_at)
         if upstream.release() and self.backend.tier == "local" and not self._closed:

@@ -5,6 +5,7 @@ checks and parser as a caller's request.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from proxy.exchange import events as on
 from proxy.net.dialler import Dialler
@@ -39,7 +40,7 @@ class Errand:
         self._upstream: Upstream | None = None
         self._timer = Timer(wheel, self._late)
         self._timer.arm(seconds)
-        self._cancel = dialler.dial(self._connected, self._end)
+        self._cancel = dialler.dial(self._connected, self._end, partial(self._end, "internal"))
 
     def cancel(self) -> None:
         """Give it up; `done` is not called."""
@@ -66,7 +67,7 @@ class Errand:
                 self._whole(event.head.status)
             elif isinstance(event, on.AnswerEnded):
                 self._whole(self._status)
-            elif isinstance(event, on.UpstreamFailed):
+            elif isinstance(event, on.UpstreamFailed | on.Interrupted):
                 self._end(event.code)
 
     def _whole(self, status: int) -> None:

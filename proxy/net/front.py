@@ -1,14 +1,14 @@
-"""One caller's connection: request bytes in, answers out, one request at a time.
+"""One caller's connection: requests in, answers out, one request at a time.
 
 Decisions of this file:
-- Pipelined requests wait in a short queue; when it is full, reading stops until it has room.
+- Pipelined requests wait in a short queue (`proxy.net.waiting`); while it is full nothing is read.
 - After an error that leaves the framing in doubt the connection is closed, lingering so that the
   caller can read the answer (closing with unread input would send a reset over it).
 - A half-closed connection counts as gone: nobody reads answers that cost tokens.
+- An exception anywhere ends what was under way as `internal` (`broke`).
 """
 
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
@@ -16,13 +16,12 @@ from twisted.python.failure import Failure
 
 from proxy.exchange.answers import whole_rejection
 from proxy.exchange.errors import RejectedError
-from proxy.exchange.framing import ChunkedBody, FramingError, LengthBody
-from proxy.exchange.memory import RETRY_AFTER_S
-from proxy.exchange.request_head import MAX_BODY_BYTES, Head
 from proxy.exchange.upload import Upload
-from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
 from proxy.net.arriving import Arriving, Received
+from proxy.net.broken import end_what_broke
+from proxy.net.callers import caller_of
 from proxy.net.connection import Connection
+from proxy.net.intake import Intake
 from proxy.net.reader import STALL_S, Reader
 from proxy.net.wheel import Timer
 
@@ -31,52 +30,54 @@ if TYPE_CHECKING:
     from proxy.net.run import Run
 
 HEAD_S: Final = 10.0
-IDLE_S: Final = 75.0
-"""Keep-alive of an idle connection, nginx's default."""
 LINGER_S: Final = 2.0
 LINGER_MOST_S: Final = 30.0
 """As long as a caller goes on sending what nobody wants; nginx's lingering_time."""
+LOOK_S: Final = 0.05
 REST_BYTES: Final = 64 * 1024
 """While a caller has yet to take more than this, its next request waits: Twisted's high water."""
-MAX_WAITING: Final = 16
 
 
 class Front(Connection):
-    """See the module's text."""
+    """See the module's text. `peer` tells callers apart.
+
+    `idle_since` is when it connected, or last got a whole answer. `in_hand` is a request that is
+    being served, until it is answered or an exchange's.
+    """
 
     def __init__(self, desk: "Desk") -> None:
         super().__init__()
         self.desk = desk
         self.run: Run | None = None
-        self.peer = ""  # the caller's address
-        self._waiting: deque[Received] = deque()
-        self._begun = b""  # a head that is not whole yet
-        self._arriving: Arriving | None = None
-        self._expected = False  # its caller waits for 100 Continue
+        self.peer = ""
+        self.intake = Intake(desk, self)
+        self.in_hand: Received | None = None
+        self.idle_since = 0.0
+        self.is_closing = False
+        self.lost = False
         self._tls = False
-        self._bodiless = False
-        self._rejection: RejectedError | None = None  # answered once what came before it is
         self._busy = False
         self._serving = False
-        self._closing = False
+        self._said = False  # something of an answer to the request in hand
         self._paused = False
-        self.lost = False
-        self._head_timed = False
+        self._goes_on = False  # a later turn looks at what is unread
         self._lingers_until = 0.0
-        self._timer = Timer(desk.wheel, self._late)
-        self.phase_timer = Timer(desk.wheel, self._phase_reached)
-        self.reader = Reader(desk.wheel, desk.memory, self._caught_up, self._gave_up)
+        self._resets_by = 0.0
+        self._timer = Timer(desk.wheel, self._late, self.broke)
+        self.phase_timer = Timer(desk.wheel, self._phase_reached, self.broke)
+        self.reader = Reader(desk, self._caught_up, self._gave_up, self.broke)
 
     # -- the connection
 
     def connectionMade(self) -> None:
         """A caller connected."""
         self.transport.setTcpNoDelay(True)
-        self.reader.transport = self.transport
         self._tls = ISSLTransport.providedBy(self.transport)
-        self.peer = getattr(self.transport.getPeer(), "host", "")
+        self.peer = caller_of(getattr(self.transport.getPeer(), "host", ""))
+        self.intake.attend(self.transport, self.peer)
+        self.reader.attend(self.transport, self.peer)
         self.desk.fronts.add(self, self.peer)
-        self._timer.arm(HEAD_S)
+        self.idle_since = self._timer.arm(HEAD_S) - HEAD_S
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """The caller closed, reset, or was cut."""
@@ -85,145 +86,59 @@ class Front(Connection):
         self._timer.cancel()
         self.reader.lost()
         self.phase_timer.cancel()
-        if self.run is not None:
-            self.run.client_gone()
-        gone = RejectedError("client_gone")
-        for received in self._waiting:
-            self.desk.memory.give(len(received.body))
-            self.desk.record_unserved(received.head, gone, bytes_in=len(received.body))
-        self._waiting.clear()
-        self._forget(gone)
+        run, self.run = self.run, None
+        if run is not None:
+            run.client_gone()
+        self.intake.lost()
 
     def dataReceived(self, data: bytes) -> None:
         """Take what came; serve what is whole."""
-        if self._closing or self._rejection is not None:
+        intake = self.intake
+        if self.is_closing or intake.rejection is not None:
             if self.desk.wheel.now() < self._lingers_until:
                 self._timer.arm(LINGER_S)
             return
-        try:
-            while data and not self._closing:
-                data = self._take_head(data) if self._arriving is None else self._take_body(data)
-        except RejectedError as rejection:
-            self._refused(rejection)
-        except FramingError:
-            self._refused(RejectedError("bad_request", "The body's framing is broken."))
+        intake.take(data)
         self._watch()
         self._serve()
 
+    def _go_on(self) -> None:
+        """Others had their turn: look at what is left of a read."""
+        self._goes_on = False
+        if self.lost or self.is_closing:
+            return
+        try:
+            self.intake.go_on()
+            self._watch()
+            self._serve()
+        except Exception:  # noqa: BLE001 - the reactor would only log it
+            end_what_broke(self)
+
     def _watch(self) -> None:
         """Arm the deadline of the part of a request that has not come yet."""
-        arriving = self._arriving
+        intake = self.intake
+        arriving = intake.arriving
         begun = arriving is not None and arriving.begun
-        if (self._busy or self._waiting) and not begun:
+        if (self._busy or intake.waiting) and not begun:
             return
         if arriving is not None:
             self._timer.arm(arriving.left_s(self.desk.wheel.now()))
-        elif self._begun and not self._head_timed:
-            self._head_timed = True
+        elif intake.begun and not intake.head_is_timed:
+            intake.head_is_timed = True
             self._timer.arm(HEAD_S)
 
-    # -- reading a request
-
-    def _take_head(self, data: bytes) -> bytes:
-        """Take a head, or a part of one; return what follows it."""
-        searched = len(self._begun)
-        if searched:
-            data = self._begun + data
-        # one empty line before a request is ignored (RFC 9112, 2.2)
-        start = 2 if data.startswith(b"\r\n") else 0
-        end = data.find(HEAD_END, max(searched - 3, start), start + MAX_HEAD_BYTES) + 4
-        if end < 4:
-            fault = prefix_fault(data[start:], searched - start)
-            if fault is not None:
-                raise RejectedError(fault)
-            self._begun = data
-            return b""
-        self._begun, self._head_timed = b"", False
-        self._bodiless = data.startswith(b"HEAD ", start)
-        head, length = self.desk.heads.read(data[start:end])
-        if self._tls:
-            self._check_server_name(head)
-        self._admitted(head, length)
-        return data[end:]
-
-    def _check_server_name(self, head: Head) -> None:
-        """Hold Host to the name that the TLS connection was made for (RFC 9110, 15.5.20)."""
-        name = self.transport.getHandle().get_servername()
-        host = head.headers["host"][0].lower()
-        if name is not None and host.partition(":")[0].encode() != name.lower():
-            raise RejectedError("misdirected")
-
-    def _admitted(self, head: Head, length: int | None) -> None:
-        """The head passed the gates: a body follows, or the request is whole."""
-        framing: LengthBody | ChunkedBody
-        if head.chunked:
-            framing = ChunkedBody()
-        elif length:
-            framing = LengthBody(length)
-        else:
-            self._waiting.append(Received(head, b""))
-            return
-        self._arriving = Arriving(head, framing, self.desk.wheel.now())
-        self._charge(self._arriving.upload, length or 0)
-        self._expected = head.expects_continue
-
-    def _take_body(self, data: bytes) -> bytes:
-        """Take body bytes up to the cap; return what follows the body."""
-        arriving = self._arriving
-        assert arriving is not None
-        framing, upload = arriving.framing, arriving.upload
-        piece = framing.feed(data)
-        if piece:
-            upload.add(piece)
-            if upload.size > MAX_BODY_BYTES:
-                raise RejectedError("body_too_large")
-            if upload.size > upload.charged:
-                self._charge(upload, upload.size - upload.charged)
-            self._expected = False
-        if framing.done:
-            self._arrived(arriving)
-            return framing.surplus
-        if arriving.begun and self.run is not None:
-            self.run.body_more()
-        elif arriving.is_large and not (self._busy or self._waiting or self._wait_for_reader(0)):
-            self._busy = arriving.begun = True
-            if not self.desk.begin(self, arriving.head, upload):
-                self._busy = arriving.begun = False
-        return b""
-
-    def _arrived(self, arriving: Arriving) -> None:
-        """A body is whole: its request waits its turn, or the exchange that has it goes on."""
-        self._arriving = None
-        if not arriving.begun:
-            self._waiting.append(Received(arriving.head, arriving.upload.joined()))
-            return
-        self._timer.disarm()
+    def broke(self) -> None:
+        """A fault of ours, which is logged: what is under way here ends as `internal`."""
         if self.run is not None:
-            self.desk.complete(self.run, arriving.upload)
-
-    def _charge(self, upload: Upload, size: int) -> None:
-        """Take room for body bytes before they are read."""
-        if not self.desk.memory.take(size):
-            raise RejectedError("memory_full", retry_after_s=RETRY_AFTER_S)
-        upload.charged += size
-
-    def _forget(self, why: RejectedError, request_id: str | None = None) -> None:
-        """Give up a body under way; one that no exchange has is recorded here."""
-        arriving, self._arriving = self._arriving, None
-        if arriving is None or arriving.begun:
+            self.run.broke()
             return
-        self.desk.memory.give(arriving.upload.charged)
-        answered = request_id is not None
-        size = arriving.upload.size
-        self.desk.record_unserved(arriving.head, why, request_id, bytes_in=size, answered=answered)
-
-    def _refused(self, rejection: RejectedError) -> None:
-        """Refuse a body under way where an exchange has it; else once what came before is over."""
-        arriving = self._arriving
-        if arriving is not None and arriving.begun and self.run is not None:
-            self.run.body_rejected(rejection)
+        if self.intake.arriving is not None:
+            self.intake.arriving.begun = False  # it came to no exchange
+        if self.lost or self.is_closing or self._said:
+            self._forget(RejectedError("internal"))
+            self.transport.abortConnection()
         else:
-            self._rejection = rejection
+            self._reject(RejectedError("internal"))
 
     # -- serving
 
@@ -231,23 +146,58 @@ class Front(Connection):
         if self._serving:
             return
         self._serving = True
-        while self._waiting and not (
-            self._busy or self._closing or self._wait_for_reader(REST_BYTES)
-        ):
-            self._busy = True
+        intake = self.intake
+        waiting = intake.waiting
+        while waiting and not (self._busy or self.is_closing or self._wait_for_reader(REST_BYTES)):
+            self._busy, self._said = True, False
             self._timer.disarm()
-            self.desk.serve(self, self._waiting.popleft())
+            received = self.in_hand = waiting.next()
+            try:
+                self.desk.serve(self, received)
+            except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
+                end_what_broke(self)
         self._serving = False
-        if self._rejection is not None and not self._busy and not self._closing:
-            self._reject(self._rejection)
+        if intake.rejection is not None and not self._busy and not self.is_closing:
+            self._reject(intake.rejection)
             return
-        if self._expected and not (self._busy or self._waiting or self._closing):
-            self._expected = False
+        if intake.expects and not (self._busy or waiting or self.is_closing):
+            intake.expects = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        full = len(self._waiting) >= MAX_WAITING
-        if full != self._paused and not self.lost:
-            self._paused = full
-            (self.transport.pauseProducing if full else self.transport.resumeProducing)()
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read no more than can wait; look at the rest of a read when others had their turn."""
+        full, unread = self.intake.waiting.is_full, bool(self.intake.unread)
+        if unread and not full and not self._goes_on:
+            self._goes_on = True
+            self.desk.wheel.soon(self._go_on)
+        if (full or unread) != self._paused and not self.lost:
+            self._paused = full or unread
+            (self.transport.pauseProducing if self._paused else self.transport.resumeProducing)()
+
+    def begin(self, arriving: Arriving) -> None:
+        """Begin with a request whose body still arrives, if it is its turn."""
+        if self._busy or self._wait_for_reader(0):
+            return
+        self._busy = arriving.begun = True
+        self._said = False
+        begun = False
+        try:
+            begun = self.desk.begin(self, arriving.head, arriving.upload)
+        finally:
+            if not begun and self.run is None:
+                self._busy = arriving.begun = False
+
+    def complete(self, upload: Upload) -> None:
+        """The body of the request that was begun is whole."""
+        self._timer.disarm()
+        run = self.run
+        if run is None:
+            return
+        try:
+            self.desk.complete(run, upload)
+        except Exception:  # noqa: BLE001 - as in _serve
+            end_what_broke(self)
 
     def _wait_for_reader(self, most: int) -> bool:
         """Return whether the caller has yet to take more than `most` bytes, which it must do soon.
@@ -257,17 +207,17 @@ class Front(Connection):
         if not self.reader.has_yet_to_take(most):
             return False
         self._timer.disarm()
-        if not self.reader.is_watched:
-            self.reader.watch()
+        self.reader.watch()
         return True
 
     def fellBehind(self) -> None:
         """The caller did not take the whole of an answer that left with the turn."""
-        if not (self._busy or self._closing or self.lost):
+        if not (self._busy or self.is_closing or self.lost):
             self._wait_for_reader(0)
 
     def send(self, data: bytes) -> None:
         """Write to the caller."""
+        self._said = True
         self._write(data)
 
     def finished(self, *, close: bool) -> None:
@@ -276,60 +226,74 @@ class Front(Connection):
         self._busy = False
         if self.lost:
             return
-        if self._arriving is not None and self._arriving.begun:
-            self._arriving = None
+        arriving = self.intake.arriving
+        if arriving is not None and arriving.begun:
+            self.intake.arriving = None
             self._close_unread()
             return
         if close or self.desk.stopping:
             self._end(behind=self._wait_for_reader(0))
             return
-        self._timer.arm(IDLE_S)
+        keep_alive_s = self.desk.keep_alive_s
+        self.idle_since = self._timer.arm(keep_alive_s) - keep_alive_s
         if self.plain is None or self.plain.is_refused:  # else `fellBehind` follows, if it must
             self._wait_for_reader(0)
         self._watch()
         self._serve()
 
+    # -- the end
+
     def _end(self, *, behind: bool = False) -> None:
         """Close; a caller that is behind has as long as it goes on taking, any other a moment."""
-        self._closing = True
+        self.is_closing = True
         self.transport.loseConnection()
         if not behind:
             self._timer.arm(LINGER_S)
 
     def break_off(self, *, http10: bool) -> None:
         """End the connection so that the caller cannot take the answer for whole."""
-        self.run, self._closing = None, True
-        if http10:
-            self.transport.abortConnection()
+        self.run, self.is_closing = None, True
+        if self._tls:
+            self.transport.cut()
+            self._timer.arm(STALL_S)
+        elif http10:  # a close would end its answer, and a reset at once take the last words back
+            self._resets_by = self.desk.wheel.now() + LINGER_S
+            self._late()
         else:
             self.transport.loseConnection()
             self._timer.arm(STALL_S)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing of a request has come that is not answered, and nothing is to be sent."""
-        begun = self._begun or self._waiting or self._busy or self._closing
-        return not begun and self._arriving is None
+        """Whether no whole head has come that is not answered, and nothing is to be sent."""
+        intake = self.intake
+        if self._busy or self.is_closing or intake.waiting or intake.unread:
+            return False
+        return intake.arriving is None
 
     def close_if_idle(self) -> None:
         """The proxy drains: an idle connection has nothing to wait for."""
-        if not self._busy and self._arriving is None and not self._closing:
+        if not self._busy and self.intake.arriving is None and not self.is_closing:
             self._end(behind=self._wait_for_reader(0))
 
     # -- deadlines
 
     def _late(self) -> None:
-        if self._closing:
-            self.transport.abortConnection()
-        elif self._arriving is not None:
-            left_s = self._arriving.left_s(self.desk.wheel.now())
+        arriving = self.intake.arriving
+        if self.is_closing:
+            if self.desk.wheel.now() < self._resets_by and not self.reader.has_taken_all():
+                self._timer.arm(LOOK_S)
+            else:
+                self.transport.abortConnection()
+        elif arriving is not None:
+            left_s = arriving.left_s(self.desk.wheel.now())
             if left_s > 0:
                 self._timer.arm(left_s)
-            elif self._arriving.begun:
-                self._refused(RejectedError("body_timeout"))
+            elif arriving.begun:
+                self.intake.refuse(RejectedError("body_timeout"))
             else:
                 self._reject(RejectedError("body_timeout"))
-        elif self._begun:
+        elif self.intake.begun:
             self._reject(RejectedError("head_timeout"))
         else:
             self._end(behind=self._wait_for_reader(0))
@@ -341,14 +305,14 @@ class Front(Connection):
     def _caught_up(self) -> None:
         """The caller took all that waited."""
         if self.run is None:
-            self._timer.arm(LINGER_S if self._closing else IDLE_S)
+            self._timer.arm(LINGER_S if self.is_closing else self.desk.keep_alive_s)
             self._watch()
             self._serve()
 
-    def _gave_up(self) -> None:
-        """The caller took nothing for too long."""
+    def _gave_up(self, cause: Literal["stall", "slow"]) -> None:
+        """The caller took nothing for too long, or too little."""
         if self.run is not None:
-            self.run.client_gone("stall")
+            self.run.client_gone(cause)
         self.transport.abortConnection()
 
     # -- refusals before an exchange
@@ -357,12 +321,22 @@ class Front(Connection):
         """Answer and close: the rest of what this caller sends is not understood or not wanted."""
         request_id = self.desk.next_request_id()
         self._forget(rejection, request_id)
-        self._write(whole_rejection(rejection, request_id, bodiless=self._bodiless))
+        bodiless = self.intake.is_bodiless
+        self._write(whole_rejection(rejection, request_id, bodiless=bodiless))
         self._close_unread()
+
+    def _forget(self, why: RejectedError, request_id: str | None = None) -> None:
+        """Give up the request in hand, else the one whose body is on its way: one record."""
+        received, self.in_hand = self.in_hand, None
+        if received is not None:
+            self.intake.waiting.give_up(received, why, request_id)
+        else:
+            self.intake.forget(why, request_id)
 
     def _close_unread(self) -> None:
         """Close, lingering: with input unread a reset would go over the answer."""
-        self._closing = True
+        self.is_closing = True
+        self.intake.drop()
         self._lingers_until = self.desk.wheel.now() + LINGER_MOST_S
         if self._tls:
             self.transport.loseConnection()  # TLS has no half-closed connections

@@ -17,7 +17,7 @@ from proxy.net.admin import admin_site
 from proxy.net.certificate import Certificate
 from proxy.net.desk import Desk
 from proxy.net.gate import Gate
-from proxy.net.limits import cgroup_limit, connection_limit, memory_budget
+from proxy.net.limits import cgroup_limit, connection_limit, memory_budget, raise_descriptors
 from proxy.net.names import CAres, Names
 from proxy.net.recorder import Recorder
 from proxy.net.service import Service
@@ -98,7 +98,7 @@ def build(
     metrics = Metrics()
     metrics.policy(policy.digest)
     credentials = Credentials(options.secrets, reactor.seconds)
-    budget = MemoryBudget(_budget_bytes(policy, options))
+    budget = MemoryBudget(_budget_bytes(policy, options), reactor.seconds)
     gate = Gate(reactor.seconds, policy, credentials, budget)
     recorder = Recorder(
         sink,
@@ -107,6 +107,14 @@ def build(
         reactor.seconds,
         lambda: gate.policy.digest,
         worker=options.worker,
+    )
+    before, descriptors = raise_descriptors()
+    max_connections = connection_limit(descriptors)
+    _log.info(
+        "descriptors: {descriptors} (were {before}), callers: at most {callers}",
+        descriptors=descriptors,
+        before=before,
+        callers=max_connections,
     )
     cares = CAres(options.resolver)
     desk = Desk(
@@ -118,7 +126,7 @@ def build(
         names=Names(reactor, cares.ask),
         next_request_id=next_request_id,
         addresses=options.addresses,
-        max_connections=connection_limit(),
+        max_connections=max_connections,
     )
     service = Service(
         reactor=reactor,

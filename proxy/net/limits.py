@@ -12,6 +12,8 @@ SHARE: Final = 0.75
 """Of the rest: Python's allocator does not give everything back at once."""
 LEAST_BYTES: Final = 33 << 20
 """One body of the largest size must fit."""
+MOST_DESCRIPTORS: Final = 1 << 20
+"""Linux's own bound (nr_open) where no other is set."""
 RESERVED_DESCRIPTORS: Final = 24
 """Listeners, audit, policy, logs, epoll, and room for accepting one to close it."""
 
@@ -38,6 +40,20 @@ def memory_budget(stated: int | None, limit: int | None, workers: int = 1) -> in
     if limit is None:
         return UNLIMITED_BUDGET_BYTES // workers
     return max(int((limit / workers - BASE_BYTES) * SHARE), LEAST_BYTES)
+
+
+def raise_descriptors() -> tuple[int, int]:
+    """Raise the soft limit of descriptors to the hard one; return it before and after.
+
+    The soft one is 1,024 in a shell, for the sake of select(2), which is not used here: a process
+    that knows better may raise it itself (http://0pointer.net/blog/file-descriptor-limits.html).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        hard = soft  # not allowed here: the soft one holds
+    return soft, MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
 
 
 def connection_limit(descriptors: int | None = None) -> int:

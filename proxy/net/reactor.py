@@ -8,7 +8,7 @@ from twisted.internet import epollreactor
 from twisted.internet.main import installReactor
 from twisted.logger import Logger
 
-from proxy.net.connection import Outbox
+from proxy.net.outbox import Outbox
 from proxy.net.turn import turn, wait
 
 _log = Logger("lockgate.reactor")
@@ -17,7 +17,7 @@ _log = Logger("lockgate.reactor")
 class DirectEPollReactor(epollreactor.EPollReactor):
     """Reads and writes are called directly; `_doReadOrWrite` itself logs what they raise.
 
-    `outbox` holds the transports that were written to in this turn (`proxy.net.connection`).
+    `outbox` holds the transports that were written to in this turn (`proxy.net.outbox`).
     """
 
     def __init__(self) -> None:

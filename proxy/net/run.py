@@ -79,31 +79,47 @@ class Run:
             return
         self._running = True
         exchange, waiting = self.exchange, self._events
-        while waiting and exchange.state is not State.DONE:
-            event = waiting.popleft()
-            try:
-                for command in exchange.handle(event):
-                    _EXECUTE[type(command)](self, command)
-            except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
-                self._fail(event)
-        self._running = False
-        if self._armed_s is not None and exchange.state is not State.DONE:
+        try:
+            while waiting and exchange.state is not State.DONE:
+                event = waiting.popleft()
+                try:
+                    for command in exchange.handle(event):
+                        _EXECUTE[type(command)](self, command)
+                except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
+                    _log.failure("exchange failed on {event}", event=type(event).__name__)
+                    self._fail(event)
+        finally:
+            self._running = False
+        if exchange.state is State.DONE:
+            waiting.clear()
+        elif self._armed_s is not None:
             self._phase.arm(self._armed_s)
             self._armed_s = None
 
     def _fail(self, event: on.Event) -> None:
         """A fault of ours: this request ends as `internal`, all others go on."""
-        _log.failure("exchange failed on {event}", event=type(event).__name__)
-        exchange = self.exchange
-        if isinstance(event, on.Interrupted) or exchange.state is State.DONE:
-            self._drop(do.DROP)
-            if self in self.desk.runs:  # what was to be done did not come to its record
-                exchange.outcome, exchange.terminal = "internal", "Pd-internal"
-                self._ended(do.ENDED)
-            self.front.transport.send_now()  # what was said is out, whatever came after it
-            self.front.transport.abortConnection()
+        if isinstance(event, on.Interrupted) or self.exchange.state is State.DONE:
+            self._give_up()
         else:
-            self.feed(on.Interrupted("internal"))
+            self._events.appendleft(on.Interrupted("internal"))
+
+    def _give_up(self) -> None:
+        """Not even its end could be told: hold nothing any more, and cut the caller off."""
+        for step in (self._drop_all, self.exchange.abandon, self._record):
+            try:
+                step()
+            except Exception:  # noqa: BLE001 - what is left is given back all the same
+                _log.failure("a failed exchange could not be ended")
+        self.front.run = None
+        self.front.transport.send_now()  # what was said is out, whatever came after it
+        self.front.transport.abortConnection()
+
+    def _drop_all(self) -> None:
+        self._drop(do.DROP)
+
+    def _record(self) -> None:
+        if self in self.desk.runs:  # what was to be done did not come to its record
+            self._ended(do.ENDED)
 
     # -- what the two sides report
 
@@ -119,7 +135,12 @@ class Run:
         """It is refused."""
         self.feed(on.BodyRejected(rejection))
 
-    def client_gone(self, cause: Literal["", "stall"] = "") -> None:
+    def broke(self) -> None:
+        """A callback raised, which is logged: a fault of ours."""
+        if self.exchange.state is not State.DONE:
+            self.feed(on.Interrupted("internal"))
+
+    def client_gone(self, cause: Literal["", "stall", "slow"] = "") -> None:
         """The caller is lost."""
         self.feed(on.ClientGone(cause))
 
@@ -133,6 +154,9 @@ class Run:
 
     def _connected(self, upstream: Upstream, reused: bool) -> None:  # noqa: FBT001 - a callback
         self._cancel_dial = None
+        if self.exchange.state is State.DONE:
+            upstream.abort()
+            return
         self._upstream = upstream
         self.feed(on.CONNECTED[reused])
 
@@ -164,7 +188,7 @@ class Run:
 
     def _dial(self, command: do.Dial) -> None:
         dialler = self._dialler = self.desk.diallers[command.backend.name]
-        cancel = dialler.dial(self._connected, self._dial_failed)
+        cancel = dialler.dial(self._connected, self._dial_failed, self.broke)
         if self._upstream is None and not self._events:
             self._cancel_dial = cancel
 
@@ -201,7 +225,7 @@ class Run:
     def _arm(self, command: do.Arm) -> None:
         if command.name == "total":
             if self._total is None:
-                self._total = Timer(self.desk.wheel, self._total_reached)
+                self._total = Timer(self.desk.wheel, self._total_reached, self.broke)
             self._total.arm(command.seconds)
             return
         self._phase_name = command.name

@@ -16,8 +16,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from proxy.net.caller_tls import CallerTlsFactory
+from proxy.net.callers import caller_of
 from proxy.net.certificate import Certificate
 from proxy.net.desk import Desk
 from proxy.net.front import Front
@@ -42,7 +43,7 @@ class FrontFactory(ServerFactory):
 
     def buildProtocol(self, addr: Any) -> Front | None:
         """Return a caller's connection; None closes it, where there is no room."""
-        if not self._desk.fronts.make_room(getattr(addr, "host", "")):
+        if not self._desk.fronts.make_room(caller_of(getattr(addr, "host", ""))):
             return None
         return Front(self._desk)
 
@@ -73,8 +74,7 @@ class Service:
         """Listen and watch the policy file; return the port in use."""
         factory: Any = FrontFactory(self.desk)
         if self.certificate is not None:
-            factory = TLSMemoryBIOFactory(self.certificate.creator, False, factory)
-            factory.noisy = False
+            factory = CallerTlsFactory(self.certificate.creator, False, factory)
         listening = listen(self.reactor, port, factory, host, shared=self.shared)
         self._ports.append(listening)
         self._seen = self._stamp()
@@ -83,7 +83,13 @@ class Service:
         return int(listening.getHost().port)
 
     def _every(self, seconds: float, work: Callable[[], None]) -> LoopingCall:
-        loop = LoopingCall(work)
+        def guarded() -> None:
+            try:
+                work()
+            except Exception:  # noqa: BLE001 - it would never be called again
+                _log.failure("a recurring task failed")
+
+        loop = LoopingCall(guarded)
         loop.clock = self.reactor
         loop.start(seconds, now=False)
         return loop

@@ -20,6 +20,8 @@ from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
+from proxy.net.broken import end_what_broke
+
 READ_BYTES: Final = 64 * 1024
 """What one read takes from the kernel; what a paused connection may still deliver."""
 RECORD_BYTES: Final = 16 * 1024
@@ -30,8 +32,7 @@ SMALL_BYTES: Final = 8 * 1024
 _NONBLOCK: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0)
 """Where sockets can be made so (Linux), a system call less."""
 _UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
-_RESET: Final = b"\1\0\0\0\0\0\0\0"
-"""struct linger: on, 0 seconds: close sends RST (socket(7))."""
+_RESET: Final = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s: close sends RST (socket(7))
 _DONE: Final = Failure(error.ConnectionDone())
 _LOST: Final = Failure(error.ConnectionLost())
 _ABORTED: Final = Failure(error.ConnectionAborted())
@@ -45,6 +46,9 @@ class Carried(Protocol):
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone, or did not come about."""
+
+    def broke(self) -> None:
+        """Something of this connection raised, which is logged."""
 
 
 class TlsTransport:
@@ -109,8 +113,8 @@ class TlsTransport:
         refused = self._refusal()
         if refused is not None:
             self._end(refused)
-            return
-        self._start_tls()
+        else:
+            self._start_tls()
 
     def _look(self) -> None:
         """Go on at once if TCP is up already; wait for it otherwise."""
@@ -206,19 +210,24 @@ class TlsTransport:
                 self._last_words()
                 self._end(failure)
                 return
-            upstream.dataReceived(plain)
+            try:
+                upstream.dataReceived(plain)
+            except Exception:  # noqa: BLE001 - what the connection carries fails, and nothing else
+                end_what_broke(upstream)
             upstream = self._upstream
 
     def doWrite(self) -> None:
         """The kernel has room: TCP is up, or the rest of a write goes, or the producer's next."""
         if not self._stands:
             self._tcp_is_up()
-            return
-        if self._unsent:
+        elif self._unsent:
             self._send()
         elif self._asks:
             self._held_back = False
-            self.producer.resumeProducing()
+            try:
+                self.producer.resumeProducing()
+            except Exception:  # noqa: BLE001 - as in _deliver
+                end_what_broke(self._upstream)
         else:
             self._stop_waiting()
 
@@ -375,9 +384,12 @@ class TlsTransport:
         self.connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
         producer = self.producer
         self.unregisterProducer()
-        if producer is not None:
-            producer.stopProducing()
-        upstream.connectionLost(reason)
+        try:
+            if producer is not None:
+                producer.stopProducing()
+            upstream.connectionLost(reason)
+        except Exception:  # noqa: BLE001 - as in _deliver
+            end_what_broke(upstream)
 
     def _close(self) -> None:
         if self._fd >= 0:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from proxy.net.connection import Outbox, Transport
+from proxy.net.connection import Transport
+from proxy.net.outbox import Outbox
 
 _READABLE: Final = int(EPOLLIN)
 _LONGEST_S: Final = 2147483.0

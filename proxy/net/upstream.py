@@ -19,6 +19,7 @@ from proxy.exchange.events import (
     AnswerStarted,
     AnswerWhole,
     Event,
+    Interrupted,
     UpstreamFailed,
 )
 from proxy.exchange.framing import Body, FramingError
@@ -161,6 +162,14 @@ class Upstream(Connection):
             if self._reused and self.transport.sent_bytes == self._sent_before:
                 code = "upstream_stale"  # it was dead before it took a byte of this request
             listener([UpstreamFailed(code)])
+
+    def broke(self) -> None:
+        """A fault of ours in reading or writing, which is logged: nobody's attempt failed."""
+        listener, self.listener = self.listener, None
+        self.reusable = False
+        self.transport.abortConnection()
+        if listener is not None:
+            listener([Interrupted("internal")])
 
     def release(self) -> bool:
         """The exchange is done with this connection; return whether it can carry another."""

@@ -5,10 +5,14 @@ deadline of a stream costs one attribute per event. The wheel turns only while i
 
 After the process stood still (stopped, starved, blocked) what waited in the sockets is read before
 any deadline is judged: a turn that comes late by more than a second fires nothing but the next one.
+
+What one callback does, to the wheel or by an exception, stops no other timer.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
+
+from twisted.logger import Logger
 
 from proxy.govern.clock import Clock
 
@@ -18,21 +22,32 @@ SLOT_S: Final = 0.05
 
 STALL_S: Final = 1.0
 GRACE_S: Final = 0.5
+_log = Logger("lockgate.wheel")
+
+
+def _nobody() -> None:
+    """Stand for an owner who has nothing to end."""
 
 
 class Timer:
-    """One deadline of one owner, re-armed as often as wanted. `at` is None when it is not armed."""
+    """One deadline of one owner, re-armed as often as wanted. `at` is None when it is not armed.
 
-    __slots__ = ("_reach", "_slot", "_wheel", "at")
+    `reach` is called when it comes up; `broke` when that raised, to end what the owner does.
+    """
 
-    def __init__(self, wheel: "Wheel", reach: Callable[[], None]) -> None:
+    __slots__ = ("_broke", "_reach", "_slot", "_wheel", "at")
+
+    def __init__(
+        self, wheel: "Wheel", reach: Callable[[], None], broke: Callable[[], None] = _nobody
+    ) -> None:
         self._wheel = wheel
         self._reach = reach
+        self._broke = broke
         self._slot: int | None = None
         self.at: float | None = None
 
-    def arm(self, seconds: float) -> None:
-        """Call back `seconds` from now, instead of whenever it was armed for before."""
+    def arm(self, seconds: float) -> float:
+        """Call back `seconds` from now, instead of whenever it was armed for; return when."""
         wheel = self._wheel
         self.at = at = wheel.now() + seconds
         slot = int(at / SLOT_S) + 1
@@ -42,6 +57,7 @@ class Timer:
                 wheel.remove(self, held)
             self._slot = slot
             wheel.insert(self, slot)
+        return at
 
     def disarm(self) -> None:
         """Do not call back; the timer may be armed again. A lapse leaves no work but a look."""
@@ -65,7 +81,11 @@ class Timer:
             self._wheel.insert(self, due)
             return
         self.at = None
-        self._reach()
+        try:
+            self._reach()
+        except Exception:  # noqa: BLE001 - one owner fails, every other deadline goes on (X6)
+            _log.failure("a deadline's callback failed")
+            self._broke()
 
 
 class Wheel:
@@ -112,10 +132,24 @@ class Wheel:
             self._go_on(GRACE_S)
             return
         current = int(now / SLOT_S)
-        for slot in sorted(slot for slot in self._slots if slot <= current):
-            for timer in self._slots.pop(slot):
-                timer.come_up(current)
-        self._go_on()
+        try:
+            for slot in sorted(slot for slot in self._slots if slot <= current):
+                # a callback may have emptied a later slot
+                for timer in self._slots.pop(slot, ()):
+                    self._come_up(timer, current)
+        finally:
+            self._go_on()
+
+    @staticmethod
+    def _come_up(timer: Timer, slot: int) -> None:
+        try:
+            timer.come_up(slot)
+        except Exception:  # noqa: BLE001 - its owner could not be ended either
+            _log.failure("a deadline is lost")
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call back in the next turn: others are served first."""
+        self._clock.callLater(0, call)
 
     def _go_on(self, seconds: float = SLOT_S) -> None:
         if self._slots and self._turn is None:

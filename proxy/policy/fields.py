@@ -14,6 +14,9 @@ Seconds = NewType("Seconds", float)
 Bytes = NewType("Bytes", int)
 """A size. On the wire it is a Kubernetes quantity (``256Mi``)."""
 
+Rate = NewType("Rate", int)
+"""Bytes a second. On the wire it is a text like ``1KiB/s``; ``0`` is none."""
+
 _DOC: Final = "lockgate.doc"
 _WIRE: Final = "lockgate.wire"
 

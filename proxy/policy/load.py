@@ -16,6 +16,7 @@ from proxy.policy.invariant_faults import invariant_faults
 from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.mend import nearest
 from proxy.policy.problem import PolicyRefusedError, Problem
+from proxy.policy.proxy_faults import proxy_faults
 from proxy.policy.spec import RouterSpec
 from proxy.policy.structure import INVALID, Builder, TooManyError
 from proxy.policy.validate import faults
@@ -153,7 +154,7 @@ def _too_many(root: Node) -> list[Problem]:
 def _judge(builder: Builder, spec: RouterSpec) -> None:
     """Add what a well-formed spec may still not say."""
     told = builder.told | {problem.path for problem in builder.problems}
-    for place, message, mend in chain(faults(spec), invariant_faults(spec)):
+    for place, message, mend in chain(faults(spec), proxy_faults(spec), invariant_faults(spec)):
         if not any(_within(place, path) for path in told):
             builder.add(Problem(place, builder.line_of(place), message, mend))
 

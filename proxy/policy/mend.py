@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import attrs
 
 from proxy.policy.document import Node
-from proxy.policy.fields import Bytes, Seconds, wire_name
+from proxy.policy.fields import Bytes, Rate, Seconds, wire_name
 
 _LONGEST: Final = 72
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*\Z|[0-9]+(ms|s|m|h|Ki|Mi|Gi)\Z")
@@ -38,6 +38,7 @@ _UNITS: Final = {
     "hour": "h",
     "hours": "h",
 }
+_RATE: Final = re.compile(r"([0-9]+) *([KM]?)i?B?(?:/s|ps)?\Z", re.IGNORECASE)
 _SIZE: Final = re.compile(r"([0-9]+) *([KMG])i?B?\Z", re.IGNORECASE)
 _KNOWN_AS: Final = {
     "apikey": "credentialsSecretRef",
@@ -137,7 +138,7 @@ def example(kind: Any, name: str) -> str:
         return str(get_args(kind)[0])
     if origin is not None and issubclass(origin, Mapping):
         return "{ KEY: VALUE }"
-    simple = {bool: "true", int: "1", Seconds: "30s", Bytes: "96Mi"}
+    simple = {bool: "true", int: "1", float: "0.5", Seconds: "30s", Bytes: "96Mi", Rate: "1KiB/s"}
     return simple.get(kind, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper())
 
 
@@ -176,6 +177,14 @@ def size(value: object) -> str:
     """Return the Kubernetes quantity that `value` was meant to be, 96Mi when nobody can tell."""
     found = _SIZE.match(str(value))
     return f"{found[1]}{found[2].upper()}i" if found else "96Mi"
+
+
+def rate(value: object) -> str:
+    """Return the rate that `value` was meant to be, 1KiB/s when nobody can tell."""
+    found = _RATE.match(str(value))
+    if found is None:
+        return "1KiB/s"
+    return f"{found[1]}{(found[2].upper() + 'iB') if found[2] else 'B'}/s"
 
 
 def place_of(name: str, kind: Any, path: str = "") -> str | None:

@@ -8,8 +8,9 @@ import attrs
 
 from proxy.policy.document import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from proxy.policy.duration import format_duration
-from proxy.policy.fields import Bytes, Seconds, doc_of, wire_name
+from proxy.policy.fields import Bytes, Rate, Seconds, doc_of, wire_name
 from proxy.policy.load import MAX_JSON_BYTES, MOST
+from proxy.policy.size import format_rate
 from proxy.policy.spec import RouterSpec
 from proxy.policy.unimplemented import BY_PATH
 from proxy.policy.validate import MOST_PATTERN
@@ -77,6 +78,8 @@ def _shown(kind: Any) -> str:
         bool: "true, false",
         Seconds: "duration",
         Bytes: "size",
+        Rate: "rate",
+        float: "number",
     }
     if kind in names:
         return names[kind]
@@ -97,6 +100,8 @@ def _default(field: "attrs.Attribute[Any]") -> str:
         return ""
     if field.type is Seconds:
         return f"`{format_duration(default)}`"
+    if field.type is Rate:
+        return f"`{format_rate(default)}`"
     if isinstance(default, tuple):
         return ", ".join(f"`{item}`" for item in default)
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from proxy.policy.backends import Backend, SecretRef, Timeouts
-from proxy.policy.fields import Bytes, Seconds, spec_field
+from proxy.policy.fields import Bytes, Rate, Seconds, spec_field
 from proxy.policy.invariants import Invariant
 from proxy.policy.rules import Rule
 
@@ -114,6 +114,18 @@ class Egress:
 
 
 @frozen
+class CallerMemory:
+    """How much of the memory budget one caller may hold while another one waits for room."""
+
+    share: float = spec_field("of the budget, over 0 and up to 1; 1: all of it", default=0.5)
+    excepted: tuple[str, ...] = spec_field(
+        "CIDRs of the proxies in front of this one, each of which carries many callers",
+        default=(),
+        wire="except",
+    )
+
+
+@frozen
 class Proxy:
     """The proxy's own Deployment and its defaults."""
 
@@ -136,6 +148,13 @@ class Proxy:
         "three quarters of what the container's limit leaves beyond 96Mi, 512Mi without a limit",
         default=None,
     )
+    caller_memory: CallerMemory = spec_field(
+        "share of the memory budget for one caller", default=CallerMemory()
+    )
+    min_read_rate: Rate = spec_field(
+        "a caller that takes less, over a minute in which bytes wait for it, is cut; 0: none is",
+        default=Rate(1024),
+    )
     private_ranges: tuple[str, ...] = spec_field(
         "further CIDRs that count as private for the local tier", default=()
     )
@@ -157,13 +176,16 @@ class Proxy:
 
 @frozen
 class Endpoint:
-    """Shapes the Service only; the container listens on 8080."""
+    """Shapes the Service; the container listens on 8080."""
 
     port: int = spec_field("Service port", default=8080)
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = spec_field(
         "Service type", default="ClusterIP"
     )
     node_port: int | None = spec_field("fixed node port, for type NodePort", default=None)
+    keep_alive: Seconds = spec_field(
+        "how long a caller's connection is kept without a request", default=Seconds(75.0)
+    )
     path: str | None = spec_field("LLMKube's path prefix", default=None)
     gateway: Mapping[str, Any] | None = spec_field("LLMKube's gateway mode", default=None)
 
@@ -176,7 +198,7 @@ class RouterSpec:
     rules: tuple[Rule, ...] = spec_field("first match wins", default=())
     default_route: str | None = spec_field(
         "backend for what no rule matches, and last resort of rules that do not fail closed; "
-        "none: 404 `model_not_found` where no backend publishes the model, else 503 `no_route`",
+        "none: 503",
         default=None,
     )
     default_route_strategy: Literal["Static", "BackendNameMatch"] = spec_field(

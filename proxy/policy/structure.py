@@ -13,10 +13,10 @@ import attrs
 from proxy.policy import mend
 from proxy.policy.document import Member, Node
 from proxy.policy.duration import parse_duration
-from proxy.policy.fields import Bytes, Seconds, doc_of, wire_name
+from proxy.policy.fields import Bytes, Rate, Seconds, doc_of, wire_name
 from proxy.policy.loaded import nearest_line
 from proxy.policy.problem import Problem
-from proxy.policy.size import parse_size
+from proxy.policy.size import parse_rate, parse_size
 from proxy.policy.unimplemented import BY_PATH
 
 _INDEX: Final = re.compile(r"\[[0-9]+\]")
@@ -208,6 +208,11 @@ class Builder:
             )
         if kind is Bytes:
             return self._size(node, path)
+        if kind is Rate:
+            return self._rate(node, path)
+        if kind is float:
+            good = isinstance(value, int | float) and not isinstance(value, bool)
+            return float(value) if good else self._wrong(node, path, "a number", "0.5")
         if kind is int:
             good = isinstance(value, int) and not isinstance(value, bool)
             meant = str(value) if isinstance(value, str) and value.isdecimal() else "1"
@@ -233,6 +238,13 @@ class Builder:
             return Bytes(parse_size(str(node.value)))
         except ValueError as problem:
             return self.refuse(node, path, str(problem), mend.write(path, mend.size(node.value)))
+
+    def _rate(self, node: Node, path: str) -> Any:
+        try:
+            return Rate(parse_rate(str(node.value)))
+        except ValueError as problem:
+            instead = f"{mend.write(path, mend.rate(node.value))}, or 0 for none"
+            return self.refuse(node, path, str(problem), instead)
 
     def _choice(self, choices: tuple[Any, ...], node: Node, path: str) -> Any:
         if node.value in choices:

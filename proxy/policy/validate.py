@@ -27,7 +27,6 @@ Fault = tuple[str, str, str]
 
 MOST_PATTERN: Final = 256
 """Characters of a pattern for model names; none is half as long."""
-LEAST_BUDGET_BYTES: Final = 33 << 20
 PATH: Final = re.compile(r"/[!-\"$-~]*\Z")
 
 
@@ -45,7 +44,6 @@ def faults(spec: RouterSpec) -> Iterator[Fault]:
         yield from _rule(spec, rule, f"rules[{number}]")
     if spec.default_route is not None:
         yield from _known_backend(spec, spec.default_route, "defaultRoute")
-    yield from _proxy(spec)
 
 
 def _unique(names: Iterable[str], path: str, field: str) -> Iterator[Fault]:
@@ -350,33 +348,3 @@ def _known_backend(spec: RouterSpec, name: str, path: str) -> Iterator[Fault]:
     if name not in names and name not in map(as_name, names):
         mend = ask(name, names, path) or write(path, *(names[:10] or ["NAME"]))
         yield path, f"there is no backend {name!r}", mend
-
-
-def _proxy(spec: RouterSpec) -> Iterator[Fault]:
-    proxy, endpoint = spec.proxy, spec.endpoint
-    if not 1 <= proxy.replicas <= 10:
-        yield "proxy.replicas", f"{proxy.replicas} is not from 1 to 10", "write `replicas: 2`"
-    if proxy.memory_budget is not None and proxy.memory_budget < LEAST_BUDGET_BYTES:
-        yield (
-            "proxy.memoryBudget",
-            "is too small for one body of 32 MiB",
-            "write `memoryBudget: 96Mi`",
-        )
-    for number, block in enumerate(proxy.private_ranges):
-        fault = cidr_fault(block)
-        if fault is not None:
-            yield f"proxy.privateRanges[{number}]", fault, "write `10.1.0.0/16`, for example"
-    if proxy.revision_history_limit is not None and proxy.revision_history_limit < 0:
-        yield "proxy.revisionHistoryLimit", "is less than 0", "write `revisionHistoryLimit: 3`"
-    if not 1 <= endpoint.port <= 65535:
-        yield (
-            "endpoint.port",
-            f"{endpoint.port} is not a port",
-            "write `port: 8080`: one from 1 to 65535",
-        )
-    if endpoint.node_port is not None:
-        if endpoint.type != "NodePort":
-            mend = "write `type: NodePort`, or leave nodePort out"
-            yield "endpoint.nodePort", f"means nothing with type {endpoint.type}", mend
-        elif not 30000 <= endpoint.node_port <= 32767:
-            yield "endpoint.nodePort", "is outside 30000-32767", "write `nodePort: 30080`"

@@ -8,7 +8,8 @@ from typing import Any, Final, get_args, get_origin
 import attrs
 
 from proxy.policy.duration import format_duration
-from proxy.policy.fields import Seconds, wire_name
+from proxy.policy.fields import Rate, Seconds, wire_name
+from proxy.policy.size import format_rate
 from proxy.policy.spec import RouterSpec
 
 DEPLOYMENT_ONLY: Final = frozenset(
@@ -26,6 +27,8 @@ DEPLOYMENT_ONLY: Final = frozenset(
     }
 )
 """Fields of `proxy` that shape the Deployment: they are no part of the policy's digest."""
+ENDPOINT_ACTS: Final = frozenset({"keepAlive"})
+"""Fields of `endpoint` that act in the proxy; the others shape the Service."""
 
 
 def to_wire(value: Any) -> dict[str, Any]:
@@ -46,7 +49,9 @@ def policy_json(spec: RouterSpec) -> bytes:
             written["tier"] = (
                 backend.tier
             )  # what must be stated is, where it equals the default too
-    document.pop("endpoint", None)
+    endpoint = {k: v for k, v in document.pop("endpoint", {}).items() if k in ENDPOINT_ACTS}
+    if endpoint:
+        document["endpoint"] = endpoint
     proxy = {k: v for k, v in document.pop("proxy", {}).items() if k not in DEPLOYMENT_ONLY}
     if proxy:
         document["proxy"] = proxy
@@ -68,6 +73,8 @@ def _plain(held: Any, kind: Any) -> Any:
         return dict(held)
     if held is not None and _is_seconds(kind):
         return format_duration(held)
+    if kind is Rate:
+        return format_rate(held)
     return held
 
 

@@ -54,6 +54,8 @@ class Desk:
         self.heads.read(corpus.PLAIN_HEAD)  # what is remembered changes no verdict
         self.memory = MemoryBudget(64 << 20)
         self.fronts = Callers(10)
+        self.keep_alive_s = 75.0
+        self.min_read_rate = 1024
         self.served: list[bytes] = []
         self.unserved = 0
 
@@ -62,7 +64,8 @@ class Desk:
 
     def serve(self, front: Front, received: Received) -> None:
         self.served.append(received.body)
-        self.memory.give(len(received.body))
+        front.in_hand = None
+        self.memory.give(len(received.body), front.peer)
         front.send(whole(200, b"", b"{}", close=False))
         front.finished(close=False)
 
@@ -195,7 +198,7 @@ def test_nothing_more_is_made_for_a_caller_that_has_yet_to_take_what_was_made() 
 def test_a_caller_that_takes_nothing_is_cut_and_one_that_takes_a_little_is_not() -> None:
     desk, front, transport = slow_caller(GET)
     for _ in range(10):
-        transport.taken_bytes += 1
+        transport.taken_bytes += 40_000
         passes(desk, 25)
     assert not transport.aborted
     passes(desk, 32)
@@ -204,11 +207,37 @@ def test_a_caller_that_takes_nothing_is_cut_and_one_that_takes_a_little_is_not()
     assert desk.memory.held_bytes == 0
 
 
+@pytest.mark.parametrize(("rate", "cut"), [(1024, True), (0, False)])
+def test_a_caller_that_takes_next_to_nothing_is_cut_after_a_minute(rate: int, cut: bool) -> None:
+    desk, front, transport = slow_caller(GET)
+    desk.min_read_rate = rate
+    for _ in range(11):
+        transport.taken_bytes += 5_000
+        passes(desk, 5)
+    assert not transport.aborted
+    passes(desk, 7)
+    assert transport.aborted is cut
+    front.connectionLost()
+
+
+def test_only_the_time_counts_in_which_bytes_wait_for_a_caller() -> None:
+    desk, front, transport = slow_caller(GET)
+    for _ in range(10):
+        transport.unsent_bytes = 0  # it took all that there was, and is given little
+        transport.taken_bytes += 300
+        passes(desk, 20)
+        transport.unsent_bytes = 100_000
+        front.dataReceived(GET)
+        passes(desk, 5)
+    assert not transport.aborted
+    front.connectionLost()
+
+
 def test_a_connection_that_closes_is_not_cut_while_its_caller_takes_the_answer() -> None:
     desk, front, transport = slow_caller()
     front.finished(close=True)
     for _ in range(4):
-        transport.taken_bytes += 1
+        transport.taken_bytes += 40_000
         passes(desk, 25)
     assert not transport.aborted
     passes(desk, 32)
@@ -273,3 +302,16 @@ def test_c18_a_refused_caller_that_goes_on_sending_is_read_on_for_a_while() -> N
         clock.advance(0.5)
         front.dataReceived(b"x")
     assert transport.aborting
+
+
+def test_an_idle_connection_is_kept_as_long_as_the_policy_says() -> None:
+    desk, transport = Desk(), Transport()
+    desk.keep_alive_s = 20.0
+    front = Front(desk)  # type: ignore[arg-type]
+    front.makeConnection(transport)
+    front.dataReceived(GET)
+    passes(desk, 19)
+    assert not transport.disconnecting
+    passes(desk, 2)
+    assert transport.disconnecting
+    front.connectionLost()

@@ -73,6 +73,11 @@ ACTS |= {
     "backends[].tls.caSecretRef": TLS, "backends[].tls.caSecretRef.name": TLS,
     "backends[].tls.clientCertSecretRef": TLS, "backends[].tls.clientCertSecretRef.name": TLS,
 }  # fmt: skip
+ACTS |= {
+    "proxy.callerMemory": "exchange/test_memory.py", "proxy.callerMemory.share": "exchange/test_memory.py",
+    "proxy.callerMemory.except": "exchange/test_memory.py", "proxy.minReadRate": "net/test_front.py",
+    "endpoint.keepAlive": "net/test_front.py",
+}  # fmt: skip
 INVARIANTS = "proof/test_invariants.py"
 ACTS["policy.invariants[]"] = INVARIANTS
 for name in ("name", "when", "never", "only"):

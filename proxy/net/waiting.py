@@ -1,0 +1,57 @@
+"""Whole requests of one connection that wait for their turn."""
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from proxy.exchange.errors import RejectedError
+from proxy.net.arriving import Received
+
+if TYPE_CHECKING:
+    from proxy.net.desk import Desk
+
+MOST: Final = 16
+"""What one read brings is served so many at a time, and no more is read while they wait."""
+_log: Final = Logger("lockgate.waiting")
+
+
+class Waiting:
+    """At most `MOST` requests, whose bodies are held in the memory budget under `caller`."""
+
+    def __init__(self, desk: "Desk") -> None:
+        self.caller = ""
+        self._desk = desk
+        self._requests: deque[Received] = deque()
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no other one may wait."""
+        return len(self._requests) >= MOST
+
+    def add(self, received: Received) -> None:
+        """A request is whole."""
+        self._requests.append(received)
+
+    def next(self) -> Received:
+        """Return the one whose turn it is."""
+        return self._requests.popleft()
+
+    def give_up(self, received: Received, why: RejectedError, request_id: str | None) -> None:
+        """Give back what a request that is not served holds; its one record says why."""
+        size = len(received.body)
+        self._desk.memory.give(size, self.caller)
+        answered = request_id is not None
+        self._desk.record_unserved(received.head, why, request_id, bytes_in=size, answered=answered)
+
+    def lost(self) -> None:
+        """The connection is gone: nobody waits any more."""
+        gone = RejectedError("client_gone")
+        while self._requests:
+            try:
+                self.give_up(self._requests.popleft(), gone, None)
+            except Exception:  # noqa: BLE001 - the others are given up all the same
+                _log.failure("a request that waited could not be recorded")
