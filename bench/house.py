@@ -18,6 +18,8 @@ from typing import Any
 PROXY_CORE, LOAD_CORE = "0", "1"
 COMPILED = Path(__file__).parent.parent / "build" / "compiled"
 """Where `make compiled` puts the package as it is deployed; absent without a C compiler."""
+ENVOY = Path(sys.executable).with_name("envoy")
+"""Where the wheel puts Envoy; absent on platforms that it has no wheel for."""
 TEXT = "y" * 600
 ANSWER = json.dumps(
     {
@@ -87,6 +89,39 @@ def policy(audit: Path) -> dict[str, Any]:
     }
 
 
+def envoy_config(port: int, upstream: int) -> dict[str, Any]:
+    """Return Envoy as an HTTP proxy with one cluster, and nothing else switched on."""
+
+    def at(number: int) -> dict[str, Any]:
+        return {"socket_address": {"address": "127.0.0.1", "port_value": number}}
+
+    def typed(kind: str, **more: Any) -> dict[str, Any]:
+        name = f"type.googleapis.com/envoy.extensions.filters.{kind}"
+        return {"name": kind, "typed_config": {"@type": name, **more}}
+
+    host = {"name": "all", "domains": ["*"]}
+    manager = typed(
+        "network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix="bench",
+        route_config={
+            "virtual_hosts": [
+                {**host, "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}]}
+            ]
+        },
+        http_filters=[typed("http.router.v3.Router")],
+    )
+    cluster = {
+        "name": "upstream",
+        "type": "STATIC",
+        "load_assignment": {
+            "cluster_name": "upstream",
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": at(upstream)}}]}],
+        },
+    }
+    listener = {"address": at(port), "filter_chains": [{"filters": [manager]}]}
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
 class Bench:
     """What was started, and where it listens; everything ends with the `with`."""
 
@@ -142,6 +177,18 @@ http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
             f'proxy_http_version 1.1; proxy_set_header Connection ""; {more} }} }}',
         )
         return wait(port)
+
+    def envoy(self, upstream: int) -> tuple[int, subprocess.Popen[bytes]]:
+        """Start one worker of a bare Envoy: one route, the router, kept connections."""
+        port = free_port()
+        config = self.folder / "envoy.json"
+        config.write_text(json.dumps(envoy_config(port, upstream)))
+        process = self.spawn(
+            PROXY_CORE,
+            *(str(ENVOY), "-c", str(config), "--concurrency", "1"),
+            *("--disable-hot-restart", "--log-level", "error"),
+        )
+        return wait(port), process
 
     def worker_of(self, name: str) -> int:
         """Return the pid of an nginx's one worker."""

@@ -44,15 +44,19 @@ def whole_error(  # noqa: PLR0913 - an error has this many words
     kind: Kind,
     request_id: str,
     *,
-    headers: bytes = b"",
+    headers: bytes,
     detail: str = "",
     param: str | None = None,
     close: bool,
 ) -> bytes:
-    """Return the whole answer for `kind`, with the request id in a header and in the body."""
+    """Return the whole answer for `kind`; `headers` name the request as `identified` does."""
     body = error_body(kind, request_id, detail=detail, param=param)
-    lines = b"x-request-id: %b\r\n%b" % (request_id.encode(), headers)
-    return whole(kind.status, lines, body, close=close)
+    return whole(kind.status, headers, body, close=close)
+
+
+def identified(request_id: str) -> bytes:
+    """Return the line that every answer has exactly once: SDKs join two into no id at all."""
+    return b"x-request-id: %b\r\n" % request_id.encode()
 
 
 def whole_rejection(rejection: RejectedError, request_id: str, *, bodiless: bool) -> bytes:
@@ -60,7 +64,7 @@ def whole_rejection(rejection: RejectedError, request_id: str, *, bodiless: bool
     answer = whole_error(
         rejection.kind,
         request_id,
-        headers=rejection_headers(rejection),
+        headers=identified(request_id) + rejection_headers(rejection),
         detail=rejection.detail,
         param=rejection.param,
         close=True,

@@ -99,6 +99,11 @@ class Attempts:
         attempt = self.current
         self.ports.saw_first_token(attempt.backend, self.ports.now() - attempt.started_s)
 
+    def commit(self) -> None:
+        """The current attempt answers: a probe has proved its backend, whatever comes then."""
+        attempt = self.current
+        attempt.permit = self.ports.commit(attempt.backend, attempt.permit)
+
     def end(self, outcome: str, how: Settlement, status: int | None = None) -> None:
         """End the current attempt and give its permit back. Does nothing when it has ended."""
         if not self.log or self.current.outcome:

@@ -87,6 +87,16 @@ class Breaker:
         self._change(HalfOpen(0, state.period_s))
         return Permit(self._epoch, probe=True)
 
+    def commit(self, permit: Permit) -> Permit:
+        """The attempt began to answer as it should: a good probe ends here, not with its stream.
+
+        Returns the permit to hold until the attempt's end, which has a verdict of its own.
+        """
+        if permit.probe and permit.epoch == self._epoch:
+            self._change(_CLOSED)
+            return self._permit
+        return permit
+
     def succeed(self, permit: Permit) -> None:
         """The attempt was answered as it should be."""
         if permit.epoch != self._epoch:

@@ -153,6 +153,7 @@ class Breaking(Trying):
             spoken=self._spoken,
             continuing=self._continuation,
         )
+        self.attempts.commit()
         self.state = State.RELAYING_STREAM
         name = self.attempts.current.backend.name.encode()
         self._pass_down(b": resumed by %b\n\n" % name)

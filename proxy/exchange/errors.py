@@ -110,6 +110,7 @@ _TABLE: Final = (
     _client("expectation_failed", 417, "", "Only Expect: 100-continue is understood."),
     _client("misdirected", 421, "", "The host asked for is not the one of the TLS connection."),
     _client("head_too_large", 431, "", "The request's head is too large."),
+    _client("model_not_found", 404, "r", "There is no such model here.", outcome="refused_policy"),
     _client(
         "client_gone",
         499,
@@ -118,6 +119,15 @@ _TABLE: Final = (
         outcome="client_gone",
         cut="client_gone",
         cause="",
+    ),
+    _proxy(
+        "refused_by_policy",
+        503,
+        "r",
+        "The policy lets no backend see this request.",
+        outcome="refused_policy",
+        cause="policy",
+        retryable=False,
     ),
     _proxy(
         "no_allowed_upstream",
@@ -132,8 +142,7 @@ _TABLE: Final = (
         503,
         "r",
         "No backend with the capabilities required can serve it.",
-        outcome="refused_policy",
-        cause="policy",
+        cause="open",
     ),
     _proxy(
         "no_route",

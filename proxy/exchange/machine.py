@@ -215,6 +215,7 @@ class Exchange(Breaking):
     # -- the commit point and after
 
     def _commit(self, framing: bytes, data: bytes) -> None:
+        self.attempts.commit()
         if self.request.chunks:
             self._send_head(framing, chunk(data))
         else:

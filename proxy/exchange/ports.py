@@ -48,6 +48,9 @@ class Ports(Protocol):
     def allows(self, backend: Backend, request: Admitted) -> bool:
         """Whether the policy in force lets the request go to `backend`."""
 
+    def commit(self, backend: Backend, permit: Any) -> Any:
+        """Return what to hold instead of `permit` once its attempt answers: a probe ends there."""
+
     def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
         """Give a permit back."""
 

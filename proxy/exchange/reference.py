@@ -20,8 +20,8 @@ caller's own is passed back with its status and its error object: `upstream_refu
 
 A terminal code says who ended the request (C caller, P proxy, U upstream), in which phase (b body, r route, c connect,
 w waiting for the first token, s stream, d done) and why. With `failClosed`, and for sensitive data, what failed is told
-to the caller as 503 `no_allowed_upstream`, and backends with a required capability that rest as 503
-`no_capable_backend`; the record keeps the cause.
+to the caller as 503 `no_allowed_upstream`, backends with a required capability that rest as 503
+`no_capable_backend`; the record keeps the cause. What the policy refuses whoever is up is 503 `refused_by_policy`.
 
 Backends that rest or are down: 503 with Retry-After. Where no repeat can help, since only other settings would, the
 answer says `x-should-retry: false`, so that SDKs do not ask again: {final}.

@@ -23,6 +23,8 @@ REQUIRED: Final = (
 )  # fmt: skip
 MAX_OPEN: Final = 10
 """Values of missing headers that are told apart: 2 to this many decisions for one record."""
+FORMERLY: Final = dict.fromkeys(("no_allowed_upstream", "no_capable_backend"), "refused_by_policy")
+"""What a decision without candidates was called in older records."""
 Places = tuple[tuple[str, str], ...]
 """(backend, tier) of each candidate, in order."""
 
@@ -172,7 +174,8 @@ def _undecidable(
 
 def _compared(recorded: Recorded, decision: Decision, missing: tuple[str, ...]) -> Replayed:
     now, code = outcome_of(decision)
-    same = now == recorded.candidates and (bool(now) or code == recorded.code)
+    was = FORMERLY.get(recorded.code or "", recorded.code)
+    same = now == recorded.candidates and (bool(now) or code == was)
     clouds = {name for name, tier in now if tier == "cloud"}
     before = {name for name, tier in recorded.candidates if tier == "cloud"}
     reasons = [f"skips {c.backend}: {c.reason}" for c in _skipped(decision)]

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import orjson
 from twisted.logger import Logger
 
 from proxy.exchange.admitted import Admitted
-from proxy.exchange.answers import DO_NOT_RETRY, whole, whole_error
+from proxy.exchange.answers import DO_NOT_RETRY, identified, whole, whole_error
 from proxy.exchange.body import Scan, scan
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.events import START, Interrupted
 from proxy.exchange.machine import Exchange
+from proxy.exchange.models import models_document, no_such_model
 from proxy.exchange.request_head import Head, Heads
 from proxy.exchange.upload import Upload
 from proxy.govern.credentials import Credentials
@@ -100,7 +100,7 @@ class Desk:
         self.memory.share_by(policy.spec.proxy.caller_memory)
         self._prefixes = {}
         self._rule_headers = {}
-        self._models = _models_document(policy)
+        self._models = models_document(policy.spec)
         self._policy_header = b"x-lockgate-policy: %b\r\n" % policy.digest.encode()
 
     def _dialler(
@@ -177,7 +177,7 @@ class Desk:
             return False
         model, span = found
         decision = self.gate.decider.decide(model, head.headers)
-        if isinstance(decision, Refuse):
+        if isinstance(decision, Refuse) or not self.gate.may_begin(decision):
             return False
         request_id = self.next_request_id()
         request = Admitted(
@@ -276,7 +276,7 @@ class Desk:
         front.finished(close=close)
 
     def _serve_models(self, front: Front, received: Received, request_id: str) -> None:
-        headers = b"x-request-id: %b\r\n%b" % (request_id.encode(), self._policy_header)
+        headers = identified(request_id) + self._policy_header
         close = self._closes(received.head)
         front.send(whole(200, headers, self._models, close=close))
         self.recorder.models(request_id, received.head, len(self._models))
@@ -290,7 +290,7 @@ class Desk:
             whole_error(
                 rejection.kind,
                 request_id,
-                headers=self._policy_header,
+                headers=identified(request_id) + self._policy_header,
                 detail=rejection.detail,
                 param=rejection.param,
                 close=close,
@@ -304,10 +304,21 @@ class Desk:
     def _refuse(self, front: Front, received: Received, decision: Refuse, request_id: str) -> None:
         close = self._closes(received.head)
         kind = KINDS[decision.code]
-        headers = self._answer_headers(decision, request_id).split(b"\r\n", 1)[1]
+        headers = self._answer_headers(decision, request_id)
         if not kind.retryable:
             headers += DO_NOT_RETRY
-        front.send(whole_error(kind, request_id, headers=headers, close=close))
+        unknown = kind.status == 404
+        detail = no_such_model(decision.reading.model) if unknown else ""
+        front.send(
+            whole_error(
+                kind,
+                request_id,
+                headers=headers,
+                detail=detail,
+                param="model" if unknown else None,
+                close=close,
+            )
+        )
         self.recorder.refused(request_id, len(received.body), decision)
         self._answered(front, received, close=close)
 
@@ -324,10 +335,3 @@ class Desk:
         self.shadows.stop()
         for dialler in self.diallers.values():
             dialler.close()
-
-
-def _models_document(policy: LoadedPolicy) -> bytes:
-    """Render GET /v1/models (https://platform.openai.com/docs/api-reference/models/list)."""
-    ids = [backend.published_id for backend in policy.spec.backends]
-    data = [{"id": i, "object": "model", "created": 0, "owned_by": "lockgate"} for i in ids]
-    return orjson.dumps({"object": "list", "data": data})

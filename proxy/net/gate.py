@@ -110,11 +110,17 @@ class Gate:
         if backend.name in self.unhealthy:
             wait_s = max(0.0, self.unhealthy[backend.name] - now)
             return Skipped(backend.name, "unhealthy", wait_s)
-        permit = breaker.admit(now)
+        # a body that still arrives says when it is whole what the backend is worth: no probe
+        may_probe = request.whole or isinstance(breaker.state, Closed)
+        permit = breaker.admit(now) if may_probe else None
         if permit is None:
             return Skipped(backend.name, "breaker_open", breaker.retry_after(now))
         self.permits_out += 1
         return permit
+
+    def may_begin(self, route: Route) -> bool:
+        """Whether a request may begin before its body is whole: some candidate needs no probe."""
+        return any(isinstance(self.breakers[b.name].state, Closed) for b in route.candidates)
 
     def is_ready(self, backend: Backend, request: Admitted) -> bool:
         """Whether a copy may go to `backend` now: nothing rests, and no permit is taken."""
@@ -124,6 +130,11 @@ class Gate:
             and isinstance(self.breakers[backend.name].state, Closed)
             and not self.credentials.is_missing(backend)
         )
+
+    def commit(self, backend: Backend, permit: Any) -> Any:
+        """Return what to hold instead of `permit` once its attempt answers."""
+        breaker = self.breakers.get(backend.name)
+        return permit if breaker is None else breaker.commit(permit)
 
     def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
         """Give a permit back to the breaker it came from."""

@@ -89,7 +89,19 @@ class Decider:
             considered=considered,
             policy_digest=self.policy.digest,
         )
-        return _concluded(reading, self._backends)
+        return self._concluded(reading)
+
+    def _concluded(self, reading: Reading) -> Decision:
+        """Return the candidates, or the refusal: the policy's own, which no repeat changes."""
+        considered = reading.considered
+        found = tuple(self._backends[c.backend] for c in considered if c.reason == "candidate")
+        if found:
+            return Route(reading, found)
+        if considered:
+            return Refuse(reading, 503, "refused_by_policy")
+        if reading.model in self._by_id:
+            return Refuse(reading, 503, "no_route")
+        return Refuse(reading, 404, "model_not_found")
 
     def _chain(self, rule: Rule | None, model: str) -> tuple[list[Backend], Via]:
         """Return the backends in order, each once, and where the chain comes from."""
@@ -119,14 +131,3 @@ def _reason(backend: Backend, labels: Labels, required: tuple[str, ...]) -> Skip
     if not set(required) <= set(backend.capabilities):
         return "lacks_capability"
     return "candidate"
-
-
-def _concluded(reading: Reading, backends: Mapping[str, Backend]) -> Decision:
-    candidates = tuple(backends[c.backend] for c in reading.considered if c.reason == "candidate")
-    if candidates:
-        return Route(reading, candidates)
-    if not reading.considered:
-        return Refuse(reading, 503, "no_route")
-    if any(c.reason == "cloud_tier_for_sensitive" for c in reading.considered):
-        return Refuse(reading, 503, "no_allowed_upstream")
-    return Refuse(reading, 503, "no_capable_backend")

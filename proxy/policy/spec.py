@@ -198,7 +198,7 @@ class RouterSpec:
     rules: tuple[Rule, ...] = spec_field("first match wins", default=())
     default_route: str | None = spec_field(
         "backend for what no rule matches, and last resort of rules that do not fail closed; "
-        "none: 503",
+        "none: 404 `model_not_found` where no backend publishes the model, else 503 `no_route`",
         default=None,
     )
     default_route_strategy: Literal["Static", "BackendNameMatch"] = spec_field(

@@ -56,7 +56,7 @@ def test_a_refusal_ends_with_4_and_names_every_backend_it_skipped(tmp_path: Path
     assert done.exit_code == 4
     assert "unrecognised: every sensitive one" in done.output
     assert "cloud (cloud): skipped: a cloud backend, and the request is sensitive" in done.output
-    assert "refused     503 no_allowed_upstream" in done.output
+    assert "refused     503 refused_by_policy" in done.output
 
 
 def test_the_body_names_the_model(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class FakePorts:
     def __init__(self) -> None:
         self.time = 100.0
         self.log: list[tuple[str, Settlement]] = []
+        self.commits: list[str] = []
         self.closed: dict[str, Skipped] = {}
         self.forbidden: set[str] = set()
         self.repeats = 10
@@ -80,6 +81,11 @@ class FakePorts:
 
     def allows(self, backend: Backend, request: Admitted) -> bool:
         return backend.name not in self.forbidden
+
+    def commit(self, backend: Backend, permit: Any) -> Any:
+        assert permit == f"permit for {backend.name}"
+        self.commits.append(backend.name)
+        return permit
 
     def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
         self.out -= 1

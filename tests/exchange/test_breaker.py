@@ -68,6 +68,17 @@ def test_a_good_probe_closes_it() -> None:
     assert breaker.state == Closed(0)
 
 
+def test_a_probe_that_begins_to_answer_closes_it_before_its_stream_ends() -> None:
+    breaker = opened()
+    probe = breaker.admit(4.0)
+    assert probe is not None
+    held = breaker.commit(probe)
+    assert breaker.state == Closed(0)
+    assert held is breaker.admit(4.0)  # what every other request holds
+    breaker.fail(held, 5.0)  # its stream dies: that counts by itself
+    assert breaker.state == Closed(1)
+
+
 def test_late_verdicts_from_before_it_opened_count_for_nothing() -> None:
     breaker = Breaker(QUARANTINE_S, lambda: 0.0)
     early = [breaker.admit(0.0) for _ in range(8)]

@@ -44,6 +44,18 @@ def test_a_whole_answer_is_passed_on() -> None:
     assert book.ports.log == [("a", "succeeded")]
 
 
+def test_a_stream_proves_its_backend_at_its_first_content_and_its_death_counts_by_itself() -> None:
+    book = Playbook(local("a"), body=STREAM).answered()
+    book >> started(200, SSE) >> on.AnswerData(b": here\n\n")
+    assert book.ports.commits == []
+    book >> event("hi") << down(b"200 OK") << do.Relay
+    assert (book.ports.commits, book.ports.log) == (["a"], [])
+    book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << down(b"error") << do.Ended
+    book << do.Break
+    book.end()
+    assert book.ports.log == [("a", "failed")]
+
+
 def test_the_body_goes_up_with_the_backends_model_and_nothing_else_changed() -> None:
     book = Playbook(local("a"))
     book >> on.Start() << do.Dial

@@ -97,12 +97,17 @@ ROWS: Final = {
     "X15": "read-only root, no /tmp",
     "X16": "the admin port is abused",
     "X17": "IPv6 that leads nowhere",
+    "R30": "a long stream is the probe",
+    "R31": "a body that is not whole yet meets a resting backend",
     "P2": "every allowed upstream is down",
     "P6": "a reload narrows what a waiting request may try",
     "P8": "a key leaks",
     "A1": "the audit sink cannot be written",
     "A6": "record injection",
     "R20": "a key in other letters, which a Go server takes for one of ours",
+    "R70": "a refusal that no repeat can mend is asked again by SDKs",
+    "R71": "a model that is not there",
+    "R72": "two request ids in one answer",
 }
 
 NOT_HERE: Final = {

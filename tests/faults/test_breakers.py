@@ -15,9 +15,78 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from proxy.exchange.breaker import Breaker, Closed, HalfOpen, Open, Permit
 from tests.faults.conftest import Start
 from tests.faults.house import House, body, changed, eventually, request
-from tests.net.conftest import http, reset, serve_well
+from tests.net.conftest import SSE_HEAD, http, reset, serve_well, word
 
 fault = pytest.mark.fault
+STATE = 'lockgate_breaker_state{backend="local"}'
+
+
+def opened(start: Start, quarantine: str = "2s") -> House:
+    """Return a proxy that does not ask its local backend, for a quarter of `quarantine` at first."""
+    policy = changed("all")
+    policy["proxy"] = {"quarantineDuration": quarantine}
+    house = start(policy=policy)
+    house.local.script = lambda c, _: reset(c)
+    while house.metrics()[STATE] != 2:
+        house.ask(body("alone"))
+    return house
+
+
+@fault("R30", "a stream that goes on for good is the probe", "the others are served meanwhile")
+def test_r30_a_long_stream_proves_its_backend_with_its_first_content(start: Start) -> None:
+    """A probe that did not settle kept a provider shut for six days: diegosouzapw/OmniRoute #13836."""
+    house = opened(start)
+    over = threading.Event()
+
+    def script(connection: socket.socket, asked: bytes) -> None:
+        if b'"stream"' not in asked:
+            serve_well(connection, asked)
+            return
+        connection.sendall(SSE_HEAD)
+        while not over.wait(timeout=0.05):
+            connection.sendall(word("x"))
+        reset(connection)
+
+    house.local.script = script
+    with house.connect() as caller:
+        eventually(lambda: streams(caller))
+        assert [house.ask(body("alone")).status for _ in range(20)] == [200] * 20
+        before = house.grew("lockgate_breaker_failures")
+        over.set()
+        eventually(lambda: not caller.recv(4096))
+    assert house.grew("lockgate_breaker_failures") == before + 1  # its death counts by itself
+    assert house.metrics()[STATE] == 0
+
+
+def streams(caller: socket.socket) -> bool:
+    """Ask for a stream; whether it began."""
+    caller.sendall(request(body("alone", stream=True)))
+    return caller.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+@fault("R31", "a body of 2 MiB that arrives slowly", "no probe before it is whole, then one")
+def test_r31_a_body_that_is_not_whole_is_no_probe(start: Start) -> None:
+    """Its verdict may be as far off as its caller likes: getnora-io/nora #585 (a probe is held)."""
+    house = opened(start)
+    house.local.script = serve_well
+    document = request(body("alone", padding="x" * (2 << 20)))
+    with house.connect() as caller:
+        caller.sendall(document[:-100_000])
+        eventually(lambda: house.ask(body("alone")).status == 200)
+    # alone: it is read whole, and is the probe then
+    house.local.script = lambda c, _: reset(c)
+    while house.metrics()[STATE] != 2:
+        house.ask(body("alone"))
+    house.local.script = serve_well
+    time.sleep(2)
+    house.local.requests.clear()
+    with house.connect() as caller:
+        caller.sendall(document[:-100_000])
+        time.sleep(0.2)
+        assert (house.local.requests, house.metrics()[STATE]) == ([], 2)
+        caller.sendall(document[-100_000:])
+        assert caller.recv(4096).startswith(b"HTTP/1.1 200")
+    assert house.metrics()[STATE] == 0
 
 
 @fault(

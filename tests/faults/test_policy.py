@@ -83,7 +83,7 @@ def test_p2_the_bound_needs_no_policy(start: Start, label: str) -> None:
             assert "x-lockgate-backend: local" in house.ask(body(model), field).head
     for model in ("cloud", "anything"):
         answer = house.ask(body(model), field)
-        assert (answer.status, answer.code) == (503, "no_allowed_upstream")
+        assert (answer.status, answer.code) == (503, "refused_by_policy")
 
     def dies(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + word("one"))

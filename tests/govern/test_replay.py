@@ -135,7 +135,7 @@ def test_another_labels_header_makes_sensitivity_unknown() -> None:
     replayed = replay(Decider(compiled(there)), read_record(line(policy(PLAIN), Request("m"))))
     assert replayed.verdict == "undecidable"
     assert "default_route -> cloud" in replayed.reasons[1]
-    assert "no_allowed_upstream" in replayed.reasons[2]
+    assert "refused_by_policy" in replayed.reasons[2]
 
 
 def test_reaching_a_cloud_backend_that_was_no_candidate_is_said() -> None:

@@ -1,0 +1,65 @@
+"""llama.cpp's own HTTP server in a process of its own: `python -m tests.clients.llama MODEL PORT CONTEXT`."""
+
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.net.conftest import ROOT, environment, free_port
+
+
+class Llama:
+    """A started server; `url` is where it listens."""
+
+    def __init__(self, folder: Path, model: Path, context: int) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / f"llama-{context}.log"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(model), str(port), str(context)],
+            cwd=ROOT,
+            env=environment(),
+            stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                urllib.request.urlopen(f"{self.url}/health", timeout=5).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError(self.log.read_text(errors="replace"))
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=15)
+
+
+def main(model: str, port: str, context: str) -> None:
+    """Serve until the process is ended."""
+    import xllamacpp  # 100 MB: only the child needs it
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = model
+    parameters.model_alias = {"tiny"}
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = int(port)
+    parameters.n_ctx = int(context)
+    parameters.n_parallel = 1
+    # a thread is held by each kept connection for five seconds; with all held, the next one waits
+    parameters.n_threads_http = 16
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+    server = xllamacpp.Server(parameters)
+    assert server.listening_address
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
