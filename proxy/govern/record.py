@@ -2,15 +2,37 @@
 
 The fields that follow from the decision are the same for every request that is decided alike, so
 they are rendered once per decision; the rest per request. orjson escapes control characters, so a
-caller's field can neither end the line nor colour a terminal.
+caller's field can neither end the line nor colour a terminal. A caller's text is written up to 256
+characters, and then how long it was: the size of a record is the policy's business.
 """
 
+import re
 from typing import Any, Final
 
 import orjson
 
 from proxy.exchange.deadlines import Deadlines
 from proxy.policy.decision import Decision
+
+MOST_CHARS: Final = 256
+_CUT: Final = re.compile(r"(.{256})\.\.\. \(\d+ bytes\)", re.DOTALL)
+
+
+def cut(text: str) -> str:
+    """Return a caller's text as a record holds it: whole, or its beginning and its length."""
+    if len(text) <= MOST_CHARS:
+        return text
+    size = len(text.encode("utf-8", "surrogatepass"))
+    return f"{text[:MOST_CHARS]}... ({size} bytes)"
+
+
+def beginning_of(text: str) -> str | None:
+    """Return what is known of a text that was cut, None where it is whole.
+
+    No whole one reads like a cut one: it would be too long to be whole.
+    """
+    found = _CUT.fullmatch(text)
+    return found[1] if found else None
 
 
 def decision_fields(decision: Decision) -> bytes:
@@ -21,13 +43,16 @@ def decision_fields(decision: Decision) -> bytes:
         {
             "policy_digest": reading.policy_digest,
             "principal": None,
-            "model": reading.model,
+            "model": cut(reading.model),
             "labels": sorted(labels.names),
             "unrecognised": labels.unrecognised,
             "sensitive": labels.sensitive,
-            "complexity": reading.complexity,
-            "team": reading.team,
-            "headers_read": {name: list(v) for name, v in reading.headers_read.items()},
+            "complexity": None if reading.complexity is None else cut(reading.complexity),
+            "team": None if reading.team is None else cut(reading.team),
+            "headers_read": {
+                name: [cut(value) for value in values]
+                for name, values in reading.headers_read.items()
+            },
             "rule": reading.rule_name,
             "via": reading.via,
             "candidates": [

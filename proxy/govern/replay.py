@@ -3,7 +3,9 @@
 The record holds all that a decision reads: the model asked for and the values of every header that
 the policy of its day read, an empty list for one that was absent. A header that the other policy
 reads and the record does not hold is not guessed: the request is decided for every value that
-could matter, and where those decisions differ it is undecidable.
+could matter, and where those decisions differ it is undecidable. So it is with a header of which
+the record holds only the beginning. A model's name that was cut is undecidable where any name
+matters.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,8 +15,10 @@ from typing import Any, Final, Literal
 import orjson
 from attrs import frozen
 
+from proxy.govern.record import beginning_of
 from proxy.policy.decide import Decider
 from proxy.policy.decision import Decision, Refuse, Route
+from proxy.policy.match import COMPLEXITY_HEADER
 
 Verdict = Literal["same", "different", "undecidable", "not_decided"]
 REQUIRED: Final = (
@@ -110,10 +114,14 @@ def replay(decider: Decider, recorded: Recorded) -> Replayed:
     if model is None:
         told = f"was never decided: {recorded.outcome} {recorded.code or ''}".rstrip()
         return Replayed(recorded, "not_decided", reasons=(told,))
-    missing = tuple(name for name in decider.header_names if name not in recorded.headers)
+    if beginning_of(model) is not None and _models_matter(decider):
+        told = "the record holds only the beginning of the model's name"
+        return Replayed(recorded, "undecidable", reasons=(told,))
+    missing = tuple(name for name in decider.header_names if _is_open(decider, recorded, name))
+    known = {name: fields for name, fields in recorded.headers.items() if name not in missing}
     first: Decision | None = None
     for values in _possible(decider, missing):
-        decision = decider.decide(model, {**recorded.headers, **values})
+        decision = decider.decide(model, {**known, **values})
         if first is None:
             first = decision
         elif outcome_of(decision) != outcome_of(first):
@@ -122,6 +130,29 @@ def replay(decider: Decider, recorded: Recorded) -> Replayed:
         told = "the record does not hold " + ", ".join(missing)
         return Replayed(recorded, "undecidable", missing=missing, reasons=(told,))
     return _compared(recorded, first, missing)
+
+
+def _models_matter(decider: Decider) -> bool:
+    spec = decider.policy.spec
+    by_name = spec.default_route_strategy == "BackendNameMatch"
+    return by_name or any(matcher.models for matcher in decider.matchers)
+
+
+def _is_open(decider: Decider, recorded: Recorded, name: str) -> bool:
+    """Whether the record does not tell what a header's value was, as far as it can matter.
+
+    A value that was cut is known to be none that a rule wants, if it begins otherwise than all of
+    them; not where it is a list, or is read without the white space around it.
+    """
+    if name not in recorded.headers:
+        return True
+    cuts = [c for c in map(beginning_of, recorded.headers[name]) if c is not None]
+    if not cuts:
+        return False
+    key = decider.policy.spec.policy.classification.header_key.lower()
+    if name in {key, COMPLEXITY_HEADER}:
+        return True
+    return any(wanted.startswith(cut) for wanted in _telling(decider, name) for cut in cuts)
 
 
 def outcome_of(decision: Decision) -> tuple[Places, str | None]:
@@ -149,6 +180,8 @@ def _telling(decider: Decider, name: str) -> tuple[str, ...]:
     classification = decider.policy.spec.policy.classification
     if name == classification.header_key.lower():
         wanted += sorted(classification.known)
+    if name == COMPLEXITY_HEADER:
+        wanted += [m.complexity for m in decider.matchers if m.complexity is not None]
     return tuple(dict.fromkeys(wanted))
 
 

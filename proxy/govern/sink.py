@@ -1,22 +1,25 @@
 """Where audit lines go: a buffer in front of stdout or a file.
 
-Written when 64 KiB wait, 50 ms after the first line that waits, and at the stop. A write that fails
-is tried again with the next; what waits is bounded, and beyond the bound the oldest lines are lost
-and counted. stdout that is a pipe nobody reads blocks the process, as it does any program: a
-container runtime reads it.
+Written when 64 KiB wait, 50 ms after the first line that waits, and at the stop. What cannot be
+written waits and is tried again; at most 8 MiB wait, and beyond that the oldest lines are lost and
+counted. stdout that is a pipe nobody reads blocks the process, as it does any program: a container
+runtime reads it.
 """
 
-import os
+import select
+from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
 from twisted.logger import Logger
 
 from proxy.govern.clock import Clock
+from proxy.govern.outlet import Outlet
 
 FLUSH_S: Final = 0.05
 FLUSH_BYTES: Final = 64 * 1024
 BOUND_BYTES: Final = 8 * 1024 * 1024
+CLOSE_TRIES: Final = 20
 
 _log = Logger("lockgate.audit")
 
@@ -30,31 +33,35 @@ class Sink:
     def __init__(self, clock: Clock, path: Path | None) -> None:
         self._clock = clock
         self._path = path
-        self._lines: list[bytes] = []
+        self._lines: deque[bytes] = deque()
         self._bytes = 0
-        self._partial = b""
+        self._begun = 0  # bytes of the first line that are out
+        self._stuck = False
         self._timer: Any | None = None
         self.lost = 0
         self.writable = True
-        self._descriptor = self._open()
+        self._outlet = Outlet(path)
 
     def write(self, line: bytes) -> None:
         """Take one line, with its line end."""
         self._lines.append(line)
         self._bytes += len(line)
         if self._bytes >= FLUSH_BYTES:
-            self.flush()
-        elif self._timer is None:
+            if self._stuck:
+                self._shed()
+            else:
+                self.flush()
+        if self._timer is None and self._lines:
             self._timer = self._clock.callLater(FLUSH_S, self._on_timer)
 
     def flush(self) -> None:
         """Write what waits; keep what cannot be written now."""
-        data = self._partial + b"".join(self._lines)
-        self._lines = []
-        self._partial = self._write(data)
-        self._bytes = len(self._partial)
-        if self._bytes > BOUND_BYTES:
-            self._shed()
+        self._stuck = False
+        while self._lines and not self._stuck:
+            batch = self._batch()
+            out, problem = self._outlet.put(batch, self._begun)
+            self._drop(out)
+            self._judge(problem)
 
     def reopen(self) -> None:
         """Open the file anew after a rotation; stdout stays.
@@ -65,12 +72,14 @@ class Sink:
         if self._path is None:
             return
         try:
-            opened = self._open()
+            opened = Outlet(self._path)
         except OSError as problem:
             _log.error("audit file kept: {problem}", problem=problem)
             return
-        os.close(self._descriptor)
-        self._descriptor = opened
+        if not opened.is_same(self._outlet):
+            self._begun = 0  # a line that the old file has half of goes whole into the new one
+        self._outlet.close()
+        self._outlet = opened
 
     def close(self) -> None:
         """Write what waits and leave no timer."""
@@ -78,37 +87,67 @@ class Sink:
             self._timer.cancel()
             self._timer = None
         self.flush()
-        if self._path is not None:
-            os.close(self._descriptor)
-
-    def _open(self) -> int:
-        if self._path is None:
-            return 1
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        return os.open(self._path, flags, 0o600)
+        tries = CLOSE_TRIES if self.writable else 0
+        while self._lines and tries:  # a pipe that is full for the moment
+            tries -= 1
+            select.select([], [self._outlet.descriptor], [], FLUSH_S)
+            self.flush()
+        if self._lines:
+            self.lost += len(self._lines)
+            _log.error("{count} audit records could not be written", count=len(self._lines))
+        self._outlet.close()
 
     def _on_timer(self) -> None:
         self._timer = None
         self.flush()
-        if self._partial:
+        if self._lines:
             self._timer = self._clock.callLater(FLUSH_S, self._on_timer)
 
-    def _write(self, data: bytes) -> bytes:
-        """Write as much as can be; return the rest."""
-        try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-        except OSError as problem:
+    def _batch(self) -> bytes:
+        """Join what is written at once: all of it, but where much has waited."""
+        if self._bytes <= 4 * FLUSH_BYTES:
+            return b"".join(self._lines)
+        taken: list[bytes] = []
+        size = 0
+        for line in self._lines:
+            taken.append(line)
+            size += len(line)
+            if size >= FLUSH_BYTES:
+                break
+        return b"".join(taken)
+
+    def _drop(self, out: int) -> None:
+        """Forget the lines that are out, as far as `out` bytes go."""
+        lines = self._lines
+        if out >= self._bytes:
+            lines.clear()
+            self._bytes = self._begun = 0
+            return
+        while lines and out >= len(lines[0]):
+            size = len(lines.popleft())
+            out -= size
+            self._bytes -= size
+        self._begun = out
+
+    def _judge(self, problem: OSError | None) -> None:
+        if problem is None:
+            if not self.writable:
+                _log.warn("audit sink: writes again; {lost} records lost so far", lost=self.lost)
+            self.writable = True
+            return
+        self._stuck = True
+        if not isinstance(problem, BlockingIOError):
             if self.writable:
                 _log.error("audit sink: {problem}", problem=problem)
             self.writable = False
-        else:
-            self.writable = True
-        return data
+        self._shed()
 
     def _shed(self) -> None:
-        lines = self._partial.splitlines(keepends=True)
+        """Give up the oldest lines beyond the bound; not one that is half out."""
+        lines = self._lines
+        half = lines.popleft() if self._begun else b""
         while lines and self._bytes > BOUND_BYTES:
-            self._bytes -= len(lines.pop(0))
+            self._bytes -= len(lines.popleft())
             self.lost += 1
-        self._partial = b"".join(lines)
+        if half:
+            lines.appendleft(half)

@@ -18,10 +18,12 @@ from proxy.govern.record import (
 )
 from proxy.govern.sink import Sink
 from proxy.observe.metrics import Metrics
+from proxy.policy.decide import is_kept, size_of
 from proxy.policy.decision import Decision, Refuse
 
 ALARMS: Final = frozenset(code for code, kind in KINDS.items() if kind.alarm)
 MEMO_BOUND: Final = 4096
+MEMO_BYTES: Final = 8 << 20
 
 
 @final
@@ -55,6 +57,7 @@ class Recorder:
         self._worker = worker
         self._sequence = 0
         self._memo: dict[int, _Decided] = {}
+        self._memo_bytes = 0
         self._limits: dict[int, tuple[Deadlines, bytes]] = {}
 
     def exchange(self, exchange: Exchange) -> None:
@@ -161,13 +164,21 @@ class Recorder:
         }
 
     def _decided(self, decision: Decision) -> "_Decided":
-        """Render a decision's fields once: the same request gets the same decision value."""
+        """Render a decision's fields once: the same request gets the same decision value.
+
+        One that the decider does not keep comes only once, and is not kept here either.
+        """
         held = self._memo.get(id(decision))
         if held is not None and held.decision is decision:
             return held
-        if len(self._memo) >= MEMO_BOUND:
-            self._memo.clear()
-        made = self._memo[id(decision)] = _Decided(decision)
+        made = _Decided(decision)
+        if is_kept(decision):
+            size = size_of(decision) + len(made.fields)
+            if len(self._memo) >= MEMO_BOUND or self._memo_bytes + size > MEMO_BYTES:
+                self._memo.clear()
+                self._memo_bytes = 0
+            self._memo[id(decision)] = made
+            self._memo_bytes += size
         return made
 
     def _deadlines(self, limits: Deadlines | None) -> bytes:

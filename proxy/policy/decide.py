@@ -26,7 +26,10 @@ from proxy.policy.match import COMPLEXITY_HEADER, TEAM_HEADER, Matcher, matcher_
 from proxy.policy.rules import Rule
 
 MEMO_BOUND: Final = 4096
+MEMO_BYTES: Final = 8 << 20
 MEMO_KEY_CHARS: Final = 1024
+ENTRY_BYTES: Final = 100
+"""About what one header or one candidate of a decision takes, and a decision itself ten times."""
 _Key = tuple[str | tuple[str, ...] | None, ...]
 
 
@@ -36,7 +39,10 @@ def decide(policy: LoadedPolicy, request: Request) -> Decision:
 
 
 class Decider:
-    """Decides requests under one policy. `bound` limits the memo, which is dropped when full."""
+    """Decides requests under one policy.
+
+    `bound` limits the memo's entries, `MEMO_BYTES` their size; it is dropped when it is full.
+    """
 
     def __init__(self, policy: LoadedPolicy, bound: int = MEMO_BOUND) -> None:
         self.policy = policy
@@ -52,6 +58,7 @@ class Decider:
         names.update(name for m in self.matchers for name, _ in m.headers)
         self.header_names: tuple[str, ...] = tuple(sorted(names))
         self._memo: dict[_Key, Decision] = {}
+        self._memo_bytes = 0
 
     def decide(self, model: str, headers: Mapping[str, tuple[str, ...]]) -> Decision:
         """Decide a request for `model`; `headers` maps lower-case names to all field values."""
@@ -59,10 +66,13 @@ class Decider:
         decision = self._memo.get(key)
         if decision is None:
             decision = self._decide(Request(model, headers))
-            if _is_short(key):
-                if len(self._memo) >= self.bound:
+            if is_kept(decision):
+                size = size_of(decision)
+                if len(self._memo) >= self.bound or self._memo_bytes + size > MEMO_BYTES:
                     self._memo.clear()
+                    self._memo_bytes = 0
                 self._memo[key] = decision
+                self._memo_bytes += size
         return decision
 
     def _only_local(self, rule: Rule) -> bool:
@@ -118,10 +128,26 @@ class Decider:
         return [], "none"
 
 
-def _is_short(key: _Key) -> bool:
-    """Whether a memo's key is small enough to keep: callers choose these values."""
-    texts = (part if isinstance(part, str) else "".join(part or ()) for part in key)
-    return sum(len(text) for text in texts) <= MEMO_KEY_CHARS
+def is_kept(decision: Decision) -> bool:
+    """Whether a decision is small enough to remember: callers choose what it was read from."""
+    return _chars(decision) <= MEMO_KEY_CHARS
+
+
+def size_of(decision: Decision) -> int:
+    """Return about how many bytes it takes to remember a decision: its texts, headers, chain."""
+    reading = decision.reading
+    entries = 10 + len(reading.headers_read) + len(reading.considered)
+    return 4 * _chars(decision) + ENTRY_BYTES * entries
+
+
+def _chars(decision: Decision) -> int:
+    """Count the characters of what a caller said."""
+    reading = decision.reading
+    count = len(reading.model)
+    for values in reading.headers_read.values():
+        for value in values:
+            count += len(value) + 1  # an empty value takes room too
+    return count
 
 
 def _reason(backend: Backend, labels: Labels, required: tuple[str, ...]) -> Skip:

@@ -156,6 +156,43 @@ def test_a_backend_that_changed_its_tier_is_another_place() -> None:
     assert "local was local, is cloud" in replayed.reasons
 
 
+LABELS = "defaultRoute: cloud\n"
+TEAMS = """\
+rules:
+- { name: org, match: { headers: { X-Org: %s } }, route: { backends: [cloud] } }
+- { name: hard, match: { taskComplexity: complex }, route: { backends: [cloud] } }
+defaultRoute: local
+"""
+MODELS = """\
+rules:
+- { name: big, match: { models: ["*-end"] }, route: { backends: [cloud] } }
+defaultRoute: local
+"""
+END = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("text", "request_", "verdict"),
+    [
+        (LABELS, Request("m", {"x-llmkube-classification": (f"{END},pii",)}), "undecidable"),
+        (LABELS, Request("m", {"x-llmkube-team": (END,)}), "same"),
+        (TEAMS % "one", Request("m", {"x-org": (END,)}), "same"),
+        (TEAMS % END, Request("m", {"x-org": (END,)}), "undecidable"),
+        (TEAMS % END, Request("m", {"x-org": (END + "y",)}), "undecidable"),
+        (TEAMS % "one", Request("m", {"x-llmkube-task-complexity": ("complex" + "\xa0" * 300,)}),
+         "undecidable"),
+        (MODELS, Request(END + "-end"), "undecidable"),
+        (TEAMS % "one", Request(END), "same"),
+        (LABELS + "defaultRouteStrategy: BackendNameMatch\n", Request(END), "undecidable"),
+    ],
+)  # fmt: skip
+def test_r61_a_value_that_was_cut_is_not_taken_for_the_whole(
+    text: str, request_: Request, verdict: str
+) -> None:
+    there = policy(text)
+    assert replay(Decider(compiled(there)), read_record(line(there, request_))).verdict == verdict
+
+
 def test_a_request_that_was_never_decided_is_not_decided_now() -> None:
     ending = {**NO_ENDING, "sequence": 1, "time": 0, "request_id": "r", "outcome": "bad_request"}
     raw = render({**ending, "error": "invalid_json"}, undecided_fields("sha256:0"))
