@@ -11,7 +11,6 @@ from setuptools import setup
 
 INTERPRETED = {
     "proxy/exchange/reference.py",  # writes a page
-    "proxy/net/addresses.py",  # at a dial, not at a request
     "proxy/net/admin.py",  # twisted.web's resources
     "proxy/net/broken.py",  # after a fault of ours
     "proxy/net/caller_tls.py",  # inherits from Twisted's
@@ -24,6 +23,7 @@ INTERPRETED = {
     "proxy/net/house.py",  # at the start
     "proxy/net/names.py",  # at a dial
     "proxy/net/parent.py",  # passes lines on
+    "proxy/net/policy_file.py",  # at the start and at a reload
     "proxy/net/ports.py",  # at the start
     "proxy/net/reactor.py",  # inherits from Twisted's reactor
     "proxy/net/resolve.py",  # at a dial

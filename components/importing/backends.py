@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from components.importing.draft import Draft
 from components.importing.manifest import Backend, External
-from proxy.policy.address import is_inside, url_fault
+from proxy.policy.address import is_private, url_fault
 
 OPENAI_SHAPED: Final = frozenset({"openai", "litellm"})
 WITHOUT_DEFAULT: Final = frozenset({"bedrock", "vertex_ai"})
@@ -72,7 +72,7 @@ def private_addresses(draft: Draft) -> None:
         url = external.get("url") or draft.config.get("lockgate:litellmUrl", "")
         if not url or url_fault(url) is not None:
             continue
-        private = is_inside(url, ())
+        private = is_private(url)
         if private or url.startswith("http:"):
             external["allowPrivateAddress"] = True
             why = "has a private address" if private else "is plain http"

@@ -7,7 +7,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from components.importing.difference import Notes
-from proxy.policy.address import is_inside, url_fault
+from proxy.policy.address import is_private, url_fault
 
 ENVIRONMENT: Final = "os.environ/"
 _SLUG: Final = re.compile(r"[^a-z0-9]+")
@@ -94,7 +94,7 @@ def backend_of(
     backend: dict[str, Any] = {"name": deployment.name, "external": external, "tier": tier}
     url = external.get("url", "")
     if tier == "cloud" and url_fault(url or "https://x") is None:
-        private = bool(url) and is_inside(url, ())
+        private = bool(url) and is_private(url)
         if private or url.startswith("http:"):
             external["allowPrivateAddress"] = True
             message = "tier cloud, and plain http or private: allowPrivateAddress is written"

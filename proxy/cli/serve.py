@@ -15,10 +15,10 @@ import click
 from attrs import evolve, frozen
 
 from proxy.cli.options import Address, HostPort, is_address, parse_go_duration
-from proxy.policy.document import bounded
-from proxy.policy.load import load_policy
+from proxy.net.policy_file import PolicyFile
 from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.problem import PolicyRefusedError, Problem
+from proxy.policy.spec import AuditLog
 
 
 @frozen
@@ -137,15 +137,32 @@ def command(  # noqa: PLR0913 - one parameter an option
         workers=workers,
         worker=worker,
     )
+    file = PolicyFile(policy)
+    if worker is not None:
+        sys.exit(_run_worker(options, file))
     try:
-        with policy.open("rb") as file:
-            loaded = load_policy(bounded(file), str(policy))
-        check_addresses(loaded, options.addresses)
+        loaded = file.load(lambda found: check_addresses(found, options.addresses))
     except OSError as problem:
         _refuse(f"{policy}: cannot be read: {problem.strerror}")
     except PolicyRefusedError as refused:
         _refuse(str(refused))
-    sys.exit(run_workers(options) if workers > 1 and worker is None else run(options, loaded))
+    sys.exit(run_workers(options, file) if workers > 1 else run(options, file, loaded))
+
+
+def _run_worker(options: ServeOptions, file: PolicyFile) -> int:
+    """Serve as one of several, on the policy in the file, or the last one that loaded."""
+    from proxy.net.lifeline import handed  # noqa: PLC0415 - a worker's alone
+
+    text = handed()
+    if text is None:  # the parent is gone already
+        return os.EX_OK
+    last = file.take(text, lambda _: None)
+    audit = last.spec.policy.audit_log
+    try:
+        loaded = file.load(lambda found: check_again(found, options, audit))
+    except (OSError, PolicyRefusedError) as problem:
+        return run(options, file, last, kept_for=problem)
+    return run(options, file, loaded)
 
 
 def _refuse(text: str) -> Any:
@@ -175,17 +192,28 @@ def check_addresses(policy: LoadedPolicy, addresses: Mapping[str, str]) -> None:
         raise PolicyRefusedError("serve", tuple(problems))
 
 
+def check_again(policy: LoadedPolicy, options: ServeOptions, audit: AuditLog) -> None:
+    """Hold a policy that is to be put in force to what holds at the start."""
+    if policy.spec.policy.audit_log != audit:  # one log, from the first record to the last
+        mend = "restart the proxy to write elsewhere"
+        problem = Problem("policy.auditLog", None, "cannot change while the proxy runs", mend)
+        raise PolicyRefusedError(str(options.policy), (problem,))
+    names = {backend.name for backend in policy.spec.backends}
+    check_addresses(policy, {k: v for k, v in options.addresses.items() if k in names})
+
+
 def _request_ids() -> Callable[[], str]:
     """Return ids that are unique across replicas and restarts, and cheap."""
     prefix, numbers = secrets.token_hex(6), count(1)
     return lambda: f"req-{prefix}-{next(numbers):x}"
 
 
-def run_workers(options: ServeOptions) -> int:
+def run_workers(options: ServeOptions, file: PolicyFile) -> int:
     """Serve with several processes until they have drained; return the exit status."""
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - installed when it is needed
     from twisted.internet.error import CannotListenError  # noqa: PLC0415
 
+    from proxy.govern.sink import Sink  # noqa: PLC0415
     from proxy.net.parent import Parent, run_parent  # noqa: PLC0415
     from proxy.net.ports import free_ports  # noqa: PLC0415
     from proxy.observe.log import start_logging  # noqa: PLC0415
@@ -196,22 +224,28 @@ def run_workers(options: ServeOptions) -> int:
     host, port = options.listen
     if port == 0:
         options = evolve(options, listen=(host, free_ports(1)[0]))
-    parent = Parent(clock, options, options.arguments, _write_all)
+    sink = Sink(clock, None)
+    parent = Parent(clock, options, options.arguments, sink, file.text)
     try:
         parent.start()
     except CannotListenError as problem:
         click.echo(f"cannot listen: {problem}", err=True)
         return 2
-    return run_parent(clock, parent)
+    status = run_parent(clock, parent)
+    sink.close()
+    return status
 
 
-def _write_all(data: bytes) -> None:
-    while data:
-        data = data[os.write(1, data) :]
+def run(
+    options: ServeOptions,
+    file: PolicyFile,
+    policy: LoadedPolicy,
+    kept_for: Exception | None = None,
+) -> int:
+    """Serve until drained; return the exit status.
 
-
-def run(options: ServeOptions, policy: LoadedPolicy) -> int:
-    """Serve until drained; return the exit status."""
+    `kept_for`: why `file` was refused, and the policy that was in force before is served.
+    """
     if sys.platform == "linux":
         from proxy.net.reactor import install  # noqa: PLC0415
 
@@ -228,13 +262,16 @@ def run(options: ServeOptions, policy: LoadedPolicy) -> int:
     clock: Any = reactor
     clock.seconds = time.monotonic  # deadlines must not follow the wall clock (X9)
     try:
-        house = build(clock, options, policy, _request_ids())
+        house = build(clock, options, file, policy, _request_ids())
     except CertificateRefusedError as problem:
         click.echo(f"cannot serve TLS: {problem}", err=True)
         return 2
     except OSError as problem:
         click.echo(f"cannot write audit records: {problem}", err=True)
         return 2
+
+    if kept_for is not None:
+        house.service.refused(kept_for)
 
     def on_term(*_: object) -> None:
         clock.callFromThread(house.service.drain)

@@ -21,7 +21,6 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from proxy.net.addresses import permitted
 from proxy.net.failures import dial_failure_code
 from proxy.net.names import Names
 from proxy.net.resolve import Endpoint
@@ -29,6 +28,7 @@ from proxy.net.tls import StrictClient
 from proxy.net.tls_transport import TlsTransport
 from proxy.net.transport import connect
 from proxy.net.upstream import Upstream
+from proxy.policy.address import permitted
 from proxy.policy.backends import Backend
 
 HEAD_START_S: Final = 0.25

@@ -13,19 +13,19 @@ from proxy.exchange.breaker import Closed, HalfOpen
 from proxy.exchange.memory import MemoryBudget
 from proxy.govern.credentials import Credentials
 from proxy.govern.sink import Sink
-from proxy.net.admin import admin_site
+from proxy.net.admin import Admin
 from proxy.net.certificate import Certificate
 from proxy.net.desk import Desk
 from proxy.net.gate import Gate
+from proxy.net.lifeline import report
 from proxy.net.limits import cgroup_limit, connection_limit, memory_budget, raise_descriptors
 from proxy.net.names import CAres, Names
+from proxy.net.policy_file import PolicyFile
 from proxy.net.recorder import Recorder
 from proxy.net.service import Service
 from proxy.net.wheel import Wheel
 from proxy.observe.metrics import Metrics
 from proxy.policy.loaded import LoadedPolicy
-from proxy.policy.problem import PolicyRefusedError, Problem
-from proxy.policy.spec import AuditLog
 
 if TYPE_CHECKING:
     from proxy.cli.serve import ServeOptions
@@ -49,7 +49,7 @@ class House:
         """Listen on both ports and return them; CannotListenError when one is taken."""
         host, port = self.options.listen
         served = self.service.start(host, port)
-        site = admin_site(self.metrics.page, self.unready)
+        site = Admin(self.reactor, self.metrics.page, self.unready)
         admin_host, admin = self.options.admin
         self.admin_port = self.reactor.listenTCP(admin, site, interface=admin_host)
         self.service.stopped.addCallback(self._stop_admin)
@@ -66,6 +66,8 @@ class House:
             admin_host=admin_host,
             admin=admin,
         )
+        if self.options.worker is not None:
+            report(self.service.policy_file.text)
         return served, admin
 
     def hang_up(self) -> None:
@@ -89,9 +91,15 @@ class House:
 
 
 def build(
-    reactor: Any, options: "ServeOptions", policy: LoadedPolicy, next_request_id: Callable[[], str]
+    reactor: Any,
+    options: "ServeOptions",
+    file: PolicyFile,
+    policy: LoadedPolicy,
+    next_request_id: Callable[[], str],
 ) -> House:
-    """Put a proxy together on `reactor`, whose clock must be monotonic."""
+    """Put a proxy together on `reactor`, whose clock must be monotonic; `file` held `policy`."""
+    from proxy.cli.serve import check_again  # noqa: PLC0415 - serve imports this module
+
     audit = policy.spec.policy.audit_log
     path = Path(audit.file_path) if audit.sink == "file" and audit.file_path else None
     sink = Sink(reactor, path)
@@ -132,10 +140,10 @@ def build(
         reactor=reactor,
         desk=desk,
         metrics=metrics,
-        policy_file=options.policy,
+        policy_file=file,
         drain_delay_s=options.drain_delay_s,
         drain_grace_s=_grace_s(policy, options),
-        check=lambda loaded: _check(loaded, options, audit),
+        check=lambda loaded: check_again(loaded, options, audit),
         certificate=_certificate(options, metrics),
         shared=options.worker is not None,
     )
@@ -143,6 +151,8 @@ def build(
     def adopted(loaded: LoadedPolicy) -> None:
         budget.limit_bytes = _budget_bytes(loaded, options)
         service.drain_grace_s = _grace_s(loaded, options)
+        if options.worker is not None:
+            report(file.text)
 
     service.adopted = adopted
     _watch(metrics, desk, sink)
@@ -162,21 +172,6 @@ def _budget_bytes(policy: LoadedPolicy, options: "ServeOptions") -> int:
 def _grace_s(policy: LoadedPolicy, options: "ServeOptions") -> float:
     stated = options.drain_grace_s
     return policy.spec.proxy.drain_grace if stated is None else stated
-
-
-def _check(policy: LoadedPolicy, options: "ServeOptions", audit: AuditLog) -> None:
-    """Hold a policy that is to be put in force to what holds at the start."""
-    from proxy.cli.serve import check_addresses  # noqa: PLC0415 - serve imports this module
-
-    if policy.spec.policy.audit_log != audit:  # one log, from the first record to the last
-        mend = "restart the proxy to write elsewhere"
-        problem = Problem("policy.auditLog", None, "cannot change while the proxy runs", mend)
-        raise PolicyRefusedError(str(options.policy), (problem,))
-    check_addresses(policy, {k: v for k, v in options.addresses.items() if _has(policy, k)})
-
-
-def _has(policy: LoadedPolicy, name: str) -> bool:
-    return any(backend.name == name for backend in policy.spec.backends)
 
 
 def _watch(metrics: Metrics, desk: Desk, sink: Sink) -> None:

@@ -6,18 +6,22 @@ What they share and what is each one's own:
   budget; a backend that fails is found out by each worker for itself;
 - each has its own sequence of audit records, and says which worker it is; the parent passes their
   lines on whole, so that lines of several workers never mix;
-- the admin page is the parent's: metrics of all of them with a label `worker`, ready when all are.
+- the admin page is the parent's: metrics of all of them with a label `worker`, ready when all are,
+  asked for at most once a second;
+- the parent keeps the text of the last policy that a worker served, and hands it to each that it
+  starts: with a file that does not load, a new worker serves what the others serve.
 
 A worker that dies is started again after 0.1 s, twice as long each time it dies within ten seconds,
-at most ten. One that refuses to start (exit status 2) ends the parent with that status.
+at most ten. One that refuses to start (exit status 2) ends the parent with that status, unless one
+has served before: then what is wrong now may be mended while the others go on.
 """
 
 import signal
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from functools import partial
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
@@ -30,7 +34,9 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from proxy.net.admin import admin_site
+from proxy.govern.sink import BOUND_BYTES, Sink
+from proxy.net.admin import Admin, Kept
+from proxy.net.lifeline import REPORTS, BrokenMessageError, Messages, message
 from proxy.net.ports import free_ports
 
 if TYPE_CHECKING:
@@ -40,23 +46,32 @@ FIRST_RESTART_S: Final = 0.1
 LAST_RESTART_S: Final = 10.0
 STABLE_S: Final = 10.0
 SCRAPE_S: Final = 2.0
+LOST: Final = "lockgate_audit_lost"
+_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks without the proxies that the environment may name: a worker is on this machine."""
 _log = Logger("lockgate.parent")
 
 
 class Parent:
-    """Runs the workers. `arguments` makes a command line out of a number and an admin port."""
+    """Runs the workers. `arguments` makes a command line out of a number and an admin port.
+
+    `sink` is where their records go, `policy` the text of the policy that loaded.
+    """
 
     def __init__(
         self,
         reactor: Any,
         options: "ServeOptions",
         arguments: Callable[[int, int], list[str]],
-        out: Callable[[bytes], None],
+        sink: Sink,
+        policy: bytes,
     ) -> None:
         self.reactor = reactor
         self.options = options
         self.arguments = arguments
-        self.out = out
+        self.sink = sink
+        self.policy = policy
+        self.served = False
         self.stopped: Deferred[int] = Deferred()
         self.draining = False
         self.admin_ports = free_ports(options.workers)
@@ -64,6 +79,7 @@ class Parent:
         self._delays = [FIRST_RESTART_S] * options.workers
         self._status = 0
         self._admin: Any = None
+        self._readiness = Kept(reactor, self._unready_workers)
         self._own = CollectorRegistry(auto_describe=True)
         self._restarts = Counter(
             "lockgate_worker_restarts", "Workers started again", ["worker"], registry=self._own
@@ -71,7 +87,7 @@ class Parent:
 
     def start(self) -> None:
         """Start every worker and listen on the admin port; CannotListenError when it is taken."""
-        site = admin_site(self._page, self._unready)
+        site = Admin(self.reactor, self._page, self._unready)
         host, port = self.options.admin
         self._admin = self.reactor.listenTCP(port, site, interface=host)
         for number in range(self.options.workers):
@@ -95,9 +111,18 @@ class Parent:
             return
         command = self.arguments(number, self.admin_ports[number])
         worker = self._workers[number] = _Worker(self, number, self.reactor.seconds())
-        self.reactor.spawnProcess(
-            worker, sys.executable, command, env=None, childFDs={0: "w", 1: "r", 2: 2}
-        )
+        pipes = {0: "w", 1: "r", 2: 2, REPORTS: "r"}
+        self.reactor.spawnProcess(worker, sys.executable, command, env=None, childFDs=pipes)
+        worker.hand(self.policy)
+
+    def _spawn_again(self, number: int) -> None:
+        self.admin_ports[number] = free_ports(1)[0]  # the last one may be another's by now
+        self._spawn(number)
+
+    def serves(self, policy: bytes) -> None:
+        """A worker serves this policy."""
+        self.served = True
+        self.policy = policy
 
     def ended(self, worker: "_Worker", status: int) -> None:
         """A worker is gone."""
@@ -107,7 +132,7 @@ class Parent:
             if not self._workers:
                 self._finish()
             return
-        if status == 2:  # it said why
+        if status == 2 and not self.served:  # it said why
             self._status = status
             self.drain()
             return
@@ -116,7 +141,7 @@ class Parent:
         self._delays[number] = min(delay_s * 2, LAST_RESTART_S)
         self._restarts.labels(str(number)).inc()
         _log.error("worker {number} died; again in {delay} s", number=number, delay=delay_s)
-        self.reactor.callLater(delay_s, self._spawn, number)
+        self.reactor.callLater(delay_s, self._spawn_again, number)
 
     def _finish(self) -> None:
         if self._admin is not None:
@@ -128,18 +153,26 @@ class Parent:
 
     def _page(self) -> "Deferred[bytes]":
         found = [deferToThread(_scrape, port, "metrics") for port in self.admin_ports]
-        return gatherResults(found).addCallback(self._merged)
+        lost = self.sink.lost
 
-    def _merged(self, pages: list[str | None]) -> bytes:
+        def merged(pages: list[str | None]) -> "Deferred[bytes]":
+            return deferToThread(self._merged, pages, lost)
+
+        return gatherResults(found).addCallback(merged)
+
+    def _merged(self, pages: list[str | None], lost: int) -> bytes:
         registry = CollectorRegistry()
-        registry.register(_Merged(dict(enumerate(pages))))
+        registry.register(_Merged(dict(enumerate(pages)), lost))
         return generate_latest(self._own) + generate_latest(registry)
 
-    def _unready(self) -> "Deferred[list[str]]":
+    def _unready(self) -> "list[str] | Deferred[list[str]]":
         if self.draining:
-            done: Deferred[list[str]] = Deferred()
-            done.callback(["draining"])
-            return done
+            return ["draining"]
+        if not self.sink.writable:
+            return ["audit not writable"]
+        return self._readiness.get()
+
+    def _unready_workers(self) -> "Deferred[list[str]]":
         found = [deferToThread(_scrape, port, "readyz") for port in self.admin_ports]
 
         def named(pages: list[str | None]) -> list[str]:
@@ -154,35 +187,72 @@ class _Worker(ProcessProtocol):
         self.since_s = since_s
         self._parent = parent
         self._begun = b""
+        self._skips = False  # the rest of a line that is too long
+        self._messages: Messages | None = Messages()
+
+    def hand(self, policy: bytes) -> None:
+        """Hand the process the last policy that loaded."""
+        if self.transport is not None:
+            self.transport.writeToChild(0, message(policy))
 
     def signal(self, number: int) -> None:
         """Signal the process."""
         if self.transport is not None and self.transport.pid:
             self.transport.signalProcess(signal.Signals(number).name.removeprefix("SIG"))
 
-    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: ARG002
-        """Pass whole audit lines on."""
-        lines, end, rest = (self._begun + data).rpartition(b"\n")
-        self._begun = rest
-        if end:
-            self._parent.out(lines + end)
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        """Pass whole audit lines on, and hear which policy is served."""
+        if childFD != REPORTS:
+            self._audit(data)
+        elif self._messages is not None:
+            try:
+                for policy in self._messages.take(data):
+                    self._parent.serves(policy)
+            except BrokenMessageError:
+                self._messages = None
+                _log.error("worker {number} cannot be understood", number=self.number)
+
+    def _audit(self, data: bytes) -> None:
+        lines = data.split(b"\n")
+        lines[0] = self._begun + lines[0]
+        self._begun = lines.pop()
+        for line in lines:
+            if self._skips:
+                self._skips = False
+            else:
+                self._parent.sink.write(line + b"\n")
+        if len(self._begun) > BOUND_BYTES:
+            self._lost("an audit line without an end")
+            self._skips = True
+        if self._skips:
+            self._begun = b""
+
+    def _lost(self, what: str) -> None:
+        self._parent.sink.lost += 1
+        _log.error("worker {number} left {what}", number=self.number, what=what)
 
     def processEnded(self, reason: Failure) -> None:
         """The process is gone and its output read."""
         if self._begun:
-            _log.error("worker {number} left half an audit line", number=self.number)
+            self._lost("half an audit line")
         self._parent.ended(self, getattr(reason.value, "exitCode", None) or 0)
 
 
 class _Merged(Collector):
-    """The metrics of several pages, each sample with its worker's number."""
+    """The metrics of several pages, each sample with its worker's number.
 
-    def __init__(self, pages: dict[int, str | None]) -> None:
+    `lost` audit lines are the parent's, under the name that workers use for theirs.
+    """
+
+    def __init__(self, pages: dict[int, str | None], lost: int) -> None:
         self._pages = pages
+        self._lost = lost
 
     def collect(self) -> list[Metric]:
         """Return every family once."""
-        families: dict[str, Metric] = {}
+        ours = Metric(LOST, "Audit lines lost", "gauge")
+        ours.add_sample(LOST, {"worker": "parent"}, self._lost)
+        families = {LOST: ours}
         for number, page in self._pages.items():
             for found in text_string_to_metric_families(page or ""):
                 family = families.get(found.name)
@@ -199,9 +269,9 @@ class _Merged(Collector):
 def _scrape(port: int, page: str) -> str | None:
     """Return a worker's admin page, None when there is none; runs in a thread."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=SCRAPE_S) as answer:
+        with _DIRECT.open(f"http://127.0.0.1:{port}/{page}", timeout=SCRAPE_S) as answer:
             return str(answer.read().decode())
-    except (OSError, urllib.error.URLError):
+    except (OSError, HTTPException):
         return None
 
 

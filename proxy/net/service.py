@@ -3,12 +3,10 @@
 SIGTERM: readiness off, still accepting for the drain delay with ``Connection: close``; then no more
 connections; running answers finish within the grace; the rest get the error event. A second
 SIGTERM ends at once. SIGHUP and a changed policy file: loaded whole, or refused and the old one
-kept. The file is looked at once a second: a ConfigMap's update is a swap of symbolic links, which
-no watch on the file itself would see.
+kept. The file is looked at once a second.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from attrs import define, field
@@ -22,10 +20,9 @@ from proxy.net.callers import caller_of
 from proxy.net.certificate import Certificate
 from proxy.net.desk import Desk
 from proxy.net.front import Front
+from proxy.net.policy_file import PolicyFile
 from proxy.net.transport import ListeningPort, listen
 from proxy.observe.metrics import Metrics
-from proxy.policy.document import bounded
-from proxy.policy.load import load_policy
 from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.problem import PolicyRefusedError
 
@@ -55,7 +52,7 @@ class Service:
     reactor: Any
     desk: Desk
     metrics: Metrics
-    policy_file: Path
+    policy_file: PolicyFile
     drain_delay_s: float
     drain_grace_s: float
     check: Callable[[LoadedPolicy], None]
@@ -65,7 +62,6 @@ class Service:
     """Told of each policy that was loaded again: some fields are no part of its digest."""
     stopped: Deferred[None] = field(factory=Deferred)
     _ports: list[ListeningPort] = field(factory=list)
-    _seen: tuple[int, int, int] | None = None
     _look: LoopingCall | None = None
     _sweep: LoopingCall | None = None
     _closing_in: Any = None
@@ -77,7 +73,6 @@ class Service:
             factory = CallerTlsFactory(self.certificate.creator, False, factory)
         listening = listen(self.reactor, port, factory, host, shared=self.shared)
         self._ports.append(listening)
-        self._seen = self._stamp()
         self._look = self._every(LOOK_S, self._look_at_file)
         self._sweep = self._every(LOOK_S, self._sweep_idle)
         return int(listening.getHost().port)
@@ -98,15 +93,10 @@ class Service:
 
     def reload(self) -> bool:
         """Read the policy file again; return whether its policy is now in force."""
-        self._seen = self._stamp()
-        name = str(self.policy_file)
         try:
-            with self.policy_file.open("rb") as file:
-                policy = load_policy(bounded(file), name)
-            self.check(policy)
+            policy = self.policy_file.load(self.check)
         except (OSError, PolicyRefusedError) as problem:
-            self.metrics.reloaded("refused")
-            _log.error("policy kept: {name} does not load: {problem}", name=name, problem=problem)
+            self.refused(problem)
             return False
         if policy.digest != self.desk.gate.policy.digest:
             self.desk.adopt(policy)
@@ -116,18 +106,16 @@ class Service:
         _log.info("policy {digest} in force", digest=policy.digest)
         return True
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            stat = self.policy_file.stat()
-        except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_ino, stat.st_size
+    def refused(self, problem: Exception) -> None:
+        """Say that the file does not load, and that the policy of before is kept."""
+        self.metrics.reloaded("refused")
+        name = str(self.policy_file.path)
+        _log.error("policy kept: {name} does not load: {problem}", name=name, problem=problem)
 
     def _look_at_file(self) -> None:
         if self.certificate is not None:
             self.certificate.look()
-        stamp = self._stamp()
-        if stamp is not None and stamp != self._seen:
+        if self.policy_file.has_changed():
             self.reload()
 
     def _sweep_idle(self) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from proxy.policy.address import cidr_fault, is_inside, url_fault
+from proxy.policy.address import cidr_fault, is_inside, literal_fault, url_fault
 from proxy.policy.backends import Backend, Timeouts
 from proxy.policy.glob import check as glob_fault
 from proxy.policy.mend import ask, flow, write
@@ -152,18 +152,24 @@ def _external(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
         yield f"{path}.external.url", f"{url!r} {fault}", f"write `url: {_as_url(url)}`"
         return
     ranges = tuple(r for r in spec.proxy.private_ranges if cidr_fault(r) is None)
-    if backend.tier == "local" and not backend.attested_local and not is_inside(url, ranges):
+    refused = literal_fault(url, backend, ranges)
+    if refused is not None and refused.startswith("no backend"):
+        yield f"{path}.external.url", f"{url!r}: {refused}", "write the model server's own address"
+    elif backend.tier == "local" and not backend.attested_local and not is_inside(url, ranges):
         yield (
             f"{path}.tier",
             f"tier local, but {url} is not a private or cluster address",
             'write `tier: cloud`, or add `attestedLocal: "WHY IT IS LOCAL"`',
         )
-    if backend.tier == "cloud" and url.startswith("http:") and not external.allow_private_address:
+    elif backend.tier == "cloud" and url.startswith("http:") and not external.allow_private_address:
         yield (
             f"{path}.external.url",
             "plain http to a cloud backend shows its key and every prompt",
             f"write `url: https{url[4:]}`, or add `allowPrivateAddress: true` in external",
         )
+    elif backend.tier == "cloud" and refused is not None:
+        mend = "add `allowPrivateAddress: true` in external"
+        yield f"{path}.external.url", f"{url!r}: {refused}", mend
 
 
 def _as_url(url: str) -> str:

@@ -10,12 +10,12 @@ import sys
 import time
 from typing import Any
 
-from proxy.cli.main import main
 from proxy.exchange.commands import ReleaseUpstream
 from proxy.net.arriving import Received
 from proxy.net.desk import Desk
 from proxy.net.front import Front
 from proxy.net.run import _EXECUTE, Run
+from tests.net.fresh import main
 
 _serve = Desk.serve
 

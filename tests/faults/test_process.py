@@ -129,7 +129,7 @@ faults_of_ours = pytest.mark.skipif(
     "it is out; recorded as internal; nothing left",
 )
 def test_x6_an_exception_is_one_requests(start: Start) -> None:
-    house = start(module="tests.faults.faulty", env={**os.environ, "FAULT": "raise"})
+    house = start(module="tests.faults.faulty", env=environment(FAULT="raise"))
     with ThreadPoolExecutor(8) as pool:
         models = [{0: "raise", 4: "late"}.get(n % 8, "m") for n in range(40)]
         answers = list(pool.map(lambda m: house.proxy.ask(body(m)), models))
@@ -174,7 +174,7 @@ def test_x7_bodies_beyond_the_budget(start: Start) -> None:
 @faults_of_ours
 @fault("X8", "the reactor blocked for two seconds", "counted; no deadline fires for what had come")
 def test_x8_a_blocked_reactor_fires_no_deadlines_at_once(start: Start) -> None:
-    house = start(module="tests.faults.faulty", env={**os.environ, "FAULT": "block"})
+    house = start(module="tests.faults.faulty", env=environment(FAULT="block"))
 
     def script(connection: socket.socket, one: bytes) -> None:
         if b"stream" not in one:

@@ -159,7 +159,7 @@ class Proxy:
         addresses: dict[str, str],
         *more: str,
         descriptors: int | None = None,
-        module: str = "proxy.cli.main",
+        module: str = "tests.net.fresh",
         port: int | None = None,
         **options: Any,
     ) -> None:
@@ -192,7 +192,7 @@ class Proxy:
             arguments,
             stdout=subprocess.PIPE,
             stderr=self.log.open("wb"),
-            **{"cwd": ROOT, **options},
+            **{"cwd": ROOT, "env": environment(), **options},
         )
         threading.Thread(target=self._read, daemon=True).start()
         self._wait()

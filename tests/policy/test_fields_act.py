@@ -22,7 +22,7 @@ MANIFESTS, PLAN, MACHINE = (
     "exchange/test_machine.py",
 )
 ADDRESSES, DECIDE, HERE = (
-    "net/test_addresses.py",
+    "policy/test_address.py",
     "properties/test_decide.py",
     "policy/test_fields_act.py",
 )
