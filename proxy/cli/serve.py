@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import evolve, frozen
@@ -19,6 +19,9 @@ from proxy.net.policy_file import PolicyFile
 from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.problem import PolicyRefusedError, Problem
 from proxy.policy.spec import AuditLog
+
+if TYPE_CHECKING:
+    from proxy.net.house import House
 
 
 @frozen
@@ -255,7 +258,6 @@ def run(
 
     from proxy.net.certificate import CertificateRefusedError  # noqa: PLC0415
     from proxy.net.house import build  # noqa: PLC0415
-    from proxy.net.lifeline import Lifeline  # noqa: PLC0415
     from proxy.observe.log import start_logging  # noqa: PLC0415
 
     start_logging()
@@ -273,13 +275,7 @@ def run(
     if kept_for is not None:
         house.service.refused(kept_for)
 
-    def on_term(*_: object) -> None:
-        clock.callFromThread(house.service.drain)
-
-    def on_hup(*_: object) -> None:
-        clock.callFromThread(house.hang_up)
-
-    signal.signal(signal.SIGTERM, on_term)  # taken up once it runs, where it is set again
+    _hear_signals(clock, options, house)
     try:
         house.start()
     except CannotListenError as problem:
@@ -288,6 +284,23 @@ def run(
         return 2
 
     house.service.stopped.addCallback(lambda _: clock.stop())
+    gc.collect()
+    gc.freeze()  # what lives as long as the process need not be looked at again
+    clock.run(installSignalHandlers=True)
+    house.sink.close()
+    return os.EX_OK
+
+
+def _hear_signals(clock: Any, options: ServeOptions, house: "House") -> None:
+    from proxy.net.lifeline import Lifeline  # noqa: PLC0415
+
+    def on_term(*_: object) -> None:
+        clock.callFromThread(house.service.drain)
+
+    def on_hup(*_: object) -> None:
+        clock.callFromThread(house.hang_up)
+
+    signal.signal(signal.SIGTERM, on_term)  # taken up once it runs, where it is set again
     clock.callWhenRunning(signal.signal, signal.SIGTERM, on_term)
     if options.worker is None:
         clock.callWhenRunning(signal.signal, signal.SIGINT, on_term)
@@ -297,8 +310,3 @@ def run(
     clock.callWhenRunning(signal.signal, signal.SIGHUP, on_hup)
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing, and would kill
         clock.callWhenRunning(signal.signal, number, signal.SIG_IGN)
-    gc.collect()
-    gc.freeze()  # what lives as long as the process need not be looked at again
-    clock.run(installSignalHandlers=True)
-    house.sink.close()
-    return os.EX_OK
