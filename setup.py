@@ -21,7 +21,9 @@ INTERPRETED = {
     "proxy/net/lifeline.py",  # at the end
     "proxy/net/limits.py",  # at the start
     "proxy/net/house.py",  # at the start
+    "proxy/net/lookout.py",  # once a second
     "proxy/net/names.py",  # at a dial
+    "proxy/net/notices.py",  # at a change
     "proxy/net/parent.py",  # passes lines on
     "proxy/net/policy_file.py",  # at the start and at a reload
     "proxy/net/ports.py",  # at the start

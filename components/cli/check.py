@@ -9,6 +9,7 @@ import click
 from components.proof.report import ContradictionError, Report, lines
 from components.source import UnreadableError, read_named
 from components.stacks import UnknownStackError, policy_source
+from proxy.policy.advice import advice
 from proxy.policy.problem import PolicyRefusedError
 
 
@@ -23,7 +24,8 @@ from proxy.policy.problem import PolicyRefusedError
 def command(policies: tuple[str, ...], *, as_json: bool, sarif: Path | None) -> None:
     """Load and prove policies: files, or stacks by their names.
 
-    A ModelRouter manifest of LLMKube's is read as `import` does; what differs is on stderr.
+    A ModelRouter manifest of LLMKube's is read as `import` does; what differs is on stderr, and
+    so is what a policy may say and probably does not mean.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused, 5 the
     proof and the engine contradict each other: a fault of Lockgate's, and no verdict. Of several
@@ -52,6 +54,8 @@ def _checked(named: str, *, as_json: bool) -> tuple[int, dict[str, Any]]:
         loaded, differences = read_named(named)
         for difference in differences:
             click.echo(difference, err=True)
+        for problem in advice(loaded):
+            click.echo(f"warning: {problem.render(str(policy_source(named)))}", err=True)
         report = prove(loaded)
     except PolicyRefusedError as refused:
         click.echo(str(refused), err=True)

@@ -85,6 +85,30 @@ class Credentials:
             return True
         return backend.tls is not None and self.tls_for(backend) is None
 
+    def why_missing(self, backend: Backend) -> str | None:
+        """Return what is not mounted and what to do about it; None when nothing is missing."""
+        if not self.is_missing(backend):
+            return None
+        secret, external = _secret_of(backend), backend.external
+        if secret is not None and external is not None and self.key_for(backend) is None:
+            name = CONVENTIONAL.get(external.provider)
+            file = (
+                f"usable key: a file {name}, or a single one," if name else "usable key: one file"
+            )
+            return self._absent(secret, f"{file} with one line of ASCII")
+        for secret, file in _tls_files(backend.tls):
+            if self._bytes(secret, file) is None:
+                return self._absent(secret, f"{file}, or an empty one")
+        return None
+
+    def _absent(self, secret: str, what: str) -> str:
+        if self.directory is None:
+            return f"Secret {secret} is not mounted: start with --secrets DIR"
+        folder = self.directory / secret
+        if not folder.is_dir():
+            return f"Secret {secret} is not mounted: put it at {folder}"
+        return f"Secret {secret} has no {what}: see {folder}"
+
     def tls_for(self, backend: Backend) -> TlsFiles | None:
         """Return the backend's TLS files, None when one that it names is not there.
 
@@ -102,17 +126,12 @@ class Credentials:
         return files
 
     def _read_tls(self, tls: BackendTls) -> TlsFiles | None:
-        authorities = certificate = key = None
-        if tls.ca_secret_ref is not None:
-            authorities = self._bytes(tls.ca_secret_ref.name, "ca.crt")
-            if authorities is None:
+        found = {}
+        for secret, file in _tls_files(tls):
+            found[file] = self._bytes(secret, file)
+            if found[file] is None:
                 return None
-        if tls.client_cert_secret_ref is not None:
-            certificate = self._bytes(tls.client_cert_secret_ref.name, "tls.crt")
-            key = self._bytes(tls.client_cert_secret_ref.name, "tls.key")
-            if certificate is None or key is None:
-                return None
-        return TlsFiles(authorities, certificate, key)
+        return TlsFiles(found.get("ca.crt"), found.get("tls.crt"), found.get("tls.key"))
 
     def _bytes(self, secret: str, file: str) -> bytes | None:
         if self.directory is None:
@@ -140,6 +159,16 @@ def _secret_of(backend: Backend) -> str | None:
     if external is None or external.credentials_secret_ref is None:
         return None
     return external.credentials_secret_ref.name
+
+
+def _tls_files(tls: BackendTls | None) -> list[tuple[str, str]]:
+    """Return the files of a backend's TLS material: Secret and name, as Kubernetes names them."""
+    files = []
+    if tls is not None and tls.ca_secret_ref is not None:
+        files.append((tls.ca_secret_ref.name, "ca.crt"))
+    if tls is not None and tls.client_cert_secret_ref is not None:
+        files += [(tls.client_cert_secret_ref.name, name) for name in ("tls.crt", "tls.key")]
+    return files
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:

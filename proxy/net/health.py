@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from twisted.logger import Logger
-
 from proxy.net.dialler import Dialler
 from proxy.net.errand import Errand
 from proxy.net.wheel import Timer, Wheel
@@ -18,7 +16,8 @@ from proxy.policy.backends import Backend, HealthCheck
 
 FAILURES: Final = 2
 MAX_ANSWER_BYTES: Final = 64 * 1024
-_log = Logger("lockgate.health")
+Tell = Callable[[str, str | None], None]
+"""Told of a backend's name, and of what its check finds wrong: None when that is nothing."""
 
 
 class Health:
@@ -34,6 +33,7 @@ class Health:
         self._out = out
         self._probe_bytes = probe_bytes
         self._checks: dict[str, _Check] = {}
+        self.tell: Tell = _to_nobody
 
     def adopt(self, diallers: Mapping[str, Dialler]) -> None:
         """Check the backends of a policy; one that stays the same keeps its state."""
@@ -92,12 +92,17 @@ class _Check:
         out = self._health._out
         if isinstance(result, int) and 200 <= result < 300:
             self._failures = 0
-            if out.pop(name, None) is not None:
-                _log.info("backend {name} is healthy again", name=name)
+            out.pop(name, None)
+            self._health.tell(name, None)
             return
         self._failures += 1
         if self._failures < FAILURES:
             return
-        if name not in out:
-            _log.warn("backend {name} is unhealthy: {result}", name=name, result=result)
         out[name] = self._health._wheel.now() + self._check.interval_seconds
+        found = f"answers {result}" if isinstance(result, int) else f"ends with {result}"
+        path = self._check.path
+        self._health.tell(name, f"is out: GET {path} {found}; see that server, and healthCheck")
+
+
+def _to_nobody(name: str, problem: str | None) -> None:
+    """Nobody listens."""

@@ -19,7 +19,9 @@ from proxy.net.desk import Desk
 from proxy.net.gate import Gate
 from proxy.net.lifeline import report
 from proxy.net.limits import cgroup_limit, connection_limit, memory_budget, raise_descriptors
+from proxy.net.lookout import Lookout
 from proxy.net.names import CAres, Names
+from proxy.net.notices import Notices
 from proxy.net.policy_file import PolicyFile
 from proxy.net.recorder import Recorder
 from proxy.net.service import Service
@@ -43,6 +45,7 @@ class House:
     sink: Sink
     desk: Desk
     metrics: Metrics
+    lookout: Lookout
     admin_port: Port | None = None
 
     def start(self) -> tuple[int, int]:
@@ -66,6 +69,7 @@ class House:
             admin_host=admin_host,
             admin=admin,
         )
+        self.lookout.begin(self.desk.gate.policy)
         if self.options.worker is not None:
             report(self.service.policy_file.text)
         return served, admin
@@ -101,8 +105,7 @@ def build(
     from proxy.cli.serve import check_again  # noqa: PLC0415 - serve imports this module
 
     audit = policy.spec.policy.audit_log
-    path = Path(audit.file_path) if audit.sink == "file" and audit.file_path else None
-    sink = Sink(reactor, path)
+    sink = Sink(reactor, Path(audit.file_path) if audit.file_path else None)
     metrics = Metrics()
     metrics.policy(policy.digest)
     credentials = Credentials(options.secrets, reactor.seconds)
@@ -116,25 +119,16 @@ def build(
         lambda: gate.policy.digest,
         worker=options.worker,
     )
-    before, descriptors = raise_descriptors()
-    max_connections = connection_limit(descriptors)
-    _log.info(
-        "descriptors: {descriptors} (were {before}), callers: at most {callers}",
-        descriptors=descriptors,
-        before=before,
-        callers=max_connections,
-    )
-    cares = CAres(options.resolver)
     desk = Desk(
         reactor,
         Wheel(reactor),
         gate,
         credentials,
         recorder,
-        names=Names(reactor, cares.ask),
+        names=Names(reactor, CAres(options.resolver).ask),
         next_request_id=next_request_id,
         addresses=options.addresses,
-        max_connections=max_connections,
+        max_connections=_most_callers(),
     )
     service = Service(
         reactor=reactor,
@@ -147,16 +141,37 @@ def build(
         certificate=_certificate(options, metrics),
         shared=options.worker is not None,
     )
+    lookout = Lookout(Notices(reactor.seconds), desk, options)
+    recorder.alarmed = lookout.notices.alarmed
+    _follow_policy(service, lookout, options)
+    _watch(metrics, desk, sink)
+    return House(reactor, options, service, sink, desk, metrics, lookout)
+
+
+def _follow_policy(service: Service, lookout: Lookout, options: "ServeOptions") -> None:
+    """Let what is no part of a decision follow the policy in force too."""
 
     def adopted(loaded: LoadedPolicy) -> None:
-        budget.limit_bytes = _budget_bytes(loaded, options)
+        service.desk.memory.limit_bytes = _budget_bytes(loaded, options)
         service.drain_grace_s = _grace_s(loaded, options)
+        lookout.begin(loaded)
         if options.worker is not None:
-            report(file.text)
+            report(service.policy_file.text)
 
     service.adopted = adopted
-    _watch(metrics, desk, sink)
-    return House(reactor, options, service, sink, desk, metrics)
+    service.look = lookout.look
+
+
+def _most_callers() -> int:
+    before, descriptors = raise_descriptors()
+    callers = connection_limit(descriptors)
+    _log.info(
+        "descriptors: {descriptors} (were {before}), callers: at most {callers}",
+        descriptors=descriptors,
+        before=before,
+        callers=callers,
+    )
+    return callers
 
 
 def _certificate(options: "ServeOptions", metrics: Metrics) -> Certificate | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final, final
 
+from proxy.exchange.attempt import Attempt
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.deadlines import Deadlines
 from proxy.exchange.errors import KINDS, RejectedError
@@ -37,7 +38,10 @@ class _Decided:
 
 
 class Recorder:
-    """`wall` is epoch seconds, for people; durations come from the exchange's own clock."""
+    """`wall` is epoch seconds, for people; durations come from the exchange's own clock.
+
+    `alarmed` is told of each attempt that blames how we are configured.
+    """
 
     def __init__(  # noqa: PLR0913 - a record is made of many things
         self,
@@ -54,6 +58,7 @@ class Recorder:
         self.wall = wall
         self.now = now
         self.digest = digest
+        self.alarmed: Callable[[Attempt], None] = _unheard
         self._worker = worker
         self._sequence = 0
         self._memo: dict[int, _Decided] = {}
@@ -199,3 +204,8 @@ class Recorder:
             self.metrics.attempt(attempt.backend.name, attempt.outcome)
             if attempt.outcome in ALARMS:
                 self.metrics.alarm(attempt.backend.name, attempt.outcome)
+                self.alarmed(attempt)
+
+
+def _unheard(attempt: Attempt) -> None:
+    """Nobody listens."""

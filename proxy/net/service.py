@@ -60,9 +60,11 @@ class Service:
     shared: bool = False
     adopted: Callable[[LoadedPolicy], None] = lambda _: None
     """Told of each policy that was loaded again: some fields are no part of its digest."""
+    look: Callable[[], None] = lambda: None
+    """Called each second."""
     stopped: Deferred[None] = field(factory=Deferred)
     _ports: list[ListeningPort] = field(factory=list)
-    _look: LoopingCall | None = None
+    _looking: LoopingCall | None = None
     _sweep: LoopingCall | None = None
     _closing_in: Any = None
 
@@ -73,7 +75,7 @@ class Service:
             factory = CallerTlsFactory(self.certificate.creator, False, factory)
         listening = listen(self.reactor, port, factory, host, shared=self.shared)
         self._ports.append(listening)
-        self._look = self._every(LOOK_S, self._look_at_file)
+        self._looking = self._every(LOOK_S, self._look_around)
         self._sweep = self._every(LOOK_S, self._sweep_idle)
         return int(listening.getHost().port)
 
@@ -112,11 +114,12 @@ class Service:
         name = str(self.policy_file.path)
         _log.error("policy kept: {name} does not load: {problem}", name=name, problem=problem)
 
-    def _look_at_file(self) -> None:
+    def _look_around(self) -> None:
         if self.certificate is not None:
             self.certificate.look()
         if self.policy_file.has_changed():
             self.reload()
+        self.look()
 
     def _sweep_idle(self) -> None:
         for dialler in self.desk.diallers.values():
@@ -152,7 +155,7 @@ class Service:
         self._closing_in = self.reactor.callLater(1.0, self._finish)
 
     def _finish(self) -> None:
-        for loop in (self._look, self._sweep, self._wait):
+        for loop in (self._looking, self._sweep, self._wait):
             if loop is not None and loop.running:
                 loop.stop()
         if self._closing_in is not None and self._closing_in.active():
