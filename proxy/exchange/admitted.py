@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, final
 
-from proxy.exchange.body import Scan
+from proxy.exchange.scan import Scan
 from proxy.exchange.upload import Upload
 from proxy.policy.decision import Route
 
@@ -17,8 +17,8 @@ class Admitted:
     caller, whose streamed answer ends with the connection. `caller` tells callers apart: the
     address, until authentication names a principal.
 
-    With an `upload` the body still arrives: until `complete` tells the whole, `body` is empty and
-    `scan` knows the model alone.
+    A large body is an `upload`, and `body` is empty. While it still arrives it is not `whole`:
+    until `complete` tells the rest, `scan` knows the model alone.
     """
 
     def __init__(  # noqa: PLR0913 - a request has this many sides
@@ -33,11 +33,12 @@ class Admitted:
         chunks: bool = True,
         close: bool = False,
         upload: Upload | None = None,
+        whole: bool = True,
         caller: str = "",
     ) -> None:
         self.request_id: Final = request_id
         self.caller: Final = caller
-        self.body = body
+        self.body: Final = body
         self.scan = scan
         self.route: Final = route
         self.caller_headers: Final = caller_headers
@@ -45,11 +46,10 @@ class Admitted:
         self.chunks: Final = chunks
         self.closes: Final = close
         self.upload: Final = upload
-        self.whole = upload is None
+        self.whole = whole
 
-    def complete(self, body: bytes, scan: Scan) -> None:
+    def complete(self, scan: Scan) -> None:
         """The body is whole."""
-        self.body = body
         self.scan = scan
         self.whole = True
 
@@ -57,6 +57,15 @@ class Admitted:
     def close(self) -> bool:
         """Whether the connection ends with the answer: what is unread of a body is not read on."""
         return self.closes or not self.whole
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether its caller gave no length, and the body still arrives."""
+        return not self.whole and self.upload is not None and self.upload.length is None
+
+    def pieces(self) -> list[bytes]:
+        """Return what came of the body, in order."""
+        return [self.body] if self.upload is None else self.upload.pieces()
 
     @property
     def received_bytes(self) -> int:

@@ -3,40 +3,45 @@ r"""Reads the few fields of a request body that routing needs, and makes the two
 The bytes inspected are the bytes sent: nothing is re-marshalled. So each key that is read must
 stand once and in its plain spelling, else a parser further up could read another value.
 
-There are two ways to one verdict, held together by a property test:
+There are three ways to one verdict, held together by property tests:
 - `_glance`: where ``"model"`` stands once in the bytes and no ``\u`` does, no second spelling of
   the key can exist, so a parse and two memchr scans are enough. Most bodies pass here.
 - `_walk`: the top level is walked with the standard library's C scanner, which gives the place of
   every key and value. A `str` index is a byte index while the body is ASCII; otherwise it is
   translated.
+- `proxy.exchange.stepwise`: for a body that is large, or that has many values or deep ones, which
+  would come to far more memory than it has bytes.
 """
 
 import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, ClassVar, Final, final
+from typing import Any, Final
 
 import orjson
 
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.keys import OPTION_KEYS, TOP_KEYS, USUAL_KEYS, check_key, is_harmless
-from proxy.exchange.value import Value
+from proxy.exchange.scan import (
+    MAX_FIELDS,
+    MAX_MODEL_CHARS,
+    MAX_VALUES,
+    USAGE_FIELD,
+    Edit,
+    Fields,
+    Scan,
+    choices_of,
+    read,
+)
+from proxy.exchange.stepwise import BodyReader, too_many_fields
 
-MAX_MODEL_CHARS: Final = 1024
-MAX_FIELDS: Final = 1_000
-"""Fields of the body itself; OpenAI's API has some forty."""
-MAX_VALUES: Final = 250_000
-"""Values at all depths: a parsed one takes up to a hundred bytes, however short it is written."""
-_FEW_BYTES: Final = 1 << 20
-"""A body of this size cannot hold enough values to matter."""
-MAX_CHOICES: Final = 1 << 20
-"""A larger `n` is nobody's."""
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
+WHOLE_BYTES: Final = 1 << 20
+"""A larger body is read in steps."""
+_FEW_OPENINGS: Final = 400
+"""So many cannot bring Python's own scanner near its limit."""
 _SPACE: Final = " \t\n\r"
 _Field = tuple[Any, int, int]
-Edit = tuple[int, int, bytes]
-"""(start, end, new bytes): what is to stand in a body between two byte offsets."""
 
 
 def _constant(name: str) -> Any:
@@ -49,55 +54,18 @@ _ESCAPED: Final = re.compile(rb"\\u")  # finds two bytes twice as fast as `in` d
 _MODEL: Final = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
 
 
-@final
-class Scan(Value):
-    """What routing needs of a body.
-
-    `model_span` is the byte span of the model's JSON string. `include_usage`: the caller asks for
-    usage in its stream. `usage_edit` (start, end, new bytes) asks for it; None where the caller
-    does not stream, or says itself whether it wants usage. `choices` is how many answers the body
-    asks for (`n`): 1 where it says nothing, or nothing that is a positive integer.
-    """
-
-    __match_args__: ClassVar = (
-        "model",
-        "model_span",
-        "stream",
-        "include_usage",
-        "usage_edit",
-        "choices",
-    )
-
-    def __init__(  # noqa: PLR0913 - what is read of a body
-        self,
-        model: str,
-        model_span: tuple[int, int],
-        *,
-        stream: bool,
-        include_usage: bool,
-        usage_edit: Edit | None,
-        choices: int = 1,
-    ) -> None:
-        self.model: Final = model
-        self.model_span: Final = model_span
-        self.stream: Final = stream
-        self.include_usage: Final = include_usage
-        self.usage_edit: Final = usage_edit
-        self.choices: Final = choices
-
-
 def scan(body: bytes) -> Scan:
     """Read `body`; RejectedError says what is wrong with it."""
-    check_values(body)
-    return _glance(body) or walk(body)
-
-
-def check_values(body: bytes) -> None:
-    """Refuse a body that would come to far more memory than it has bytes; RejectedError."""
-    if len(body) <= _FEW_BYTES or _separators(body) <= MAX_VALUES:
-        return
-    if _separators(_STRING.sub(b"", body)) > MAX_VALUES:
-        raise RejectedError("too_many_values", f"At most {MAX_VALUES} at all depths.")
+    size = len(body)
+    if size <= WHOLE_BYTES and (size <= MAX_VALUES or _separators(body) <= MAX_VALUES):
+        found = _glance(body)
+        if found is not None:
+            return found
+        if body.count(b"[") + body.count(b"{") <= _FEW_OPENINGS:
+            return walk(body)
+    reader = BodyReader()
+    reader.take(body)
+    return reader.finish(lambda start, stop: body[start:stop])
 
 
 def _separators(text: bytes) -> int:
@@ -126,18 +94,19 @@ def _glance(body: bytes) -> Scan | None:
     if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable():
         return None
     if ("stream" in document and body.count(b'"stream"') != 1) or (
-        "n" in document and body.count(b'"n"') != 1
+        "n" in document and (body.count(b'"n"') != 1 or type(document["n"]) is float)
     ):
         return None
     end = body.rindex(b"}")
-    edit = (end, end, b',"stream_options":{"include_usage":true}') if stream else None
+    edit = (end, end, USAGE_FIELD) if stream else None
     return Scan(
         model,
         found.span(1),
         stream=stream,
         include_usage=False,
         usage_edit=edit,
-        choices=_choices(document["n"]) if "n" in document else 1,
+        choices=choices_of(document["n"]) if "n" in document else 1,
+        end=end,
     )
 
 
@@ -147,38 +116,46 @@ def walk(body: bytes) -> Scan:
         raise RejectedError("invalid_json", "There is no body.")
     try:
         text = body.decode()
-        at = _skip(text, 0)
-        if text[at] != "{":
-            _decode(text, at)
-            raise RejectedError("not_an_object")
-        fields: dict[str, _Field] = {}
-        end = _walk(text, at, TOP_KEYS, fields)
-        trailing = _skip(text, end + 1) != len(text)
     except UnicodeDecodeError as error:
+        with suppress(ValueError, IndexError):  # what stands before it may be refused already
+            _walk_all(body, body[: error.start].decode() + "\0")
         raise RejectedError("invalid_json", "It is not UTF-8.") from error
+    try:
+        fields = _walk_all(body, text)
     except (ValueError, RecursionError, IndexError) as error:
-        raise RejectedError("invalid_json") from error
-    if trailing:
-        raise RejectedError("invalid_json", "Something follows the object.")
-    return _read(body, text, fields, end)
+        raise RejectedError("invalid_json", str(error)) from error
+    return read(fields, lambda start, stop: body[start:stop])
 
 
-def read_ahead(prefix: bytes, text: str) -> tuple[str, tuple[int, int]] | None:
-    """Return the model and its byte span as the beginning of a body shows them; None before that.
+def _walk_all(body: bytes, text: str) -> Fields:
+    at = _skip(text, 0)
+    if text[at] != "{":
+        _, end = _decode(text, at)
+        if _skip(text, end) == len(text):
+            raise RejectedError("not_an_object")
+        raise ValueError
+    found: dict[str, _Field] = {}
+    end = _walk(text, at, TOP_KEYS, found)
+    if _skip(text, end + 1) != len(text):
+        raise ValueError("Something follows the document.")
+    fields, place = Fields(), _places(body, text)
+    fields.end = place(end)
+    fields.top = {key: (place(start), place(stop)) for key, (_, start, stop) in found.items()}
+    options = found.get("stream_options")
+    if options is not None and isinstance(options[0], dict):
+        _walk_options(fields, text, options, place)
+    return fields
 
-    `text` is `prefix` decoded, but for a character that is not whole. RejectedError when it is
-    certain already that the body is refused. All else is for `scan` of the whole body to find.
-    """
-    check_values(prefix)
-    fields: dict[str, _Field] = {}
-    with suppress(ValueError, RecursionError, IndexError):  # not whole, or not JSON
-        _walk(text, _skip(text, 0), TOP_KEYS, fields)
-    if "model" not in fields:
-        return None
-    model, start, stop = fields["model"]
-    _check_model(model)
-    place = _places(prefix, text)
-    return model, (place(start), place(stop))
+
+def _walk_options(fields: Fields, text: str, options: _Field, place: Callable[[int], int]) -> None:
+    value, start, _ = options
+    inner: dict[str, _Field] = {}
+    try:
+        fields.close = place(_walk(text, start, OPTION_KEYS, inner))
+    except RejectedError as fault:
+        fields.fault = fault
+    fields.bare = not value
+    fields.options = {key: (place(at), place(stop)) for key, (_, at, stop) in inner.items()}
 
 
 def splices(
@@ -205,24 +182,6 @@ def splices(
     return tuple(edits), names
 
 
-def last_of_messages(body: bytes) -> int | None:
-    """Return the byte offset behind the last of `messages`, where another one may be put.
-
-    None where there is none, or the last one is the assistant's already. `body` was scanned before.
-    """
-    text = body.decode()
-    fields: dict[str, _Field] = {}
-    _walk(text, _skip(text, 0), frozenset({"messages"}), fields)
-    if "messages" not in fields:
-        return None
-    messages, _, end = fields["messages"]
-    if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
-        return None
-    if messages[-1].get("role") == "assistant":
-        return None
-    return _places(body, text)(end - 1)
-
-
 def _skip(text: str, at: int) -> int:
     while text[at : at + 1] in _SPACE and at < len(text):
         at += 1
@@ -235,18 +194,18 @@ def _walk(text: str, at: int, wanted: frozenset[str], fields: dict[str, _Field])
     Returns the place of its ``}``. ValueError or IndexError where it is not whole, or not JSON.
     """
     if text[at] != "{":
-        raise ValueError("an object is missing")
+        raise ValueError
     at = _skip(text, at + 1)
     if text[at] == "}":
         return at
     for _ in range(MAX_FIELDS):
         if text[at] != '"':
-            raise ValueError("a key is missing")
+            raise ValueError
         key, after = _decode(text, at)
         plain = after - at == len(key) + 2
         at = _skip(text, after)
         if text[at] != ":":
-            raise ValueError("a colon is missing")
+            raise ValueError
         start = _skip(text, at + 1)
         value, at = _decode(text, start)
         if check_key(key, wanted, plain=plain, again=key in fields):
@@ -255,29 +214,9 @@ def _walk(text: str, at: int, wanted: frozenset[str], fields: dict[str, _Field])
         if text[at] == "}":
             return at
         if text[at] != ",":
-            raise ValueError("a comma is missing")
+            raise ValueError
         at = _skip(text, at + 1)
-    raise RejectedError(
-        "too_many_values", f"At most {MAX_FIELDS} fields in an object that is read."
-    )
-
-
-def _read(body: bytes, text: str, fields: dict[str, _Field], end: int) -> Scan:
-    if "model" not in fields:
-        raise RejectedError("missing_model", param="model")
-    model, start, stop = fields["model"]
-    _check_model(model)
-    streaming = _boolean(fields, "stream")
-    include_usage, edit = _usage(text, fields.get("stream_options"), end)
-    place = _places(body, text)
-    return Scan(
-        model=model,
-        model_span=(place(start), place(stop)),
-        stream=streaming,
-        include_usage=include_usage,
-        usage_edit=(place(edit[0]), place(edit[1]), edit[2]) if streaming and edit else None,
-        choices=_choices(fields["n"][0]) if "n" in fields else 1,
-    )
+    raise too_many_fields()
 
 
 def _places(body: bytes, text: str) -> Callable[[int], int]:
@@ -285,45 +224,3 @@ def _places(body: bytes, text: str) -> Callable[[int], int]:
     if len(text) == len(body):
         return lambda index: index
     return lambda index: len(text[:index].encode())
-
-
-def _check_model(model: object) -> None:
-    if not isinstance(model, str) or not model:
-        raise RejectedError("invalid_field", '"model" must be a string that names one.', "model")
-    if len(model) > MAX_MODEL_CHARS or not model.isprintable():
-        raise RejectedError("invalid_field", '"model" is not a model name.', "model")
-
-
-def _boolean(fields: dict[str, _Field], key: str) -> bool:
-    value = fields[key][0] if key in fields else None
-    if value is not None and not isinstance(value, bool):
-        raise RejectedError("invalid_field", f'"{key}" must be true or false.', key)
-    return bool(value)
-
-
-def _choices(n: object) -> int:
-    """Return how many choices an `n` asks for. What is no positive integer is the upstream's."""
-    if isinstance(n, bool) or not isinstance(n, int | float) or not 1 <= n <= MAX_CHOICES:
-        return 1
-    return int(n) if n == int(n) else 1
-
-
-def _usage(text: str, options: _Field | None, end: int) -> tuple[bool, Edit | None]:
-    """Return the caller's include_usage, and the edit (in `str` places) that makes it true.
-
-    There is none where the caller says what it wants: true, false and null are its own.
-    """
-    if options is None:
-        return False, (end, end, b',"stream_options":{"include_usage":true}')
-    value, start, _ = options
-    if value is None:
-        return False, None
-    if not isinstance(value, dict):
-        raise RejectedError(
-            "invalid_field", '"stream_options" must be an object.', "stream_options"
-        )
-    inner: dict[str, _Field] = {}
-    close = _walk(text, start, OPTION_KEYS, inner)
-    if "include_usage" in inner:
-        return _boolean(inner, "include_usage"), None
-    return False, (close, close, (b"," if value else b"") + b'"include_usage":true')

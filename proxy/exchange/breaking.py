@@ -12,13 +12,13 @@ from proxy.exchange import events as on
 from proxy.exchange.answer_head import ProtocolError, check_usable
 from proxy.exchange.answers import chunk
 from proxy.exchange.body import splices
+from proxy.exchange.conversation import Conversation
 from proxy.exchange.errors import KINDS, error_event
 from proxy.exchange.ports import Settlement
 from proxy.exchange.relay import StreamRelay
 from proxy.exchange.resume import (
     Continuation,
     Spoken,
-    asks_for_plain_text,
     prefill_edit,
     takes_prefill,
 )
@@ -79,7 +79,7 @@ class Breaking(Trying):
             and relay is not None
             and not relay.finished
             and code not in _NEVER_RESUMED
-            and asks_for_plain_text(self.request.body)
+            and Conversation(self.request.pieces()).is_plain
         )
 
     def _account_lost(self) -> None:
@@ -88,7 +88,10 @@ class Breaking(Trying):
         if relay is None:
             return  # this one had not answered yet
         self.malformed_before += relay.malformed_events
-        prompt, completion = relay.usage or (of_bytes(len(self.request.body)), relay.content_events)
+        prompt, completion = relay.usage or (
+            of_bytes(self.request.received_bytes),
+            relay.content_events,
+        )
         self.tokens_before = (self.tokens_before[0] + prompt, self.tokens_before[1] + completion)
 
     def _resume(self, code: str) -> None:
@@ -124,7 +127,7 @@ class Breaking(Trying):
         spoken = cast("Spoken", self._spoken)
         edit = None
         if takes_prefill(attempt.backend.capabilities):
-            edit = prefill_edit(request.body, spoken.text)
+            edit = prefill_edit(Conversation(request.pieces()), spoken.text)
         self._continuation = Continuation(
             spoken, prefilled=edit is not None, before=self.tokens_before
         )
@@ -134,8 +137,7 @@ class Breaking(Trying):
             include_usage=True,
             prefill=edit,
         )
-        self._out.append(do.Arm("first_token", self._limits.first_token_s))
-        self._out.append(do.SendUp(attempt.backend, request.body, edits))
+        self._send(attempt.backend, edits)
 
     def _resume_head(self, event: on.AnswerStarted) -> None:
         head = event.head

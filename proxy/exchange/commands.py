@@ -2,8 +2,8 @@
 
 from typing import ClassVar, Final, final
 
-from proxy.exchange.body import Edit
 from proxy.exchange.events import DeadlineName
+from proxy.exchange.scan import Edit
 from proxy.exchange.upload import Outgoing
 from proxy.exchange.value import Value
 from proxy.policy.backends import Backend

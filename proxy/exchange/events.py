@@ -3,8 +3,8 @@
 from typing import ClassVar, Final, Literal, final
 
 from proxy.exchange.answer_head import AnswerHead
-from proxy.exchange.body import Scan
 from proxy.exchange.errors import RejectedError
+from proxy.exchange.scan import Scan
 from proxy.exchange.value import Value
 
 DeadlineName = Literal["connect", "first_token", "idle", "total"]
@@ -34,10 +34,9 @@ class BodyMore(Value):
 class BodyWhole(Value):
     """That body is whole and has passed every check."""
 
-    __match_args__: ClassVar = ("body", "scan")
+    __match_args__: ClassVar = ("scan",)
 
-    def __init__(self, body: bytes, scan: Scan) -> None:
-        self.body: Final = body
+    def __init__(self, scan: Scan) -> None:
         self.scan: Final = scan
 
 

@@ -36,6 +36,7 @@ ERROR_LIMIT_BYTES: Final = 1 << 16
 """As much of a 4xx body as is read for its error object."""
 _WITHOUT_BODY: Final = {
     401: "upstream_auth",
+    411: "upstream_protocol",
     402: "upstream_auth",
     403: "upstream_auth",
     408: "upstream_error",
@@ -114,6 +115,8 @@ class Exchange(Breaking):
             self._saw_first_token()
 
     def _error_head(self, status: int, retry_after_s: float | None) -> None:
+        if status == 411 and self._repeats_with_length():
+            return
         code = _WITHOUT_BODY.get(status)
         if status >= 500:
             overloaded = status == 503 and retry_after_s is not None
@@ -292,11 +295,18 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
         State.HOLDING_ERROR,
     )
     relaying = (State.RELAYING_STREAM, State.RELAYING_BODY)
-    uploading = (State.PAUSING, State.CONNECTING, State.WAITING, State.HOLDING_ERROR)
+    uploading = (
+        State.PAUSING,
+        State.GATHERING,
+        State.CONNECTING,
+        State.WAITING,
+        State.HOLDING_ERROR,
+    )
     return {
         (State.NEW, on.Start): x._start,
         (State.PAUSING, on.PauseOver): x._repeat,
         (State.PAUSING, on.DeadlinePassed): x._late,
+        (State.GATHERING, on.DeadlinePassed): x._late,
         (State.CONNECTING, on.Connected): x._connected,
         **{(state, on.BodyMore): x._body_more for state in uploading},
         **{(state, on.BodyWhole): x._body_whole for state in uploading},
@@ -319,9 +329,12 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
         **{(state, on.DeadlinePassed): x._cut_by_deadline for state in relaying},
         **{
             (state, on.ClientGone): x._client_gone
-            for state in (*before_commit, *relaying, State.PAUSING)
+            for state in (*before_commit, *relaying, State.PAUSING, State.GATHERING)
         },
-        **{(state, on.Interrupted): x._interrupted for state in (*before_commit, State.PAUSING)},
+        **{
+            (state, on.Interrupted): x._interrupted
+            for state in (*before_commit, State.PAUSING, State.GATHERING)
+        },
         **{(state, on.Interrupted): x._interrupted_late for state in (*relaying, State.RESUMING)},
         (State.RESUMING, on.Connected): x._resume_connected,
         (State.RESUMING, on.AnswerStarted): x._resume_head,

@@ -57,5 +57,11 @@ class Ports(Protocol):
     def deadlines(self, request: Admitted, backend: Backend) -> Deadlines:
         """Return the deadlines in force for an attempt."""
 
+    def takes_chunked(self, backend: Backend) -> bool:
+        """Whether a body may go to `backend` in the chunked coding (RFC 9112, section 6.1)."""
+
+    def wants_length(self, backend: Backend) -> None:
+        """Remember that `backend` refuses a body without a length."""
+
     def may_repeat(self) -> bool:
         """Take one repeat from the retry budget, if it has one."""

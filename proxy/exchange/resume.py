@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from proxy.exchange.body import last_of_messages
+from proxy.exchange.conversation import Conversation
 from proxy.exchange.sse import document_of, tokens_used
 
 KEEP_LIMIT_BYTES: Final = 256 * 1024
@@ -76,17 +76,9 @@ class Spoken:
         self.size_bytes = 0
 
 
-def asks_for_plain_text(body: bytes) -> bool:
-    """Whether a request asks for what can be continued: one choice, no logprobs, free form."""
-    document = orjson.loads(body)
-    form = document.get("response_format")
-    free = form is None or (isinstance(form, dict) and form.get("type") == "text")
-    return free and document.get("n") in {None, 1} and not document.get("logprobs")
-
-
-def prefill_edit(body: bytes, text: str) -> tuple[int, int, bytes] | None:
+def prefill_edit(conversation: Conversation, text: str) -> tuple[int, int, bytes] | None:
     """Return the edit that appends `text` as the assistant's beginning; None where it cannot be."""
-    place = last_of_messages(body)
+    place = conversation.last_message_end
     if place is None or not text:
         return None
     message = orjson.dumps({"role": "assistant", "content": text})

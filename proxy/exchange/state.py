@@ -14,6 +14,7 @@ class State(enum.Enum):
     NEW = "new"
     CONNECTING = "connecting"
     PAUSING = "pausing"
+    GATHERING = "gathering"
     WAITING = "waiting"
     HOLDING_STREAM = "holding stream"
     HOLDING_BODY = "holding body"
@@ -28,6 +29,7 @@ PHASE: Final[dict[State, Phase]] = {
     State.NEW: "r",
     State.CONNECTING: "c",
     State.PAUSING: "c",
+    State.GATHERING: "b",
     State.WAITING: "w",
     State.HOLDING_STREAM: "w",
     State.HOLDING_BODY: "w",

@@ -17,6 +17,7 @@ from proxy.exchange.ports import Ports
 from proxy.exchange.relay import StreamRelay
 from proxy.exchange.resume import Continuation, Spoken
 from proxy.exchange.retry import Again, Failure, Next
+from proxy.exchange.scan import Edit
 from proxy.exchange.state import PHASE, State
 from proxy.exchange.tokens import Tokens, estimated, of_bytes
 from proxy.exchange.upload import Outgoing
@@ -39,6 +40,7 @@ class Trying:
         "_resumes",
         "_spoken",
         "_total_armed",
+        "_waits",
         "answer",
         "attempts",
         "bytes_out",
@@ -88,6 +90,7 @@ class Trying:
         self._held_bytes = 0
         self._booked = 0  # of the memory budget
         self._out: list[do.Command] = []
+        self._waits: Backend | None = None  # for the rest of the body, before it is dialled
         self._outgoing: Outgoing | None = None  # of the attempt under way, while a body arrives
 
     def _start(self, _: on.Start) -> None:
@@ -107,6 +110,11 @@ class Trying:
             self._total_armed = limits.total_s
             left = self.started_s + limits.total_s - self.ports.now()
             self._out.append(do.Arm("total", max(left, 0.0)))
+        if self.request.is_chunked and not self.ports.takes_chunked(backend):
+            self._waits = backend
+            self.state = State.GATHERING
+            self._out.append(do.DISARM)
+            return
         self._out.append(do.Arm("connect", limits.connect_s))
         self._out.append(do.Dial(backend))
 
@@ -124,13 +132,20 @@ class Trying:
             attempt.backend.upstream_model,
             include_usage=request.scan.stream,
         )
-        if request.upload is not None and not request.whole:
-            outgoing = self._outgoing = Outgoing(request.upload, edits)
+        self._send(attempt.backend, edits)
+
+    def _send(self, backend: Backend, edits: tuple[Edit, ...]) -> None:
+        """Send the body with `edits`: all of it, or what came of it so far."""
+        request = self.request
+        if request.whole:
+            self._out.append(do.Arm("first_token", self._limits.first_token_s))
+        else:
             self._out.append(do.DISARM)
-            self._out.append(do.BeginUpload(attempt.backend, outgoing))
+        if request.upload is None:
+            self._out.append(do.SendUp(backend, request.body, edits))
             return
-        self._out.append(do.Arm("first_token", self._limits.first_token_s))
-        self._out.append(do.SendUp(attempt.backend, request.body, edits))
+        self._outgoing = Outgoing(request.upload, edits, whole=request.whole)
+        self._out.append(do.BeginUpload(backend, self._outgoing))
 
     def _withdraw(self) -> None:
         """The policy changed while the connection was made: no byte of the request goes there."""
@@ -145,15 +160,33 @@ class Trying:
             self._out.append(do.GO_ON)
 
     def _body_whole(self, event: on.BodyWhole) -> None:
-        self.request.complete(event.body, event.scan)
+        self.request.complete(event.scan)
         outgoing = self._outgoing
+        if self.state is State.GATHERING:
+            self._dial(self._waits)
+            return
         if outgoing is None or self.state is not State.WAITING:
             return
-        edit = event.scan.usage_edit
-        if outgoing.end(edit):
+        if outgoing.end(event.scan.usage_edit, event.scan.end):
             self.splices += ("stream_options.include_usage",)
         self._out.append(do.Arm("first_token", self._limits.first_token_s))
         self._out.append(do.GO_ON)
+
+    def _repeats_with_length(self) -> bool:
+        """Whether a 411 was about the chunked coding: then the body goes up again, with a length.
+
+        Nothing of it was acted on (RFC 9110, section 15.5.12), so that this is not a repeat.
+        """
+        attempt, outgoing = self.attempts.current, self._outgoing
+        rule = self.request.route.reading.rule
+        once = rule is not None and rule.retry == "connect-only"
+        if once or outgoing is None or outgoing.length is not None:
+            return False
+        self.ports.wants_length(attempt.backend)
+        attempt.bytes_written = False
+        self._out.append(do.DROP)
+        self._dial(attempt.backend)
+        return True
 
     def _body_rejected(self, event: on.BodyRejected) -> None:
         """The caller's own error, or no room: what went up is taken back."""
@@ -268,10 +301,10 @@ class Trying:
         if before == (0, 0):
             if usage is not None:
                 return Tokens(*usage, "reported")
-            return estimated(len(self.request.body), events, self.bytes_out)
+            return estimated(self.request.received_bytes, events, self.bytes_out)
         if relay is None:  # nobody went on
             return Tokens(*before, "estimated")
-        prompt, completion = usage or (of_bytes(len(self.request.body)), events)
+        prompt, completion = usage or (of_bytes(self.request.received_bytes), events)
         return Tokens(prompt + before[0], completion + before[1], "summed")
 
     @property

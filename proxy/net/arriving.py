@@ -2,12 +2,16 @@
 
 from typing import ClassVar, Final, final
 
+from proxy.exchange.body import scan
 from proxy.exchange.framing import ChunkedBody, LengthBody
 from proxy.exchange.request_head import Head
+from proxy.exchange.scan import Scan
 from proxy.exchange.upload import EARLY_BYTES, Upload
 from proxy.exchange.value import Value
 
 BODY_S: Final = 30.0
+FIRST_READ_BYTES: Final = 64 * 1024
+"""A chunked body, whose length nobody knows, is read as it comes from this size on."""
 BODY_RATE_BYTES: Final = 32 * 1024
 """Minimum rate: each of these received buys one more second."""
 
@@ -20,7 +24,7 @@ class Arriving:
         self.head: Final = head
         self.framing: Final = framing
         self.since: Final = since
-        self.upload: Final = Upload()
+        self.upload: Final = _upload(head, framing)
         self.begun = False
 
     def left_s(self, now: float) -> float:
@@ -36,12 +40,38 @@ class Arriving:
         return expected > EARLY_BYTES and self.head.door == "chat"
 
 
+def _upload(head: Head, framing: LengthBody | ChunkedBody) -> Upload:
+    """Return what takes a body: a large one is read as it comes."""
+    length = framing.left if isinstance(framing, LengthBody) else None
+    read_from = FIRST_READ_BYTES if length is None else 0
+    is_small = length is not None and length <= EARLY_BYTES
+    return Upload(read_from=None if is_small or head.door != "chat" else read_from, length=length)
+
+
 @final
 class Received(Value):
-    """A whole request."""
+    """A whole request. A body that was read as it came is its `upload`, and `body` is empty."""
 
-    __match_args__: ClassVar = ("head", "body")
+    __match_args__: ClassVar = ("head", "body", "upload")
 
-    def __init__(self, head: Head, body: bytes) -> None:
+    def __init__(self, head: Head, body: bytes, upload: Upload | None = None) -> None:
         self.head: Final = head
         self.body: Final = body
+        self.upload: Final = upload
+
+    @property
+    def size(self) -> int:
+        """How long the body is: as much of the memory budget is held for it."""
+        return len(self.body) if self.upload is None else self.upload.size
+
+    def scan(self) -> Scan:
+        """Return what routing needs of the body, or raise RejectedError."""
+        return scan(self.body) if self.upload is None else self.upload.scan()
+
+
+def received(arriving: Arriving) -> Received:
+    """Return the request that came whole."""
+    upload = arriving.upload
+    if not upload.is_read:
+        return Received(arriving.head, upload.joined())
+    return Received(arriving.head, b"", upload)

@@ -12,12 +12,12 @@ from twisted.logger import Logger
 
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.answers import DO_NOT_RETRY, identified, whole, whole_error
-from proxy.exchange.body import Scan, scan
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.events import START, Interrupted
 from proxy.exchange.machine import Exchange
 from proxy.exchange.models import models_document, no_such_model
 from proxy.exchange.request_head import Head, Heads
+from proxy.exchange.scan import Scan
 from proxy.exchange.upload import Upload
 from proxy.govern.credentials import Credentials
 from proxy.net.arriving import Received
@@ -94,6 +94,7 @@ class Desk:
         for name, dialler in old.items():
             if self.diallers.get(name) is not dialler:
                 dialler.close()
+        self.gate.peers = {name: dialler.peer for name, dialler in self.diallers.items()}
         self.health.adopt(self.diallers)
         self.keep_alive_s = policy.spec.endpoint.keep_alive
         self.min_read_rate = policy.spec.proxy.min_read_rate
@@ -143,7 +144,7 @@ class Desk:
             self._serve_models(front, received, request_id)
             return
         try:
-            scanned = scan(received.body)
+            scanned = received.scan()
         except RejectedError as rejection:
             self._reject(front, received, rejection, request_id)
             return
@@ -154,6 +155,7 @@ class Desk:
         request = Admitted(
             request_id=request_id,
             body=received.body,
+            upload=received.upload,
             scan=scanned,
             route=decision,
             caller_headers=received.head.headers,
@@ -190,6 +192,7 @@ class Desk:
             chunks=not head.http10,
             close=self._closes(head),
             upload=upload,
+            whole=False,
             caller=front.peer,
         )
         self._run(front, request)
@@ -197,14 +200,13 @@ class Desk:
 
     def complete(self, run: Run, upload: Upload) -> None:
         """The body of a request that was begun is whole: hold it to what every body is held to."""
-        body = upload.joined()
         try:
-            scanned = scan(body)
+            scanned = upload.scan()
         except RejectedError as rejection:
             run.body_rejected(rejection)
             return
         if scanned.model == run.exchange.request.scan.model:
-            run.body_whole(body, scanned)
+            run.body_whole(scanned)
         else:  # two readings: believe neither
             run.body_rejected(RejectedError("duplicate_key", param="model"))
 
@@ -272,7 +274,7 @@ class Desk:
     def _answered(self, front: Front, received: Received, *, close: bool) -> None:
         """A request that never became an exchange is over."""
         front.in_hand = None
-        self.memory.give(len(received.body), front.peer)
+        self.memory.give(received.size, front.peer)
         front.finished(close=close)
 
     def _serve_models(self, front: Front, received: Received, request_id: str) -> None:
@@ -297,7 +299,7 @@ class Desk:
             )
         )
         self.recorder.unserved(
-            request_id, received.head, rejection, answered=True, bytes_in=len(received.body)
+            request_id, received.head, rejection, answered=True, bytes_in=received.size
         )
         self._answered(front, received, close=close)
 
@@ -319,7 +321,7 @@ class Desk:
                 close=close,
             )
         )
-        self.recorder.refused(request_id, len(received.body), decision)
+        self.recorder.refused(request_id, received.size, decision)
         self._answered(front, received, close=close)
 
     # -- the end

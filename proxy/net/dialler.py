@@ -27,7 +27,7 @@ from proxy.net.resolve import Endpoint
 from proxy.net.tls import StrictClient
 from proxy.net.tls_transport import TlsTransport
 from proxy.net.transport import connect
-from proxy.net.upstream import Upstream
+from proxy.net.upstream import Peer, Upstream
 from proxy.policy.address import permitted
 from proxy.policy.backends import Backend
 
@@ -230,6 +230,7 @@ class Dial:
         self._end()
         self._stop_trying(winner=address)
         upstream.lost = self.dialler.forget
+        upstream.peer = self.dialler.peer
         try:
             connected(upstream, False)
         except Exception:  # noqa: BLE001 - as in _step
@@ -299,6 +300,7 @@ class Dialler:
         self.endpoint = endpoint
         self.private_ranges = private_ranges
         self.refused = refused
+        self.peer: Final = Peer()
         self._idle: list[Upstream] = []
         self._closed = False
         self._reasons: dict[str, str | None] = {}  # by address, for this backend's policy

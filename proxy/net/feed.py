@@ -48,12 +48,13 @@ class Feed:
 
 
 class Lift:
-    """Gives a body that still arrives to an upstream, in the chunked coding."""
+    """Gives a body to an upstream as it comes: with its length, or in the chunked coding."""
 
     def __init__(self, upstream: Upstream, outgoing: Outgoing) -> None:
         self._upstream = upstream
         self._transport = upstream.transport
         self._outgoing = outgoing
+        self._is_chunked = outgoing.length is None
         self._paused = False
         upstream.uploading = True
 
@@ -67,9 +68,10 @@ class Lift:
         while not self._paused and self._upstream.uploading:
             data = self._outgoing.take(FEED_BYTES)
             if data:
-                self._transport.write(chunk(data))
+                self._transport.write(chunk(data) if self._is_chunked else data)
             elif self._outgoing.done:
-                self._transport.write(LAST_CHUNK)
+                if self._is_chunked:
+                    self._transport.write(LAST_CHUNK)
                 self._upstream.uploading = False
                 self._transport.unregisterProducer()
             else:

@@ -17,6 +17,7 @@ from proxy.exchange.order import Orders
 from proxy.exchange.ports import Settlement, Skipped
 from proxy.exchange.retry_budget import RetryBudget
 from proxy.govern.credentials import Credentials
+from proxy.net.upstream import Peer
 from proxy.policy.backends import Backend
 from proxy.policy.decide import Decider
 from proxy.policy.decision import Route
@@ -46,6 +47,7 @@ class Gate:
         self.latencies: dict[str, Latency] = {}
         self.unhealthy: dict[str, float] = {}
         """Backends whose health check fails, with the monotonic second of their next one."""
+        self.peers: dict[str, Peer] = {}
         self.permits_out = 0
         self.failures_counted: dict[str, int] = {}
         self.adopt(policy)
@@ -121,6 +123,17 @@ class Gate:
     def may_begin(self, route: Route) -> bool:
         """Whether a request may begin before its body is whole: some candidate needs no probe."""
         return any(isinstance(self.breakers[b.name].state, Closed) for b in route.candidates)
+
+    def takes_chunked(self, backend: Backend) -> bool:
+        """Whether a body may go to `backend` in the chunked coding: it answers with HTTP/1.1."""
+        peer = self.peers.get(backend.name)
+        return peer is not None and peer.takes_chunked
+
+    def wants_length(self, backend: Backend) -> None:
+        """Remember that `backend` refuses a body without a length."""
+        peer = self.peers.get(backend.name)
+        if peer is not None:
+            peer.wants_length = True
 
     def is_ready(self, backend: Backend, request: Admitted) -> bool:
         """Whether a copy may go to `backend` now: nothing rests, and no permit is taken."""

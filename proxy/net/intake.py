@@ -18,7 +18,7 @@ from proxy.exchange.memory import RETRY_AFTER_S
 from proxy.exchange.request_head import MAX_BODY_BYTES, Head
 from proxy.exchange.upload import Upload
 from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
-from proxy.net.arriving import Arriving, Received
+from proxy.net.arriving import Arriving, Received, received
 from proxy.net.waiting import MOST, Waiting
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ class Intake:
                 raise RejectedError("body_too_large")
             if upload.size > upload.charged:
                 self._charge(upload, upload.size - upload.charged)
+            if upload.fault is not None and (arriving.begun or upload.is_bomb):
+                raise upload.fault
             self.expects = False
         if framing.done:
             self._arrived(arriving)
@@ -200,7 +202,7 @@ class Intake:
         if arriving.begun:
             self._front.complete(arriving.upload)
         else:
-            self.waiting.add(Received(arriving.head, arriving.upload.joined()))
+            self.waiting.add(received(arriving))
 
     def _charge(self, upload: Upload, size: int) -> None:
         """Take room for body bytes that came."""

@@ -10,9 +10,9 @@ from zope.interface import classImplements
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
-from proxy.exchange.body import Scan
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.machine import Exchange
+from proxy.exchange.scan import Scan
 from proxy.exchange.state import State
 from proxy.net.dialler import Dialler
 from proxy.net.feed import FEED_BYTES, Feed, Lift
@@ -127,9 +127,9 @@ class Run:
         """More of the request's body came."""
         self.feed(on.MORE)
 
-    def body_whole(self, body: bytes, scanned: Scan) -> None:
+    def body_whole(self, scanned: Scan) -> None:
         """All of it came, and passed."""
-        self.feed(on.BodyWhole(body, scanned))
+        self.feed(on.BodyWhole(scanned))
 
     def body_rejected(self, rejection: RejectedError) -> None:
         """It is refused."""
@@ -210,7 +210,8 @@ class Run:
     def _begin_upload(self, command: do.BeginUpload) -> None:
         upstream = self._upstream
         assert upstream is not None
-        head = self.desk.request_head(command.backend, None, self.exchange.request)
+        length = command.outgoing.length
+        head = self.desk.request_head(command.backend, length, self.exchange.request)
         upstream.send(head, self.feed_all)
         self._lift = Lift(upstream, command.outgoing)
         self._lift.start()

@@ -60,11 +60,11 @@ class Shadows:
     def _copy(self, exchange: Exchange, backend: Backend) -> None:
         desk, request = self._desk, exchange.request
         ready = desk.gate.is_ready(backend, request)
-        if not ready or len(self) >= MAX_AT_ONCE or len(request.body) > MAX_BODY_BYTES:
+        if not ready or len(self) >= MAX_AT_ONCE or request.received_bytes > MAX_BODY_BYTES:
             desk.recorder.metrics.shadow(backend.name, "skipped")
             return
         edits, _ = splices(request.scan, backend.upstream_model, include_usage=request.scan.stream)
-        body = SendUp(backend, request.body, edits).body
+        body = SendUp(backend, b"".join(request.pieces()), edits).body
         self._number += 1
         number = self._number
         errand = Errand(

@@ -31,6 +31,19 @@ MAX_INTERIM: Final = 8
 _HEADS: Final = AnswerHeads()
 
 
+class Peer:
+    """What a backend's answers said of its HTTP: who may be sent the chunked coding."""
+
+    def __init__(self) -> None:
+        self.is_http11 = False
+        self.wants_length = False
+
+    @property
+    def takes_chunked(self) -> bool:
+        """Whether a body may go there without a length."""
+        return self.is_http11 and not self.wants_length
+
+
 class Upstream(Connection):
     """Carries one answer at a time to `listener`; between answers it rests in the pool."""
 
@@ -39,6 +52,7 @@ class Upstream(Connection):
         self.listener: Callable[[list[Event]], None] | None = None
         self.lost: Callable[[Upstream], None] | None = None
         self.secured_by: StrictClient | None = None  # what made the TLS connection, if it is one
+        self.peer: Peer | None = None
         self.reusable = False
         self.idle_since = 0.0
         self.uploading = False  # a chunked request whose end was not written yet
@@ -101,6 +115,8 @@ class Upstream(Connection):
         if head.status < 200:
             self._take_interim(head.status)
             return data[end:]
+        if self.peer is not None:
+            self.peer.is_http11 = data.startswith(b"HTTP/1.1")
         self._started = head
         framing = self._framing = body_of(head, length)
         self._until_close = head.framing == "close"

@@ -42,7 +42,7 @@ class Waiting:
 
     def give_up(self, received: Received, why: RejectedError, request_id: str | None) -> None:
         """Give back what a request that is not served holds; its one record says why."""
-        size = len(received.body)
+        size = received.size
         self._desk.memory.give(size, self.caller)
         answered = request_id is not None
         self._desk.record_unserved(received.head, why, request_id, bytes_in=size, answered=answered)

@@ -13,11 +13,12 @@ from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.answer_head import ProtocolError, read_answer_head
-from proxy.exchange.body import Scan, scan
+from proxy.exchange.body import scan
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.machine import Exchange
 from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.ports import Settlement, Skipped
+from proxy.exchange.scan import Scan
 from proxy.exchange.upload import Upload
 from proxy.policy.backends import Backend, External, InferenceServiceRef
 from proxy.policy.decide import decide
@@ -56,6 +57,7 @@ class FakePorts:
         self.commits: list[str] = []
         self.closed: dict[str, Skipped] = {}
         self.forbidden: set[str] = set()
+        self.wanting_length: set[str] = set()
         self.repeats = 10
         self.out = 0
         self.memory = MemoryBudget(1 << 30)
@@ -94,6 +96,12 @@ class FakePorts:
     def deadlines(self, request: Admitted, backend: Backend) -> Deadlines:
         return resolve_deadlines(request.route.reading.rule, backend, Proxy())
 
+    def takes_chunked(self, backend: Backend) -> bool:
+        return backend.name not in self.wanting_length
+
+    def wants_length(self, backend: Backend) -> None:
+        self.wanting_length.add(backend.name)
+
     def may_repeat(self) -> bool:
         self.repeats -= 1
         return self.repeats >= 0
@@ -109,6 +117,7 @@ class Playbook:
         label: str | None = None,
         chunks: bool = True,
         arriving: bool = False,
+        chunked: bool = False,
         **rule: Any,
     ) -> None:
         names = tuple(backend.name for backend in backends)
@@ -120,7 +129,8 @@ class Playbook:
         assert isinstance(route, Route)
         self.ports = FakePorts()
         scanned = scan(body)
-        self.upload = Upload() if arriving else None
+        length = None if chunked else len(body)
+        self.upload = Upload(read_from=None, length=length) if arriving else None
         if arriving:  # what is known before a body is whole
             scanned = Scan(
                 "m", scanned.model_span, stream=False, include_usage=False, usage_edit=None
@@ -131,6 +141,7 @@ class Playbook:
             body=b"" if arriving else body,
             scan=scanned,
             upload=self.upload,
+            whole=not arriving,
             route=route,
             caller_headers=headers,
             answer_headers=b"x-request-id: req-1\r\n",
@@ -181,7 +192,7 @@ class Playbook:
 
     def whole(self) -> on.BodyWhole:
         """Return the event of a body's end; all of it has come."""
-        return on.BodyWhole(self.body, scan(self.body))
+        return on.BodyWhole(scan(self.body))
 
     def end(self) -> Exchange:
         """Nothing may be left, and every permit is back."""

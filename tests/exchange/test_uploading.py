@@ -1,11 +1,25 @@
 """Transcripts of exchanges that begin before their body is whole."""
 
+from collections.abc import Callable
+from typing import Any
+
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.errors import RejectedError
+from proxy.exchange.upload import ROOM_BYTES
+from proxy.policy.backends import Timeouts
 from tests.exchange.playbook import JSON, PLAIN, STREAM, Playbook, cloud, dial, down, local, started
 
 REFUSED = JSON
+
+
+def up(length: int | None, data: bytes) -> Callable[[Any], bool]:
+    """Expect an upload of this length of which so much may go up."""
+    return lambda c: (
+        isinstance(c, do.BeginUpload)
+        and c.outgoing.length == length
+        and b"".join(iter(lambda: c.outgoing.take(1 << 20), b"")) == data
+    )
 
 
 def begun(*names: str, **more: object) -> Playbook:
@@ -29,6 +43,90 @@ def test_a_body_goes_up_as_it_comes_and_the_first_token_is_due_when_it_is_whole(
     book.end()
 
 
+def test_r21_a_length_stays_a_length_with_room_for_what_is_not_known_yet() -> None:
+    book = Playbook(local("qwen"), arriving=True)
+    book >> on.Start() << dial("qwen")
+    length = len(PLAIN) + len(b"qwen") - len(b"m") + ROOM_BYTES
+    book >> on.Connected(reused=False) << up(length, b"")
+    book >> book.more(PLAIN) << do.GO_ON
+    book >> book.whole() << do.GO_ON
+    sent = book.exchange._outgoing
+    assert sent is not None
+    data = b"".join(iter(lambda: sent.take(1 << 20), b""))
+    assert data == PLAIN.replace(b'"m"', b'"qwen"').replace(b"}", b" " * ROOM_BYTES + b"}")
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    book.end()
+
+
+def test_r21_a_chunked_body_waits_for_its_end_where_the_backend_speaks_no_http_1_1() -> None:
+    book = Playbook(local("a"), arriving=True, chunked=True)
+    book.ports.wanting_length.add("a")
+    book >> on.Start()
+    book >> book.more(PLAIN)
+    assert not book.armed
+    book >> book.whole() << dial("a")
+    book >> on.Connected(reused=False) << up(len(PLAIN), PLAIN.replace(b'"m"', b'"a"'))
+    assert book.armed["first_token"] == 120.0
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    assert book.end().terminal == "Cw"
+
+
+def test_r21_a_body_that_is_waited_for_may_end_in_every_way() -> None:
+    def waiting(**more: Any) -> Playbook:
+        book = Playbook(local("a"), arriving=True, chunked=True, **more)
+        book.ports.wanting_length.add("a")
+        return book >> on.Start()  # type: ignore[no-any-return, operator]
+
+    book = waiting()
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    assert book.end().terminal == "Cb"
+    book = waiting()
+    book >> on.BodyRejected(RejectedError("body_too_large")) << do.DropUpstream << down(b"413")
+    book << do.Ended << do.Finish(close=True)
+    assert book.end().terminal == "Cb-body-too-large"
+    book = waiting()
+    book >> on.Interrupted("draining") << do.DropUpstream << down(b"503")
+    book << do.Ended << do.Finish(close=True)
+    assert book.end().terminal == "Pb-drain"
+    book = waiting(timeouts=Timeouts(total=1.0))
+    book >> on.DeadlinePassed("total") << do.DropUpstream << down(b"504")
+    book << do.Ended << do.Finish(close=True)
+    assert book.end().outcome == "total_timeout"
+
+
+def test_r21_a_411_to_the_chunked_coding_is_asked_again_with_a_length() -> None:
+    """RFC 9110, section 15.5.12; lighttpd/lighttpd1.4 #38 answers so."""
+    book = begun("a", chunked=True)
+    book >> book.more(PLAIN) << do.GO_ON
+    book >> started(411, JSON) << do.DropUpstream
+    book >> book.whole() << dial("a")
+    book >> on.Connected(reused=False) << up(len(PLAIN), PLAIN.replace(b'"m"', b'"a"'))
+    book >> started(200, JSON)
+    book >> on.AnswerData(b"{}")
+    book >> on.ENDED << down(b"200 OK") << do.ReleaseUpstream << do.Ended << do.Finish(close=False)
+    exchange = book.end()
+    assert book.ports.log == [("a", "succeeded")]
+    assert len(exchange.attempts.log) == 1
+
+
+def test_r21_a_411_to_a_whole_chunked_body_too() -> None:
+    book = begun("a", chunked=True)
+    book >> book.more(PLAIN) << do.GO_ON
+    book >> book.whole() << do.GO_ON
+    book >> started(411, JSON) << do.DropUpstream << dial("a")
+    book >> on.Connected(reused=False) << up(len(PLAIN), PLAIN.replace(b'"m"', b'"a"'))
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    book.end()
+
+
+def test_r21_connect_only_asks_nobody_twice_for_a_411() -> None:
+    book = begun("a", chunked=True, retry="connect-only")
+    book >> started(411, JSON) << do.DropUpstream << down(b"502") << do.Ended
+    book << do.Finish(close=True)
+    assert book.ports.log == [("a", "released")]
+    book.end()
+
+
 def test_u5_an_upstream_that_dies_before_the_body_is_whole_is_repeated_then_left() -> None:
     book = begun("a", "b")
     book >> book.more(PLAIN[:9]) << do.GO_ON
@@ -39,7 +137,7 @@ def test_u5_an_upstream_that_dies_before_the_body_is_whole_is_repeated_then_left
     book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << dial("b")
     book >> book.more(PLAIN[12:])
     book >> book.whole()
-    book >> on.Connected(reused=False) << (lambda c: c.body == PLAIN.replace(b'"m"', b'"b"'))
+    book >> on.Connected(reused=False) << up(len(PLAIN), PLAIN.replace(b'"m"', b'"b"'))
     book >> on.ClientGone() << do.DropUpstream << do.Ended
     assert book.end().terminal == "Cw"
 

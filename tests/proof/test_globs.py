@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from components.proof.globs import MAX_NAME, Glob, TooManyStatesError, shortest
-from proxy.exchange.body import MAX_MODEL_CHARS
+from proxy.exchange.scan import MAX_MODEL_CHARS
 from proxy.policy.glob import BadPatternError, compile_glob
 
 PIECES = (
