@@ -22,6 +22,7 @@ from proxy.exchange.answer import caller_error, is_context_length, is_model_not_
 from proxy.exchange.answer_head import AnswerHead, ProtocolError, check_timely, check_usable
 from proxy.exchange.answers import LAST_CHUNK, chunk, status_line, whole
 from proxy.exchange.breaking import Breaking
+from proxy.exchange.lexer import Lexer, NotJsonError
 from proxy.exchange.outcome import Outcome
 from proxy.exchange.ports import Settlement
 from proxy.exchange.relay import StreamRelay
@@ -151,10 +152,13 @@ class Exchange(Breaking):
     def _hold_body(self, event: on.AnswerData) -> None:
         self._hold(event.data)
         if self._held_bytes > HOLD_LIMIT_BYTES:
+            data = b"".join(self._held)
             if cast("AnswerHead", self.answer).framing == "close":
-                self._fail(Failure("upstream_protocol"))  # its end could not be told from a cut
-                return
-            self._commit(b"transfer-encoding: chunked\r\n", b"".join(self._held))
+                self._document = Lexer(constants=True)  # its end tells a whole answer from a cut
+                if not self._reads_on(data):
+                    self._fail(Failure("upstream_protocol"))
+                    return
+            self._commit(b"transfer-encoding: chunked\r\n", data)
             self._held = []
             self._book(0)
             self.state = State.RELAYING_BODY
@@ -251,7 +255,18 @@ class Exchange(Breaking):
             self._book(self._spoken.size_bytes)
         self._after_feed(relay)
 
+    def _reads_on(self, data: bytes) -> bool:
+        """Whether `data` may go on the document of an answer that lasts until its connection."""
+        try:
+            cast("Lexer", self._document).feed(data)
+        except NotJsonError:
+            return False
+        return True
+
     def _relay_body(self, event: on.AnswerData) -> None:
+        if self._document is not None and not self._reads_on(event.data):
+            self._lost("upstream_protocol")
+            return
         self._pass_down(event.data)
         self._out.append(do.TOUCH)
 
@@ -269,7 +284,16 @@ class Exchange(Breaking):
             self._pass_down(data)
         self._after_feed(relay)
 
-    def _whole(self, _: on.AnswerEnded | None = None) -> None:
+    def _relayed(self, _: on.AnswerEnded) -> None:
+        if self._document is not None:
+            try:
+                self._document.end()
+            except NotJsonError:
+                self._lost("upstream_truncated")
+                return
+        self._whole()
+
+    def _whole(self) -> None:
         if self.request.chunks:
             self._out.append(do.SendDown(LAST_CHUNK))
         self._complete("complete", "Ud", close=not self.request.chunks)
@@ -322,7 +346,7 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
         (State.RELAYING_STREAM, on.AnswerData): x._relay_stream,
         (State.RELAYING_STREAM, on.AnswerEnded): x._stream_ended,
         (State.RELAYING_BODY, on.AnswerData): x._relay_body,
-        (State.RELAYING_BODY, on.AnswerEnded): x._whole,
+        (State.RELAYING_BODY, on.AnswerEnded): x._relayed,
         **{(state, on.UpstreamFailed): x._failed for state in before_commit},
         **{(state, on.DeadlinePassed): x._late for state in before_commit},
         **{(state, on.UpstreamFailed): x._cut_by_failure for state in relaying},

@@ -12,6 +12,7 @@ from proxy.exchange.attempts import Attempts
 from proxy.exchange.body import splices
 from proxy.exchange.deadlines import NO_DEADLINES, Deadlines
 from proxy.exchange.errors import KINDS, Kind
+from proxy.exchange.lexer import Lexer
 from proxy.exchange.outcome import Outcome, Phase
 from proxy.exchange.ports import Ports
 from proxy.exchange.relay import StreamRelay
@@ -30,6 +31,7 @@ class Trying:
     __slots__ = (
         "_booked",
         "_continuation",
+        "_document",
         "_failed_in",
         "_held",
         "_held_bytes",
@@ -82,6 +84,7 @@ class Trying:
         self._resumes = rule is not None and rule.recovery == "resume"
         self._spoken: Spoken | None = None
         self._continuation: Continuation | None = None
+        self._document: Lexer | None = None  # of an answer that lasts until its connection
         self._limits = NO_DEADLINES
         self._failed_in: Phase = "r"  # the phase of the last failure
         self._total_armed: float | None = None
@@ -110,13 +113,20 @@ class Trying:
             self._total_armed = limits.total_s
             left = self.started_s + limits.total_s - self.ports.now()
             self._out.append(do.Arm("total", max(left, 0.0)))
-        if self.request.is_chunked and not self.ports.takes_chunked(backend):
+        if self.request.is_chunked and self._waits_for_end(backend):
             self._waits = backend
             self.state = State.GATHERING
             self._out.append(do.DISARM)
             return
         self._out.append(do.Arm("connect", limits.connect_s))
         self._out.append(do.Dial(backend))
+
+    def _waits_for_end(self, backend: Backend) -> bool:
+        """Whether a body without a length is read whole first.
+
+        A server that reads no chunks may just as well reset: a second attempt does not try it.
+        """
+        return len(self.attempts.log) > 1 or not self.ports.takes_chunked(backend)
 
     def _connected(self, event: on.Connected) -> None:
         attempt = self.attempts.current

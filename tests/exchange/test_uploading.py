@@ -119,6 +119,17 @@ def test_r21_a_411_to_a_whole_chunked_body_too() -> None:
     book.end()
 
 
+def test_r21_after_a_reset_a_chunked_body_is_not_tried_so_again() -> None:
+    book = begun("a", "b", chunked=True)
+    book >> book.more(PLAIN) << do.GO_ON
+    book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << do.Pause
+    book >> on.PauseOver()
+    book >> book.whole() << dial("a")
+    book >> on.Connected(reused=False) << up(len(PLAIN), PLAIN.replace(b'"m"', b'"a"'))
+    book >> on.ClientGone() << do.DropUpstream << do.Ended
+    book.end()
+
+
 def test_r21_connect_only_asks_nobody_twice_for_a_411() -> None:
     book = begun("a", chunked=True, retry="connect-only")
     book >> started(411, JSON) << do.DropUpstream << down(b"502") << do.Ended
