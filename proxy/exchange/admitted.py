@@ -15,7 +15,7 @@ class Admitted:
     `caller_headers`: lower-case names to values. `answer_headers`: rendered lines, each with
     its line end, that every answer to this request carries. `chunks` is false for an HTTP/1.0
     caller, whose streamed answer ends with the connection. `caller` tells callers apart: the
-    address, until authentication names a principal.
+    address, until authentication names a principal; `caller_request_id` is its own X-Request-Id.
 
     A large body is an `upload`, and `body` is empty. While it still arrives it is not `whole`:
     until `complete` tells the rest, `scan` knows the model alone.
@@ -35,9 +35,11 @@ class Admitted:
         upload: Upload | None = None,
         whole: bool = True,
         caller: str = "",
+        caller_request_id: str | None = None,
     ) -> None:
         self.request_id: Final = request_id
         self.caller: Final = caller
+        self.caller_request_id: Final = caller_request_id
         self.body: Final = body
         self.scan = scan
         self.route: Final = route

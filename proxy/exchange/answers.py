@@ -54,6 +54,17 @@ def whole_error(  # noqa: PLR0913 - an error has this many words
     return whole(kind.status, headers, body, close=close)
 
 
+def head_alone(answer: bytes) -> bytes:
+    """Return what HEAD is answered with: the same head, no body (RFC 9110, 9.3.2)."""
+    return answer[: answer.index(b"\r\n\r\n") + 4]
+
+
+def no_content(headers: bytes, *, close: bool) -> bytes:
+    """Return an answer of 204, which has no length (RFC 9110, 8.6)."""
+    last = b"connection: close\r\n" if close else b""
+    return b"%b%b%b\r\n" % (status_line(204), headers, last)
+
+
 def identified(request_id: str) -> bytes:
     """Return the line that every answer has exactly once: SDKs join two into no id at all."""
     return b"x-request-id: %b\r\n" % request_id.encode()
@@ -69,8 +80,7 @@ def whole_rejection(rejection: RejectedError, request_id: str, *, bodiless: bool
         param=rejection.param,
         close=True,
     )
-    # the same head, no body (RFC 9110, 9.3.2)
-    return answer[: answer.index(b"\r\n\r\n") + 4] if bodiless else answer
+    return head_alone(answer) if bodiless else answer
 
 
 def rejection_headers(rejection: RejectedError) -> bytes:
@@ -81,6 +91,7 @@ def rejection_headers(rejection: RejectedError) -> bytes:
     lines = b"allow: " + rejection.allow + b"\r\n" if rejection.allow else b""
     if not rejection.kind.retryable:
         lines += DO_NOT_RETRY
+    lines += rejection.headers
     if rejection.retry_after_s is not None:
         lines += b"retry-after: %d\r\n" % rejection.retry_after_s
     return lines

@@ -110,6 +110,7 @@ _TABLE: Final = (
     _client("expectation_failed", 417, "", "Only Expect: 100-continue is understood."),
     _client("misdirected", 421, "", "The host asked for is not the one of the TLS connection."),
     _client("head_too_large", 431, "", "The request's head is too large."),
+    _client("cross_origin", 403, "", "A page of another origin may not call a proxy on loopback."),
     _client("model_not_found", 404, "r", "There is no such model here.", outcome="refused_policy"),
     _client(
         "client_gone",
@@ -278,8 +279,9 @@ KINDS: Final = {kind.code: kind for kind in _TABLE}
 class RejectedError(Exception):
     """A caller's request is refused before any upstream is asked.
 
-    `detail` is appended to the kind's sentence; `param` names the field or header; `allow` is the
-    method that 405 names; after `retry_after_s` it may go better.
+    `detail` is appended to the kind's sentence; `param` names the field or header; `allow` are the
+    methods that 405 names; after `retry_after_s` it may go better; `headers` are further lines of
+    the answer's head.
     """
 
     def __init__(
@@ -293,6 +295,7 @@ class RejectedError(Exception):
     ) -> None:
         self.allow = allow
         self.retry_after_s = retry_after_s
+        self.headers = b""
         self.kind = KINDS[code]
         self.detail = detail
         self.param = param

@@ -1,8 +1,9 @@
 """Where a body ends: by its length, by its last chunk, or with the connection.
 
 Facts (RFC 9112): 7.1 the chunked coding; 7.1.1 extensions, which a recipient must ignore; 7.1.2
-trailers, which are dropped here, since none of them has a meaning for us; 7.1 again: a recipient
-must expect large sizes and prevent overflow.
+trailers, which are dropped here, since none of them has a meaning for us (their names are kept:
+a request's may not be those of labels); 7.1 again: a recipient must expect large sizes and prevent
+overflow.
 
 Decisions: nothing stands between a size and its line end but an extension that begins with a
 semicolon; at most 16 digits, 256 bytes of extension, 8 KiB of trailers. All else is refused.
@@ -65,7 +66,10 @@ class UntilClose:
 
 @final
 class ChunkedBody:
-    """A chunked body. `done` once its trailer section ended; `surplus` is what followed."""
+    """A chunked body. `done` once its trailer section ended; `surplus` is what followed.
+
+    `trailers` are the names of the fields in its trailer section.
+    """
 
     def __init__(self) -> None:
         self.done = False
@@ -75,6 +79,7 @@ class ChunkedBody:
         self._ending = False  # the CRLF after a chunk's data is due
         self._trailing = False
         self._trailer_bytes = 0
+        self.trailers: list[str] = []
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes of the connection; return those of the body. FramingError when broken."""
@@ -137,6 +142,8 @@ class ChunkedBody:
         if self._trailer_bytes > MAX_TRAILER_BYTES:
             raise FramingError("trailers too large")
         self.done = after - at == 2
+        if not self.done:
+            self.trailers.append(data[at : data.index(b":", at)].decode("ascii"))
         return after
 
 

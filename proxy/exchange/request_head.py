@@ -1,21 +1,24 @@
 """The gates that a request's head passes before anything else is believed.
 
-Facts: RFC 9112 section 3.2 (exactly one valid Host; the four forms of a target), 6.1 and 6.3
+Facts: RFC 9112 section 3.2 (exactly one valid Host), 6.1 and 6.3
 (framing; both kinds at once is an attack; no transfer coding in HTTP/1.0); RFC 9110 section 10.1.1
 (Expect), 7.8 (an Upgrade may be ignored, and is).
 
 Decisions: `proxy.exchange.wire` judges the bytes, llhttp (Node's parser, through httptools) reads
-them, and both must find the same head. The path is byte-equal to a door, nothing is canonicalised:
-a target that some server would canonicalise is refused. A query is dropped.
+them, and both must find the same head. `proxy.exchange.doors` judges the target,
+`proxy.exchange.head_rules` what the policy in force has to say. A name with an underscore goes
+nowhere: neither to rules, nor to records, nor up.
 """
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar, Final, Literal, final
+from typing import ClassVar, Final, final
 
 import httptools
 
+from proxy.exchange.doors import DoorName, door_of
 from proxy.exchange.errors import RejectedError
+from proxy.exchange.head_rules import NO_RULES, HeadRules
 from proxy.exchange.value import Value
 from proxy.exchange.wire import (
     Fields,
@@ -29,55 +32,80 @@ from proxy.exchange.wire import (
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 
-Door = Literal["chat", "models"]
-_DOORS: Final[dict[bytes, tuple[Door, bytes]]] = {
-    b"/v1/chat/completions": ("chat", b"POST"),
-    b"/v1/models": ("models", b"GET"),
-}
-_METHODS: Final = frozenset(
-    {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PATCH"}
-)
-"""RFC 9110, section 9, and RFC 5789; CONNECT has a target that is no path."""
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
-_CANONICALISED: Final = re.compile(rb"//|\\|%2[fF]|%5[cC]|/(?:\.|%2[eE]){1,2}(?:/|\Z)")
+CALLER_ID_CHARS: Final = 128
+"""As much of a caller's own request id as the record keeps."""
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
 
 
 @final
 class Head(Value):
-    """An admitted head. `headers` has every field value by lower-case name, the length aside."""
+    """An admitted head.
+
+    `headers` has every field value by lower-case name, the length and what is dropped aside;
+    `dropped` are names with an underscore. `cors` are lines that every answer to it carries, and
+    `options` those of an answer to OPTIONS. `bodiless`: HEAD, answered as GET is, without a body.
+    """
 
     __match_args__: ClassVar = (
         "door",
         "expects_continue",
         "keep_alive",
         "headers",
+        "model",
+        "dropped",
         "chunked",
         "http10",
+        "bodiless",
+        "caller_request_id",
+        "cors",
+        "options",
     )
 
     def __init__(  # noqa: PLR0913 - a head has this many sides
         self,
         *,
-        door: Door,
+        door: DoorName,
         expects_continue: bool,
         keep_alive: bool,
         headers: Mapping[str, tuple[str, ...]],
+        model: str | None = None,
+        dropped: tuple[str, ...] = (),
         chunked: bool = False,
         http10: bool = False,
+        bodiless: bool = False,
+        caller_request_id: str | None = None,
+        cors: bytes = b"",
+        options: bytes = b"",
     ) -> None:
         self.door: Final = door
         self.expects_continue: Final = expects_continue
         self.keep_alive: Final = keep_alive
         self.headers: Final = headers
+        self.model: Final = model
+        self.dropped: Final = dropped
         self.chunked: Final = chunked
         self.http10: Final = http10
+        self.bodiless: Final = bodiless
+        self.caller_request_id: Final = caller_request_id
+        self.cors: Final = cors
+        self.options: Final = options
 
 
 class Heads:
-    """Reads heads, and remembers them: a caller sends the same one but for its length."""
+    """Reads heads, and remembers them: a caller sends the same one but for its length.
 
-    def __init__(self) -> None:
+    `rules` are those of the policy in force; what was admitted under others is forgotten.
+    """
+
+    def __init__(self, rules: HeadRules = NO_RULES) -> None:
         self._memo: dict[bytes, Head] = {}
+        self.rules = rules
+
+    def adopt(self, rules: HeadRules) -> None:
+        """Hold heads to `rules` from now on."""
+        self.rules = rules
+        self._memo = {}
 
     def read(self, raw: bytes) -> tuple[Head, int | None]:
         """Return the admitted head of `raw`, its blank line included, and the body's length.
@@ -87,23 +115,29 @@ class Heads:
         key, length = without_length(raw)
         head = self._memo.get(key)
         if head is None:
-            head = read_head(raw)
+            head = read_head(raw, self.rules)
             if length is None and b"\r\ncontent-length:" in raw.lower():
                 raise RejectedError("bad_request", "Content-Length is not one number.")
             remember(self._memo, key, head)
         if length is not None and length > MAX_BODY_BYTES:
-            raise RejectedError("body_too_large")
+            rejection = RejectedError("body_too_large")
+            rejection.headers = head.cors
+            raise rejection
         return head, length
 
 
-def read_head(raw: bytes) -> Head:
+def read_head(raw: bytes, rules: HeadRules = NO_RULES) -> Head:
     """Return the admitted head of `raw`; RejectedError otherwise."""
     fault = prefix_fault(raw)
     if fault is not None or not is_request_head(raw):
         raise RejectedError(fault or "bad_request")
     method, target, version = raw[: raw.index(b"\r\n")].split(b" ")
     fields = fields_of(raw)
-    head = admit_head(method, target, version[5:].decode(), fields)
+    try:
+        head = admit_head(method, target, version[5:].decode(), fields, rules)
+    except RejectedError as rejection:
+        rejection.headers = rules.cors(_collect(fields)[0])
+        raise
     _agree(raw, (method, target, version), fields)
     return head
 
@@ -123,35 +157,61 @@ def _agree(raw: bytes, line: tuple[bytes, bytes, bytes], fields: Fields) -> None
         raise RejectedError("bad_request")
 
 
-def admit_head(method: bytes, target: bytes, version: str, fields: Fields) -> Head:
+def admit_head(
+    method: bytes, target: bytes, version: str, fields: Fields, rules: HeadRules = NO_RULES
+) -> Head:
     """Return the admitted head; names in `fields` are lower-case. RejectedError otherwise."""
-    headers = _collect(fields)
+    headers, dropped = _collect(fields)
     host = _host(headers)
     lengths = headers.pop("content-length", ())
     _check_length(lengths)
     _check_coding(headers, version, has_length=bool(lengths))
-    door = _door(method, target, host)
+    rules.check_page(headers)
+    rules.check_underscored(dropped)
+    rules.check_declared(headers)
+    door = door_of(method, target, host)
     if "content-encoding" in headers and headers["content-encoding"] != ("identity",):
         raise RejectedError("encoded_body", param="content-encoding")
+    options = b""
+    if door.name == "options":
+        options = b"allow: %b\r\n%b" % (door.allow, rules.preflight(headers, door.allow))
     return Head(
-        door=door,
+        door=door.name,
+        model=door.model,
         # a caller of HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1)
         expects_continue=_expects_continue(headers) and version != "1.0",
         keep_alive=_keep_alive(headers, version),
         headers=headers,
+        dropped=dropped,
         chunked="transfer-encoding" in headers,
         http10=version == "1.0",
+        bodiless=method == b"HEAD",
+        caller_request_id=_caller_request_id(headers),
+        cors=rules.cors(headers),
+        options=options,
     )
 
 
-def _collect(fields: Fields) -> dict[str, tuple[str, ...]]:
+def _collect(fields: Fields) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return the values by name, and the names that are dropped."""
     headers: dict[str, tuple[str, ...]] = {}
+    dropped: list[str] = []
     for name, value in fields:
         key = name.decode("ascii")
+        if "_" in key:
+            dropped.append(key)
+            continue
         held = headers.get(key)
         text = value.decode("latin-1")
         headers[key] = (text,) if held is None else (*held, text)
-    return headers
+    return headers, tuple(dropped)
+
+
+def _caller_request_id(headers: Mapping[str, tuple[str, ...]]) -> str | None:
+    named = headers.get("x-request-id")
+    if named is None:
+        return None
+    return _UNPRINTABLE.sub("?", named[0][:CALLER_ID_CHARS]) or None
 
 
 def _host(headers: Mapping[str, tuple[str, ...]]) -> bytes:
@@ -183,32 +243,6 @@ def _check_coding(
     chunked = len(codings) == 1 and codings[0].lower() == "chunked"
     if has_length or version == "1.0" or not chunked:
         raise RejectedError("bad_request", "The body's framing is ambiguous.")
-
-
-def _door(method: bytes, target: bytes, host: bytes) -> Door:
-    if method not in _METHODS:
-        raise RejectedError("bad_request", "That is no method of this protocol.")
-    path = _origin_form(target, host).partition(b"?")[0]
-    if b"#" in target or _CANONICALISED.search(path):
-        raise RejectedError("bad_request", "The target is not in its plain form.")
-    known = _DOORS.get(path)
-    if known is None:
-        raise RejectedError("not_found", "Use /v1/chat/completions or /v1/models.")
-    door, wanted = known
-    if method != wanted:
-        raise RejectedError("method_not_allowed", f"Use {wanted.decode()}.", allow=wanted)
-    return door
-
-
-def _origin_form(target: bytes, host: bytes) -> bytes:
-    """Return the path and query of a target in origin-form, or absolute-form for `host`."""
-    if target.startswith(b"/"):
-        return target
-    scheme, _, rest = target.partition(b"://")
-    authority, slash, path = rest.partition(b"/")
-    if scheme.lower() not in {b"http", b"https"} or authority.lower() != host.lower():
-        raise RejectedError("bad_request", "The target is neither a path nor this host's URL.")
-    return slash + path if slash else b"/"
 
 
 def _expects_continue(headers: Mapping[str, tuple[str, ...]]) -> bool:

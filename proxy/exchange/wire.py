@@ -20,11 +20,11 @@ MAX_LINE_BYTES: Final = 8 * 1024
 MAX_FIELDS: Final = 100
 HEAD_END: Final = b"\r\n\r\n"
 
-_TOKEN: Final = rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+"  # no underscore: servers read it as a dash
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE: Final = rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n"
 _STATUS_LINE: Final = rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t -~]*)?\r\n"
 _REQUEST: Final = re.compile(_REQUEST_LINE + rb"(?:" + _TOKEN + rb":[\t -~\x80-\xff]*\r\n)*\r\n\Z")
-_ANSWER: Final = re.compile(_STATUS_LINE + rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*\r\n)*\r\n\Z")
+_ANSWER: Final = re.compile(_STATUS_LINE + rb"(?:" + _TOKEN + rb":[\t -~]*\r\n)*\r\n\Z")
 _NEVER: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LENGTH: Final = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]+)[ \t]*\r\n")
 Fields = list[tuple[bytes, bytes]]

@@ -49,7 +49,8 @@ def exchange_line(
     request, attempts = exchange.request, exchange.attempts
     order = attempts.order
     return (
-        b'{"worker":%b,"sequence":%d,"time":%b,"request_id":"%b","door":"chat",'
+        b'{"worker":%b,"sequence":%d,"time":%b,"request_id":"%b","caller_request_id":%b,'
+        b'"door":"chat",'
         b'"outcome":"%b","terminal":"%b","status":%b,"error":%b,"latency_ms":%b,'
         b'"first_token_ms":%b,"stream":%b,"backend":%b,"tier":%b,"attempts":[%b],"order":%b,'
         b'"skipped":%b,"bytes_in":%d,"bytes_out":%d,"tokens":%b,"splices":%b,'
@@ -59,6 +60,7 @@ def exchange_line(
         stamp.sequence,
         _seconds(stamp.wall),
         request.request_id.encode(),
+        b"null" if request.caller_request_id is None else orjson.dumps(request.caller_request_id),
         exchange.outcome.encode(),
         exchange.terminal.encode(),
         _number(exchange.status),

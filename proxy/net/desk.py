@@ -11,11 +11,19 @@ from typing import Any
 from twisted.logger import Logger
 
 from proxy.exchange.admitted import Admitted
-from proxy.exchange.answers import DO_NOT_RETRY, identified, whole, whole_error
+from proxy.exchange.answers import (
+    DO_NOT_RETRY,
+    head_alone,
+    identified,
+    no_content,
+    whole,
+    whole_error,
+)
 from proxy.exchange.errors import KINDS, RejectedError
 from proxy.exchange.events import START, Interrupted
+from proxy.exchange.head_rules import HeadRules
 from proxy.exchange.machine import Exchange
-from proxy.exchange.models import models_document, no_such_model
+from proxy.exchange.models import model_documents, models_document, no_such_model
 from proxy.exchange.request_head import Head, Heads
 from proxy.exchange.scan import Scan
 from proxy.exchange.upload import Upload
@@ -56,6 +64,7 @@ class Desk:
         next_request_id: Callable[[], str],
         addresses: Mapping[str, str],
         max_connections: int,
+        listens_on: str = "",
     ) -> None:
         self.reactor = reactor
         self.names = names
@@ -66,6 +75,7 @@ class Desk:
         self.next_request_id = next_request_id
         self.addresses = addresses
         self.heads = Heads()
+        self._listens_on = listens_on
         self.memory = gate.memory
         self.fronts = Callers(max_connections)
         self.runs: set[Run] = set()
@@ -102,6 +112,9 @@ class Desk:
         self._prefixes = {}
         self._rule_headers = {}
         self._models = models_document(policy.spec)
+        self._model = model_documents(policy.spec)
+        names = self.gate.decider.header_names
+        self.heads.adopt(HeadRules(names, policy.spec.endpoint.cors.origins, self._listens_on))
         self._policy_header = b"x-lockgate-policy: %b\r\n" % policy.digest.encode()
 
     def _dialler(
@@ -140,15 +153,18 @@ class Desk:
     def serve(self, front: Front, received: Received) -> None:
         """Answer one whole request, now or when its exchange is over."""
         request_id = self.next_request_id()
-        if received.head.door == "models":
-            self._serve_models(front, received, request_id)
+        head = received.head
+        if head.door != "chat":
+            self._serve_plain(front, received, request_id)
             return
         try:
+            if head.dropped:
+                self.heads.rules.check_underscored(head.dropped)  # a reload may have made new ones
             scanned = received.scan()
         except RejectedError as rejection:
             self._reject(front, received, rejection, request_id)
             return
-        decision = self.gate.decider.decide(scanned.model, received.head.headers)
+        decision = self.gate.decider.decide(scanned.model, head.headers)
         if isinstance(decision, Refuse):
             self._refuse(front, received, decision, request_id)
             return
@@ -158,10 +174,11 @@ class Desk:
             upload=received.upload,
             scan=scanned,
             route=decision,
-            caller_headers=received.head.headers,
-            answer_headers=self._answer_headers(decision, request_id),
-            chunks=not received.head.http10,
-            close=self._closes(received.head),
+            caller_headers=head.headers,
+            answer_headers=self._answer_headers(decision, request_id, head),
+            chunks=not head.http10,
+            close=self._closes(head),
+            caller_request_id=head.caller_request_id,
             caller=front.peer,
         )
         self._run(front, request)
@@ -172,6 +189,8 @@ class Desk:
         False: not yet, or not at all; it is served when it is whole, which also says why not.
         """
         try:
+            if head.dropped:
+                self.heads.rules.check_underscored(head.dropped)
             found = upload.look()
         except RejectedError:
             return False
@@ -188,9 +207,10 @@ class Desk:
             scan=Scan(model, span, stream=False, include_usage=False, usage_edit=None),
             route=decision,
             caller_headers=head.headers,
-            answer_headers=self._answer_headers(decision, request_id),
+            answer_headers=self._answer_headers(decision, request_id, head),
             chunks=not head.http10,
             close=self._closes(head),
+            caller_request_id=head.caller_request_id,
             upload=upload,
             whole=False,
             caller=front.peer,
@@ -260,13 +280,13 @@ class Desk:
         endpoint: Endpoint = self.diallers[backend.name].endpoint
         return probe_bytes(path, endpoint.host_header, self.credentials.key_for(backend))
 
-    def _answer_headers(self, decision: Decision, request_id: str) -> bytes:
+    def _answer_headers(self, decision: Decision, request_id: str, head: Head) -> bytes:
         rule = decision.reading.rule_name
         named = self._rule_headers.get(rule)
         if named is None:
             shown = b"x-lockgate-rule: %b\r\n" % rule.encode() if rule else b""
             named = self._rule_headers[rule] = shown + self._policy_header
-        return b"x-request-id: %b\r\n%b" % (request_id.encode(), named)
+        return b"x-request-id: %b\r\n%b%b" % (request_id.encode(), named, head.cors)
 
     def _closes(self, head: Head) -> bool:
         return self.draining or not head.keep_alive
@@ -277,27 +297,41 @@ class Desk:
         self.memory.give(received.size, front.peer)
         front.finished(close=close)
 
-    def _serve_models(self, front: Front, received: Received, request_id: str) -> None:
-        headers = identified(request_id) + self._policy_header
-        close = self._closes(received.head)
-        front.send(whole(200, headers, self._models, close=close))
-        self.recorder.models(request_id, received.head, len(self._models))
+    def _serve_plain(self, front: Front, received: Received, request_id: str) -> None:
+        """Answer OPTIONS, and what is asked of the models there are."""
+        head = received.head
+        close = self._closes(head)
+        headers = identified(request_id) + self._policy_header + head.cors
+        if head.door == "options":
+            front.send(no_content(headers + head.options, close=close))
+            self.recorder.plain(request_id, head, 204, 0)
+            self._answered(front, received, close=close)
+            return
+        document = self._models if head.model is None else self._model.get(head.model)
+        if document is None:
+            unknown = no_such_model(head.model or "")
+            rejection = RejectedError("model_not_found", unknown, "model")
+            self._reject(front, received, rejection, request_id)
+            return
+        answer = whole(200, headers, document, close=close)
+        front.send(head_alone(answer) if head.bodiless else answer)
+        self.recorder.plain(request_id, head, 200, 0 if head.bodiless else len(document))
         self._answered(front, received, close=close)
 
     def _reject(
         self, front: Front, received: Received, rejection: RejectedError, request_id: str
     ) -> None:
-        close = self._closes(received.head)
-        front.send(
-            whole_error(
-                rejection.kind,
-                request_id,
-                headers=identified(request_id) + self._policy_header,
-                detail=rejection.detail,
-                param=rejection.param,
-                close=close,
-            )
+        head = received.head
+        close = self._closes(head)
+        answer = whole_error(
+            rejection.kind,
+            request_id,
+            headers=identified(request_id) + self._policy_header + head.cors,
+            detail=rejection.detail,
+            param=rejection.param,
+            close=close,
         )
+        front.send(head_alone(answer) if head.bodiless else answer)
         self.recorder.unserved(
             request_id, received.head, rejection, answered=True, bytes_in=received.size
         )
@@ -306,7 +340,7 @@ class Desk:
     def _refuse(self, front: Front, received: Received, decision: Refuse, request_id: str) -> None:
         close = self._closes(received.head)
         kind = KINDS[decision.code]
-        headers = self._answer_headers(decision, request_id)
+        headers = self._answer_headers(decision, request_id, received.head)
         if not kind.retryable:
             headers += DO_NOT_RETRY
         unknown = kind.status == 404
@@ -321,7 +355,7 @@ class Desk:
                 close=close,
             )
         )
-        self.recorder.refused(request_id, received.size, decision)
+        self.recorder.refused(request_id, received.head, received.size, decision)
         self._answered(front, received, close=close)
 
     # -- the end

@@ -320,6 +320,9 @@ class Front(Connection):
     def _reject(self, rejection: RejectedError) -> None:
         """Answer and close: the rest of what this caller sends is not understood or not wanted."""
         request_id = self.desk.next_request_id()
+        held = self.in_hand or self.intake.arriving
+        if held is not None:
+            rejection.headers = held.head.cors
         self._forget(rejection, request_id)
         bodiless = self.intake.is_bodiless
         self._write(whole_rejection(rejection, request_id, bodiless=bodiless))

@@ -129,6 +129,7 @@ def build(
         next_request_id=next_request_id,
         addresses=options.addresses,
         max_connections=_most_callers(),
+        listens_on=options.listen[0],
     )
     service = Service(
         reactor=reactor,

@@ -187,6 +187,8 @@ class Intake:
                 raise upload.fault
             self.expects = False
         if framing.done:
+            if isinstance(framing, ChunkedBody) and framing.trailers:
+                self._desk.heads.rules.check_trailer(framing.trailers)
             self._arrived(arriving)
             return framing.surplus + rest
         run = self._front.run

@@ -91,12 +91,12 @@ class Recorder:
             tally.measure(duration_s, exchange.first_token_s, 0, 0)
         self._count_attempts(attempts)
 
-    def refused(self, request_id: str, model_bytes: int, decision: Refuse) -> None:
+    def refused(self, request_id: str, head: Head, model_bytes: int, decision: Refuse) -> None:
         """Record a request that no backend may serve."""
         kind = KINDS[decision.code]
         ending = {
             **NO_ENDING,
-            **self._begin(request_id, kind.outcome, kind.terminal("r")),
+            **self._begin(request_id, head, kind.outcome, kind.terminal("r")),
             "status": kind.status,
             "error": decision.code,
             "latency_ms": 0.0,
@@ -122,15 +122,15 @@ class Recorder:
             request_id,
             head,
             kind.outcome,
-            kind.terminal("b"),
+            kind.terminal("b" if "b" in kind.phases else "r"),
             kind.code,
             kind.status if answered else None,
             bytes_in,
         )
 
-    def models(self, request_id: str, head: Head, bytes_out: int) -> None:
-        """Record an answer to GET /v1/models."""
-        self._plain(request_id, head, "complete", "Pd", None, 200, 0, bytes_out)
+    def plain(self, request_id: str, head: Head, status: int, bytes_out: int) -> None:
+        """Record an answer that no backend was needed for."""
+        self._plain(request_id, head, "complete", "Pd", None, status, 0, bytes_out)
 
     def _plain(  # noqa: PLR0913, PLR0917 - a record has this many words
         self,
@@ -145,8 +145,7 @@ class Recorder:
     ) -> None:
         ending = {
             **NO_ENDING,
-            **self._begin(request_id, outcome, terminal),
-            "door": head.door,
+            **self._begin(request_id, head, outcome, terminal),
             "status": status,
             "error": error,
             "latency_ms": 0.0,
@@ -156,14 +155,15 @@ class Recorder:
         self.sink.write(render(ending, undecided_fields(self.digest())))
         self.metrics.request("", "", "", outcome)
 
-    def _begin(self, request_id: str, outcome: str, terminal: str) -> dict[str, Any]:
+    def _begin(self, request_id: str, head: Head, outcome: str, terminal: str) -> dict[str, Any]:
         self._sequence += 1
         return {
             "worker": self._worker,
             "sequence": self._sequence,
             "time": round(self.wall(), 6),
             "request_id": request_id,
-            "door": "chat",
+            "caller_request_id": head.caller_request_id,
+            "door": head.door,
             "outcome": outcome,
             "terminal": terminal,
         }

@@ -151,7 +151,10 @@ class Backend:
     upward_headers: tuple[str, ...] = spec_field(
         "caller's headers that this backend may receive", default=()
     )
-    max_output_tokens: int | None = spec_field("cap on tokens asked for", default=None)
+    max_output_tokens: int | None = spec_field(
+        "most tokens that the model answers with; published on /v1/models as `max_output_tokens`",
+        default=None,
+    )
 
     @property
     def published_id(self) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.policy.address import cidr_fault
+from proxy.policy.mend import flow, write
+from proxy.policy.origins import origin_fault
 from proxy.policy.spec import CallerMemory, Endpoint, RouterSpec
 from proxy.policy.validate import Fault
 
@@ -44,6 +46,12 @@ def _endpoint(endpoint: Endpoint) -> Iterator[Fault]:
             yield "endpoint.nodePort", f"means nothing with type {endpoint.type}", mend
         elif not 30000 <= endpoint.node_port <= 32767:
             yield "endpoint.nodePort", "is outside 30000-32767", "write `nodePort: 30080`"
+    for number, origin in enumerate(endpoint.cors.origins):
+        place = f"endpoint.cors.origins[{number}]"
+        fault = origin_fault(origin)
+        if fault is not None:
+            why, mend = fault
+            yield place, f"{origin!r} {why}", write(place, flow(mend))
 
 
 def _caller_memory(held: CallerMemory) -> Iterator[Fault]:

@@ -175,8 +175,19 @@ class Proxy:
 
 
 @frozen
+class Cors:
+    """Which web pages may call from a browser; none: no page of another origin."""
+
+    origins: tuple[str, ...] = spec_field(
+        "origins of those pages, each written exactly as a browser says it, like "
+        "`https://chat.example`",
+        default=(),
+    )
+
+
+@frozen
 class Endpoint:
-    """Shapes the Service; the container listens on 8080."""
+    """Shapes the Service, and says who may call; the container listens on 8080."""
 
     port: int = spec_field("Service port", default=8080)
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = spec_field(
@@ -186,6 +197,7 @@ class Endpoint:
     keep_alive: Seconds = spec_field(
         "how long a caller's connection is kept without a request", default=Seconds(75.0)
     )
+    cors: Cors = spec_field("web pages that may call", default=Cors())
     path: str | None = spec_field("LLMKube's path prefix", default=None)
     gateway: Mapping[str, Any] | None = spec_field("LLMKube's gateway mode", default=None)
 

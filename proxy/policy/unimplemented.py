@@ -30,7 +30,6 @@ _LEAVE_OUT: Final = "leave it out"
 
 TABLE: Final = (
     Row("backends[].costPerMillionTokens", "leave it out; budgets come later"),
-    Row("backends[].maxOutputTokens", "leave it out; let callers send max_tokens"),
     Row(
         "backends[].external.provider",
         "write `provider: openai`, `anthropic` or `litellm`; a LiteLLM proxy speaks to the others",

@@ -101,12 +101,11 @@ def _classification(spec: RouterSpec) -> Iterator[Fault]:
 def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
     yield from _name(backend.name, f"{path}.name")
     yield from _timeouts(backend.timeout is not None, backend.timeouts, path)
-    if backend.context_length is not None and backend.context_length < 1:
-        yield (
-            f"{path}.contextLength",
-            "is less than 1",
-            "state it in tokens: `contextLength: 32768`",
-        )
+    sizes = {"contextLength": backend.context_length, "maxOutputTokens": backend.max_output_tokens}
+    for field, tokens in sizes.items():
+        if tokens is not None and tokens < 1:
+            mend = f"state it in tokens: `{field}: 32768`"
+            yield f"{path}.{field}", "is less than 1", mend
     yield from _upward(spec, backend, path)
     yield from _health(backend, path)
     yield from _tls(backend, path)

@@ -27,7 +27,7 @@ DEPLOYMENT_ONLY: Final = frozenset(
     }
 )
 """Fields of `proxy` that shape the Deployment: they are no part of the policy's digest."""
-ENDPOINT_ACTS: Final = frozenset({"keepAlive"})
+ENDPOINT_ACTS: Final = frozenset({"cors", "keepAlive"})
 """Fields of `endpoint` that act in the proxy; the others shape the Service."""
 
 

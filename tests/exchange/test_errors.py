@@ -24,6 +24,7 @@ from proxy.policy.rules import Match, RouteTo, Rule
 from proxy.policy.spec import RouterSpec
 from tests.exchange.playbook import SSE, STREAM, Playbook, cloud, down, event, local, started
 
+HEAD = Head(door="chat", expects_continue=False, keep_alive=True, headers={})
 PAGE = Path(__file__).parent.parent.parent / "docs" / "errors.md"
 Play = Callable[[str], dict[str, Any]]
 """Ends a request with a code; returns its record."""
@@ -110,11 +111,9 @@ def ended(at: Callable[[], Playbook], by: Callable[[str], on.Event]) -> Play:
 
 
 def refused_body(code: str) -> dict[str, Any]:
-    head = Head(door="chat", expects_continue=False, keep_alive=True, headers={})
+    rejection = RejectedError(code)
     return record(
-        lambda recorder: recorder.unserved(
-            "req-1", head, RejectedError(code), answered=True, bytes_in=0
-        )
+        lambda recorder: recorder.unserved("req-1", HEAD, rejection, answered=True, bytes_in=0)
     )
 
 
@@ -125,7 +124,7 @@ def refused(code: str) -> dict[str, Any]:
     model = "who" if code == "model_not_found" else "b"
     decision = decide(compiled(spec), Request(model, {"x-llmkube-classification": ("pii",)}))
     assert isinstance(decision, Refuse)
-    return record(lambda recorder: recorder.refused("req-1", 0, decision))
+    return record(lambda recorder: recorder.refused("req-1", HEAD, 0, decision))
 
 
 def skipped(reason: SkipReason) -> Play:

@@ -111,6 +111,12 @@ ROWS: Final = {
     "R70": "a refusal that no repeat can mend is asked again by SDKs",
     "R71": "a model that is not there",
     "R72": "two request ids in one answer",
+    "R73": "a list of models that says too little, and no door for one of them",
+    "R74": "a browser's preflight",
+    "R75": "an underscore in a header's name",
+    "R76": "a label in a trailer",
+    "R77": "a web page that calls a proxy on loopback",
+    "R78": "a caller's own request id",
 }
 
 NOT_HERE: Final = {

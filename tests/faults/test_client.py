@@ -437,7 +437,7 @@ def test_c22_c23_what_hops_and_what_lies_stays_here(house: House) -> None:
 @pytest.mark.parametrize(
     ("line", "status"),
     [
-        ("TRACE /v1/models", 405), ("DELETE /v1/models", 405), ("HEAD /v1/models", 405),
+        ("TRACE /v1/models", 405), ("DELETE /v1/models", 405), ("HEAD /v1/chat/completions", 405),
         ("GET /v1/chat/completions", 405), ("GET /", 404), ("HEAD /", 404), ("GET /v1/models/", 404),
         ("GET /V1/models", 404), ("GET /metrics", 404), ("OPTIONS /v1/unknown", 404),
     ],

@@ -7,8 +7,10 @@ import httpx
 import openai
 import pytest
 
-from tests.faults.house import POLICY, House, secrets
-from tests.net.conftest import Proxy, Upstream
+from tests.faults.conftest import Start
+from tests.faults.house import POLICY, House, changed, secrets
+from tests.faults.test_reload import adopt
+from tests.net.conftest import DONE, END, SSE_HEAD, Proxy, Upstream, word
 
 fault = pytest.mark.fault
 CLOUD = {
@@ -29,7 +31,11 @@ KEYLESS = {
     "tier": "cloud",
 }
 DOORS: dict[str, Any] = {
-    "backends": [POLICY["backends"][0], CLOUD, KEYLESS],
+    "backends": [
+        {**POLICY["backends"][0], "contextLength": 32768, "maxOutputTokens": 4096},
+        CLOUD,
+        KEYLESS,
+    ],
     "rules": [
         {"name": "far", "match": {"models": ["far"]}, "route": {"backends": ["cloud"]}},
         {"name": "keyless", "match": {"models": ["keyless"]}, "route": {"backends": ["keyless"]}},
@@ -39,8 +45,10 @@ DOORS: dict[str, Any] = {
             "route": {"backends": ["keyless"]},
             "failClosed": True,
         },
+        {"name": "org", "match": {"headers": {"X-Org": "acme"}}, "route": {"backends": ["local"]}},
         {"name": "near", "match": {"models": ["m"]}, "route": {"backends": ["local"]}},
     ],
+    "endpoint": {"cors": {"origins": ["https://chat.example"]}},
     "proxy": {"quarantineDuration": "100ms"},
 }
 PII = {"x-llmkube-classification": "pii"}
@@ -154,3 +162,210 @@ def test_r72_an_answer_has_one_request_id(
         assert doors.record()["request_id"] == ids[0]
     if answer.status_code >= 400:
         assert answer.json()["error"]["request_id"] == ids[0]
+
+
+def url(house: House, path: str) -> str:
+    return f"http://127.0.0.1:{house.proxy.port}{path}"
+
+
+@fault(
+    "R73", "the list, one model by its id with a slash, one that is not there", "as OpenAI answers"
+)
+def test_r73_the_sdk_finds_every_model_by_its_id(doors: House) -> None:
+    """ollama/ollama #10139, BerriAI/litellm #37275, lmstudio-ai/lmstudio-bug-tracker #2139."""
+    with sdk(doors) as client:
+        listed = {model.id: model for model in client.models.list()}
+        assert set(listed) == {"local", "cloud", "acme/keyless"}
+        assert client.models.retrieve("acme/keyless") == listed["acme/keyless"]
+        local = client.models.retrieve("local").model_dump()
+        error = refused(lambda: client.models.retrieve("acme/other"))
+    assert (local["tier"], local["context_length"], local["max_output_tokens"]) == (
+        "local",
+        32768,
+        4096,
+    )
+    assert "capabilities" not in local
+    assert listed["cloud"].model_dump()["capabilities"] == ["vision"]
+    assert (error.status_code, error.code, error.param) == (404, "model_not_found", "model")
+    records = [doors.record() for _ in range(4)]
+    assert [r["error"] for r in records] == [None, None, None, "model_not_found"]
+    assert {r["door"] for r in records} == {"models"}
+
+
+@fault("R73", "HEAD of the list, of one model, of one that is not there", "GET's head, no body")
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/v1/models", 200), ("/v1/models/acme/keyless", 200), ("/v1/models/x", 404), ("/x", 404)],
+)
+def test_r73_head_is_answered_as_get_is(doors: House, path: str, status: int) -> None:
+    get = httpx.get(url(doors, path))
+    lines = [f"HEAD {path} HTTP/1.1", "host: x", "connection: close", "", ""]
+    answer = doors.talk("\r\n".join(lines).encode())
+    assert (answer.status, answer.body) == (status, b"")
+    assert get.status_code == status
+    said = {line.partition(":")[0] for line in answer.head.split("\r\n")[1:]}
+    assert said - {"connection"} == {name.lower() for name in get.headers} - {"connection"}
+    length = next(line for line in answer.head.split("\r\n") if line.startswith("content-length"))
+    assert int(length.partition(":")[2]) in range(len(get.content) - 3, len(get.content) + 4)
+
+
+CORS = {"origin": "https://chat.example"}
+
+
+@fault(
+    "R74", "preflights and requests of a listed origin and of another", "CORS for the listed one"
+)
+def test_r74_a_listed_origin_is_answered_with_cors_on_every_door(doors: House) -> None:
+    """pollinations/pollinations #10165, lidge-jun/opencodex #1773: SDKs send x-stainless-* too."""
+    asked = {
+        **CORS,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,x-stainless-os",
+    }
+    preflight = httpx.options(url(doors, "/v1/chat/completions"), headers=asked)
+    assert (preflight.status_code, preflight.content) == (204, b"")
+    assert "content-length" not in preflight.headers
+    assert (
+        preflight.headers["access-control-allow-headers"] == asked["access-control-request-headers"]
+    )
+    assert preflight.headers["access-control-allow-methods"] == "POST, OPTIONS"
+    record = doors.record()
+    assert (record["door"], record["outcome"], record["status"]) == ("options", "complete", 204)
+    stream = {"model": "m", "messages": [], "stream": True}
+    doors.local.script = lambda connection, _: connection.sendall(SSE_HEAD + word("a") + END + DONE)
+    answers = [
+        httpx.get(url(doors, "/v1/models"), headers=CORS),
+        httpx.post(url(doors, "/v1/chat/completions"), headers=CORS, json=stream),
+        httpx.post(url(doors, "/v1/chat/completions"), headers=CORS, content=b"{"),
+        httpx.post(url(doors, "/v1/chat/completions"), headers=CORS, json={"model": "none"}),
+        httpx.post(url(doors, "/v1/chat/completions"), headers=CORS, json={"model": "keyless"}),
+        httpx.get(url(doors, "/v1/chat/completions"), headers=CORS),
+        httpx.get(url(doors, "/elsewhere"), headers=CORS),
+        httpx.post(url(doors, "/v1/chat/completions"), headers={**CORS, "x_org": "1"}, json=stream),
+        preflight,
+    ]
+    assert [a.status_code for a in answers] == [200, 200, 400, 404, 502, 405, 404, 400, 204]
+    for answer in answers:
+        assert answer.headers.get_list("access-control-allow-origin") == [CORS["origin"]]
+        assert "x-request-id" in answer.headers["access-control-expose-headers"]
+        assert "Origin" in answer.headers["vary"]
+    home = httpx.get(url(doors, "/v1/models"), headers={"origin": "http://localhost:3000"})
+    assert home.status_code == 200
+    assert "access-control-allow-origin" not in home.headers
+
+
+@fault("R75", "langfuse_trace_id, and names that fold into ours", "dropped; 400, by name")
+def test_r75_an_underscore_is_dropped_or_told(doors: House) -> None:
+    """BerriAI/litellm #7604 and #13901, langfuse/langfuse #5173: its users send langfuse_trace_id."""
+    answer = doors.ask(None, ("langfuse_trace_id", "u1"), ("X_Org_Unit", "a"))
+    assert answer.status == 200
+    (sent,) = doors.local.requests
+    assert b"langfuse" not in sent
+    assert b"_" not in sent.partition(b"\r\n\r\n")[0]
+    for name in ("x_org", "X_LLMKUBE_Classification", "content_length", "Transfer_Encoding"):
+        refusal = doors.ask(None, (name, "acme"))
+        assert (refusal.status, refusal.code) == (400, "bad_request")
+        assert name.lower() in refusal.json["error"]["message"]
+    assert len(doors.local.requests) == 1
+
+
+@fault("R75", "a reload makes a rule read a header that was dropped", "the next request is 400")
+def test_r75_a_reload_reads_other_names(start: Start) -> None:
+    house = start()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx_unit: a\r\n"
+    policy = changed("unit")
+    policy["rules"][-1]["match"] = {"headers": {"x-unit": "a"}}
+    with house.connect() as connection:
+        assert house.ask(None, ("x_unit", "a")).status == 200
+        connection.sendall(head + b"content-length: %d\r\n\r\n" % len(BODY))
+        adopt(house, policy)  # the head was admitted by the old one
+        connection.sendall(BODY)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+    assert house.ask(None, ("x_unit", "a")).status == 400
+
+
+CHUNKED = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n"
+BODY = b'{"model": "m", "messages": []}'
+
+
+@fault(
+    "R76",
+    "a label in a trailer, in any spelling, and one that Trailer names",
+    "400; nothing goes up",
+)
+@pytest.mark.parametrize(
+    "trailer",
+    [b"X-Llmkube-Classification: pii", b"x-org: acme", b"a: b\r\nX_Llmkube_Team: red",
+     b"x-llmkube-task-complexity: complex"],
+)  # fmt: skip
+def test_r76_a_label_in_a_trailer_is_refused_with_a_record(doors: House, trailer: bytes) -> None:
+    """RFC 9110, 6.5.1: servers behind may merge a trailer into the head, and route by it."""
+    chunks = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+    answer = doors.talk(CHUNKED + b"\r\n" + chunks + trailer + b"\r\n\r\n")
+    assert (answer.status, answer.code) == (400, "bad_request")
+    assert "trailer" in answer.json["error"]["message"]
+    record = doors.record()
+    assert (record["outcome"], record["terminal"]) == ("bad_request", "Cb-bad-request")
+    assert doors.local.requests == []
+
+
+@fault("R76", "a label that Trailer names; other trailers", "400 at the head; dropped")
+def test_r76_what_trailer_names_is_refused_at_the_head(doors: House) -> None:
+    answer = doors.talk(CHUNKED + b"trailer: a, X-Org\r\n\r\n")
+    assert (answer.status, answer.code) == (400, "bad_request")
+    chunks = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+    good = CHUNKED + b"connection: close\r\ntrailer: x-checksum\r\n\r\n" + chunks
+    assert doors.talk(good + b"x-checksum: 1\r\ncontent-length: 3\r\n\r\n").status == 200
+
+
+@fault(
+    "R76",
+    "a label in the trailer of a body that goes up while it arrives",
+    "400; the upload is reset",
+)
+def test_r76_a_large_body_ends_with_a_label(doors: House) -> None:
+    large = b'{"model": "m", "messages": [], "x": "' + b"x" * (2 << 20) + b'"}'
+    chunks = b"%x\r\n%b\r\n0\r\nX-Org: acme\r\n\r\n" % (len(large), large)
+    answer = doors.talk(CHUNKED + b"\r\n", chunks[: 1 << 20], chunks[1 << 20 :])
+    assert (answer.status, answer.code) == (400, "bad_request")
+    assert doors.record()["terminal"] == "Cb-bad-request"
+    assert doors.local.requests == []
+
+
+@fault("R77", "Origin, Sec-Fetch-Site and Host of pages that are not ours", "403 cross_origin")
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"origin": "https://chat.example", "host": "evil.example"}, 403),
+        ({"sec-fetch-site": "same-origin", "host": "evil.example"}, 403),
+        ({"origin": "https://chat.example", "sec-fetch-site": "cross-site"}, 200),
+        ({"origin": "http://localhost:3000", "sec-fetch-site": "cross-site"}, 200),
+        ({"host": "evil.example"}, 200),
+    ],
+)
+def test_r77_a_page_of_another_origin_is_refused(
+    doors: House, fields: dict[str, str], status: int
+) -> None:
+    """CVE-2024-28224 (Ollama), NousResearch/hermes-agent #21939."""
+    prompt = {"model": "m", "messages": []}
+    posted = httpx.post(url(doors, "/v1/chat/completions"), headers=fields, json=prompt)
+    assert posted.status_code == httpx.get(url(doors, "/v1/models"), headers=fields).status_code
+    assert posted.status_code == status
+    if status == 403:
+        assert posted.json()["error"]["code"] == "cross_origin"
+        assert doors.local.requests == []
+
+
+@fault("R78", "X-Request-Id of the caller's own, long and odd", "in the record; ours in the answer")
+def test_r78_the_callers_own_id_is_in_the_record(doors: House) -> None:
+    """kubernetes-sigs/gateway-api-inference-extension #556, emissary-ingress/emissary #1010."""
+    for sent, kept in (("trace-1", "trace-1"), ("x" * 300, "x" * 128)):
+        for document in ({"model": "m"}, {"model": "none"}, {}):
+            answer = doors.ask(document or {"x": 1}, ("X-Request-ID", sent))
+            assert "x-request-id: req-" in answer.head
+            assert doors.record()["caller_request_id"] == kept
+    httpx.get(url(doors, "/v1/models"))
+    assert doors.record()["caller_request_id"] is None

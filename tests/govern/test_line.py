@@ -33,6 +33,7 @@ def naive(
         "sequence": stamp.sequence,
         "time": int(stamp.wall * 1e6) / 1e6,
         "request_id": request.request_id,
+        "caller_request_id": request.caller_request_id,
         "door": "chat",
         "outcome": exchange.outcome,
         "terminal": exchange.terminal,

@@ -57,7 +57,7 @@ def test_a_bad_body_is_refused_by_name_and_leaves_one_record(
         (f"{CHAT}\r\ncontent-length: 2", 400, "bad_request"),
         (f"{CHAT}\r\nhost: x\r\nhost: y\r\ncontent-length: 2", 400, "bad_request"),
         (f"{CHAT}\r\nhost: x\r\nexpect: x\r\ncontent-length: 2", 417, "expectation_failed"),
-        (f"{CHAT}\r\nhost: x\r\nx_y: 1\r\ncontent-length: 2", 400, "bad_request"),
+        (f"{CHAT}\r\nhost: x\r\nx_llmkube_team: 1\r\ncontent-length: 2", 400, "bad_request"),
         ("POST /v1/models?x=" + "y" * 9000 + " HTTP/1.1\r\nhost: x", 414, "uri_too_long"),
         (f"{CHAT}\r\nhost: x\r\nx-big: " + "y" * 40_000, 431, "head_too_large"),
         ("nonsense", 400, "bad_request"),

@@ -26,6 +26,7 @@ ADDRESSES, DECIDE, HERE = (
     "properties/test_decide.py",
     "policy/test_fields_act.py",
 )
+DOORS = "faults/test_doors.py"
 DEADLINES, ENDPOINT = "exchange/test_deadlines.py", "net/test_resolve.py"
 ACTS = {
     "backends[]": LOAD, "backends[].name": LOAD, "backends[].displayName": ENDPOINT,
@@ -58,7 +59,8 @@ ACTS = {
     "proxy.timeouts": DEADLINES, "proxy.privateRanges": ADDRESSES, "proxy.drainDelay": LIFE,
     "proxy.drainGrace": LIFE, "proxy.revisionHistoryLimit": MANIFESTS, "proxy.nodeSelector": MANIFESTS,
     "proxy.rollout": MANIFESTS, "endpoint": MANIFESTS, "endpoint.port": MANIFESTS,
-    "endpoint.type": MANIFESTS, "endpoint.nodePort": MANIFESTS,
+    "endpoint.type": MANIFESTS, "endpoint.nodePort": MANIFESTS, "endpoint.cors": DOORS,
+    "endpoint.cors.origins": DOORS, "backends[].maxOutputTokens": DOORS,
 }  # fmt: skip
 STRATEGIES, ORDER, TLS = (
     "net/test_strategies.py",

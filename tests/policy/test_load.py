@@ -80,6 +80,7 @@ def test_a_good_policy_loads() -> None:
         ("capabilities: [code]", "tier: cloud", "backends[0].tier", 4, "write `tier: local`"),
         ("defaultRoute: local", "proxy: { replicas: 11 }", "proxy.replicas", 16, "from 1 to 10"),
         ("defaultRoute: local", "endpoint: { port: 70000 }", "endpoint.port", 16, "not a port"),
+        ("defaultRoute: local", 'endpoint: { cors: { origins: ["*"] } }', "endpoint.cors.origins[0]", 16, "every page"),
         ("defaultRoute: local", "endpoint: { nodePort: 30001 }", "endpoint.nodePort", 16, "ClusterIP"),
         ("defaultRoute: local", "proxy: { privateRanges: [10.0.0.1/8] }", "proxy.privateRanges[0]", 16, "host bits"),
         ("defaultRoute: local", "policy: { auditLog: { sink: file } }", "policy.auditLog.filePath", 16, "add `filePath: /var/log"),
