@@ -15,6 +15,10 @@ from twisted.internet.protocol import ClientFactory, ServerFactory
 from proxy.net.connection import Transport
 
 BACKLOG = 1024
+NOT_SENT_BYTES = 128 * 1024
+"""The kernel takes no more of a connection beyond what is on its way (TCP_NOTSENT_LOWAT, Linux
+commit c9bee3b7fdec): else it takes megabytes that a peer does not read, outside of every budget."""
+_NOT_SENT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 MOST_ACCEPTS = 8
 """In one turn of the reactor; as many descriptors are kept back (`proxy.net.limits`)."""
 
@@ -23,9 +27,19 @@ def _accepted(
     connected: socket.socket, protocol: Any, peer: Any, _port: Any, _number: int, reactor: Any
 ) -> Transport:
     """Return the transport of a connection that was accepted."""
+    _bound(connected)
     transport = Transport(reactor, connected, protocol, peer, _kind_of(peer))
     transport.startReading()
     return transport
+
+
+def _bound(connected: socket.socket) -> None:
+    """Let the kernel hold little of what the peer does not read, where it can be told so."""
+    if _NOT_SENT is not None:
+        try:
+            connected.setsockopt(socket.IPPROTO_TCP, _NOT_SENT, NOT_SENT_BYTES)
+        except OSError:
+            return  # it is gone, which a read will tell
 
 
 def _kind_of(peer: tuple[object, ...]) -> type[IPv4Address] | type[IPv6Address]:
@@ -67,6 +81,7 @@ class _Connecting(tcp.Client):
         peer = self.realAddress
         protocol = connector.buildProtocol(self.getPeer())
         del self.socket, self.fileno, self.connector
+        _bound(connected)
         # this turn may have one more event for us
         self.doRead = self.doWrite = _nothing  # type: ignore[method-assign]
         transport = Transport(self.reactor, connected, protocol, peer, _kind_of(peer))
