@@ -3,18 +3,25 @@
 FAULT=raise: rendering a request for the model "raise" raises, and so does giving back the connection
 of the model "late", when its answer is on its way.
 FAULT=block: rendering a request for the model "block" blocks the reactor for two seconds.
+FAULT=callbacks: each place of `PLACES` raises for the request whose model has the place's name.
 """
 
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
+from proxy.exchange import events as on
 from proxy.exchange.commands import ReleaseUpstream
 from proxy.net.arriving import Received
 from proxy.net.desk import Desk
+from proxy.net.dialler import Dial
 from proxy.net.front import Front
+from proxy.net.intake import Intake
+from proxy.net.reader import Reader
 from proxy.net.run import _EXECUTE, Run
+from proxy.net.upstream import Upstream
 from tests.net.fresh import main
 
 _serve = Desk.serve
@@ -47,7 +54,73 @@ def release(self: Run, command: Any) -> None:
     _release(self, command)
 
 
+def _run_of(callback: Any) -> Any:
+    """Return the run that a callback belongs to, None where it is nobody's."""
+    owner = getattr(callback, "__self__", None)
+    return owner if isinstance(owner, Run) else getattr(owner, "run", None)
+
+
+def _model(run: Any) -> str:
+    return str(run.exchange.request.scan.model) if isinstance(run, Run) else ""
+
+
+def _named(data: bytes) -> str:
+    """Return the model that a body names in its first bytes."""
+    return next((name for name in PLACES if b'"model": "%b"' % name.encode() in data[:99]), "")
+
+
+def _answers(run: Any, events: Any) -> str:
+    heard = any(isinstance(event, on.AnswerWhole | on.AnswerStarted) for event in events)
+    return _model(run) if heard else ""
+
+
+PLACES: dict[str, tuple[type, str, Callable[..., str], bool]] = {
+    # the model, where it raises, whose request it is, whether what it should do is done before
+    "serve": (Desk, "serve", lambda _, __, received: _named(received.body), False),
+    "served": (Desk, "serve", lambda _, __, received: _named(received.body), True),
+    "begin": (Desk, "begin", lambda _, __, ___, upload: _named(upload.joined()), False),
+    "begun": (Desk, "begin", lambda _, __, ___, upload: _named(upload.joined()), True),
+    "complete": (Desk, "complete", lambda _, run, __: _model(run), False),
+    "completed": (Desk, "complete", lambda _, run, __: _model(run), True),
+    "dial": (Dial, "_next_address", lambda dial: _model(_run_of(dial._connected)), False),
+    "connected": (Run, "_connected", lambda run, *_: _model(run), False),
+    "unconnected": (Run, "_dial_failed", lambda run, *_: _model(run), False),
+    "deadline": (Run, "phase_reached", _model, False),
+    "total": (Run, "_total_reached", _model, False),
+    "heard": (Run, "feed_all", _answers, False),
+    "read": (Upstream, "_take_head", lambda up, _: _model(_run_of(up.listener)), False),
+    "lost": (Upstream, "connectionLost", lambda up, *_: _model(_run_of(up.listener)), False),
+    "paused": (Run, "pauseProducing", _model, False),
+    "resumed": (Run, "resumeProducing", _model, False),
+    "looked": (Reader, "_looked", lambda reader: _model(_run_of(reader._gave_up)), False),
+    "caller": (Front, "dataReceived", lambda front, _: _model(front.run), False),
+    "taken": (Intake, "_take_head", lambda intake, _: _model(intake._front.run), False),
+    "sent": (Front, "send", lambda front, _: _model(front.run), False),
+    "finished": (Front, "finished", lambda front, **_: _model(front.run), False),
+}
+
+
+def fail_at(place: str) -> None:
+    """Have a place raise."""
+    owner, name, model_of, after = PLACES[place]
+    original = getattr(owner, name)
+
+    def faulty(*arguments: Any, **named: Any) -> Any:
+        hit = model_of(*arguments, **named) == place
+        result = original(*arguments, **named) if after or not hit else None
+        if hit:
+            raise RuntimeError(f"a fault of ours: {place}")
+        return result
+
+    setattr(owner, name, faulty)
+
+
+if os.environ["FAULT"] == "callbacks":
+    for one in PLACES:
+        fail_at(one)
 _EXECUTE[ReleaseUpstream] = release
-Desk.serve = serve  # type: ignore[method-assign]
+if os.environ["FAULT"] != "callbacks":
+    Desk.serve = serve  # type: ignore[method-assign]
 Desk.request_head = request_head  # type: ignore[method-assign]
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -104,6 +104,8 @@ ROWS: Final = {
     "P8": "a key leaks",
     "A1": "the audit sink cannot be written",
     "A6": "record injection",
+    "R40": "an exception out of any callback",
+    "R41": "a callback that empties a later slot of the wheel of deadlines",
     "R20": "a key in other letters, which a Go server takes for one of ours",
     "R21": "a server that wants a length: HTTP/1.0, 411",
     "R22": "a large answer that lasts until its connection",

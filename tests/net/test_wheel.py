@@ -59,3 +59,37 @@ def test_one_timer_may_cancel_another_of_the_same_slot() -> None:
     clock.pump([0.05] * 40)
     assert len(reached) == 1
     assert clock.getDelayedCalls() == []
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.integers(0, 3)), min_size=1, max_size=8))
+def test_whatever_callbacks_do_every_other_deadline_is_met(
+    arms: list[tuple[float, int]],
+) -> None:
+    clock, reached = Clock(), []
+    wheel = Wheel(clock)
+    timers: list[Timer] = []
+
+    def act(number: int) -> None:
+        reached.append(number)
+        deed = arms[number][1]
+        if deed == 1:
+            raise RuntimeError("a fault of ours")
+        if deed == 2:
+            spare = [t for n, t in enumerate(timers) if n > number and arms[n][1] == 3]
+            for timer in spare:
+                timer.cancel()
+                timer.arm(0.5)
+
+    def broke(number: int) -> None:
+        reached.append(-1 - number)
+
+    for number, (seconds, _) in enumerate(arms):
+        timers.append(Timer(wheel, lambda n=number: act(n), lambda n=number: broke(n)))  # type: ignore[misc]
+        timers[-1].arm(seconds)
+    keeps_on = Timer(wheel, lambda: reached.append(99))
+    keeps_on.arm(0.7)
+    clock.advance(0.9)
+    clock.pump([0.05] * 60)
+    assert set(range(len(arms))) | {99} <= set(reached)
+    assert {-1 - n for n, (_, deed) in enumerate(arms) if deed == 1} <= set(reached)
+    assert clock.getDelayedCalls() == []
