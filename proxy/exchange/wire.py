@@ -27,6 +27,8 @@ _REQUEST: Final = re.compile(_REQUEST_LINE + rb"(?:" + _TOKEN + rb":[\t -~\x80-\
 _ANSWER: Final = re.compile(_STATUS_LINE + rb"(?:" + _TOKEN + rb":[\t -~]*\r\n)*\r\n\Z")
 _NEVER: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LENGTH: Final = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]+)[ \t]*\r\n")
+_USUAL_LENGTHS: Final = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+"""As nearly everybody writes it; found in half the time that the pattern takes."""
 Fields = list[tuple[bytes, bytes]]
 MEMO_BOUND: Final = 256
 MEMO_KEY_BYTES: Final = 4 * 1024
@@ -77,6 +79,12 @@ def without_length(raw: bytes) -> tuple[bytes, int | None]:
     that is not digits, stays in the key, where the gates refuse it. The 0 keeps a head whose length
     is empty from having the key of one whose length was taken out.
     """
+    for usual in _USUAL_LENGTHS:
+        before, found_usual, after = raw.partition(usual)
+        if found_usual:
+            digits, _, rest = after.partition(b"\r\n")
+            if digits.isdigit() and len(digits) <= 18:
+                return before + usual + b"0\r\n" + rest, int(digits)
     found = _LENGTH.search(raw)
     if found is None:
         return raw, None

@@ -1,7 +1,6 @@
 """What a backend is: where a model runs, in which tier, and how it is reached."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Literal
 
 from attrs import frozen
@@ -161,7 +160,7 @@ class Backend:
         """The id under which callers see this backend on /v1/models."""
         return self.display_name or self.name
 
-    @cached_property  # asked with every attempt
+    @property  # cached, with slots, every read of every field would go through a __getattr__
     def upstream_model(self) -> str | None:
         """The model name sent up; None leaves the caller's."""
         if self.external is not None:

@@ -4,7 +4,6 @@ The audit record, the answer of `lockgate explain` and the log line are this val
 """
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Literal
 
 from attrs import field, frozen
@@ -72,10 +71,12 @@ class Reading:
     via: Via
     considered: tuple[Considered, ...]
     policy_digest: str
+    # not a cached_property: with slots that is a __getattr__, which every read of a field pays for
+    rule_name: str | None = field(init=False, eq=False, repr=False)
+    """The determining rule's name."""
 
-    @cached_property  # asked with every request
-    def rule_name(self) -> str | None:
-        """The determining rule's name."""
+    @rule_name.default
+    def _name_of_rule(self) -> str | None:
         return self.rule.name if self.rule else None
 
     @property

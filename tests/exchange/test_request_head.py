@@ -4,6 +4,7 @@ import pytest
 
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.request_head import Heads, admit_head
+from proxy.exchange.wire import without_length
 
 HOST = (b"host", b"x")
 CHAT = b"/v1/chat/completions"
@@ -85,6 +86,21 @@ def test_heads_that_differ_by_their_length_alone_are_one_head() -> None:
     assert second is first
     assert (length, longer) == (5, 50)
     assert heads.read(raw(b"5", b"X-A: b"))[0] is not first
+
+
+@pytest.mark.parametrize("name", [b"Content-Length: ", b"content-length: ", b"CONTENT-LENGTH:"])
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [(b"5", 5), (b"05", 5), (b"5 ", 5), (b"9" * 18, 10**18 - 1)]
+    + [(value, None) for value in (b"", b"+5", b"5,5", b"0x5", b"5 5", b"\xb2", b"9" * 19)],
+)
+def test_a_length_leaves_its_place_in_the_head_and_no_more(
+    name: bytes, value: bytes, length: int | None
+) -> None:
+    head = b"GET / HTTP/1.1\r\nhost: x\r\n%b%b\r\nx: 7\r\n\r\n"
+    key, found = without_length(head % (name, value))
+    assert found == length
+    assert key == head % (name, value if length is None else b"0" + value.lstrip(b"0123456789"))
 
 
 @pytest.mark.parametrize(
