@@ -108,7 +108,7 @@ def test_a_stream_that_ends_without_its_finish_reason_is_cut(
     assert outcome(gateway, raw.headers["x-request-id"]) != "complete"
 
 
-@pytest.mark.parametrize("kibibytes", [1, 200])
+@pytest.mark.parametrize("kibibytes", [1, 200, 3000])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_body_of_any_size_comes_with_its_length(
     client: openai.OpenAI, kibibytes: int, stream: bool
