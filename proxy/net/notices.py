@@ -1,6 +1,6 @@
 """What the log says of backends: a line where something changes, and not one for each request.
 
-Every line names the backend, the reason and what to do about it. The same matter of the same
+Every line names the backend, the reason and what to do about it. The same thing about the same
 backend is told at most once a minute: of events how many were not told, and of a state how it
 stands when the minute is over.
 """
@@ -26,7 +26,7 @@ class _Event:
 
 class _State:
     def __init__(self) -> None:
-        self.said_s = float("-inf")
+        self.told_s = {True: float("-inf"), False: float("-inf")}  # by whether it was a problem
         self.said: str | None = None
         self.problem: str | None = None
         self.mended = ""
@@ -58,7 +58,7 @@ class Notices:
         state = self._states.setdefault((backend, matter), _State())
         state.problem, state.mended = problem, mended
         if anew:
-            state.said, state.said_s = None, float("-inf")
+            state.said, state.told_s[True] = None, float("-inf")
         self._tell(backend, state)
 
     def look(self) -> None:
@@ -73,10 +73,10 @@ class Notices:
         self._states = {key: one for key, one in self._states.items() if key[0] in names}
 
     def _tell(self, backend: str, state: _State) -> None:
-        now = self._now()
-        if state.problem == state.said or now - state.said_s < EVERY_S:
+        now, bad = self._now(), state.problem is not None
+        if state.problem == state.said or now - state.told_s[bad] < EVERY_S:
             return
-        state.said, state.said_s = state.problem, now
+        state.said, state.told_s[bad] = state.problem, now
         _say(backend, state.mended if state.problem is None else state.problem)
 
     def alarmed(self, attempt: Attempt) -> None:

@@ -2,6 +2,7 @@
 
 FAULT=raise: rendering a request for the model "raise" raises, and so does giving back the connection
 of the model "late", when its answer is on its way.
+FAULT=swap: the policy file is replaced by the file SWAP as soon as it was read for the first time.
 FAULT=block: rendering a request for the model "block" blocks the reactor for two seconds.
 FAULT=callbacks: each place of `PLACES` raises for the request whose model has the place's name.
 """
@@ -10,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from proxy.exchange import events as on
@@ -19,6 +21,7 @@ from proxy.net.desk import Desk
 from proxy.net.dialler import Dial
 from proxy.net.front import Front
 from proxy.net.intake import Intake
+from proxy.net.policy_file import PolicyFile
 from proxy.net.reader import Reader
 from proxy.net.run import _EXECUTE, Run
 from proxy.net.upstream import Upstream
@@ -118,6 +121,17 @@ def fail_at(place: str) -> None:
 if os.environ["FAULT"] == "callbacks":
     for one in PLACES:
         fail_at(one)
+_take = PolicyFile.take
+
+
+def take(self: PolicyFile, text: bytes, check: Any) -> Any:
+    """Take what was read, when the file is another one already."""
+    if os.environ["FAULT"] == "swap" and not self.text:
+        Path(os.environ["SWAP"]).replace(self.path)
+    return _take(self, text, check)
+
+
+PolicyFile.take = take  # type: ignore[method-assign]
 _EXECUTE[ReleaseUpstream] = release
 if os.environ["FAULT"] != "callbacks":
     Desk.serve = serve  # type: ignore[method-assign]

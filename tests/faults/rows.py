@@ -119,6 +119,16 @@ ROWS: Final = {
     "R76": "a label in a trailer",
     "R77": "a web page that calls a proxy on loopback",
     "R78": "a caller's own request id",
+    "R60": "the audit's disk fills in a record",
+    "R61": "header values that are long, and another each time",
+    "R62": "scrapers that ask without a pause",
+    "R63": "a body for the admin port",
+    "R64": "a worker dies, and the policy file does not load",
+    "R65": "a proxy in the environment",
+    "R66": "an address inside another",
+    "R67": "a backend that cannot be used",
+    "R68": "a base URL with a path too few, or a slash too many",
+    "R69": "the policy file changes while it is read",
 }
 
 NOT_HERE: Final = {

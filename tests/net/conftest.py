@@ -190,9 +190,8 @@ class Proxy:
             arguments = ["prlimit", f"--nofile={descriptors}:{descriptors}", *arguments]
         self.process = subprocess.Popen(
             arguments,
-            stdout=subprocess.PIPE,
             stderr=self.log.open("wb"),
-            **{"cwd": ROOT, "env": environment(), **options},
+            **{"stdout": subprocess.PIPE, "cwd": ROOT, "env": environment(), **options},
         )
         threading.Thread(target=self._read, daemon=True).start()
         self._wait()
