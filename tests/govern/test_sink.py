@@ -214,6 +214,27 @@ def test_r60_a_rotation_while_a_line_is_half_out_gives_it_whole_to_the_new_file(
     assert path.read_bytes().startswith(b"{")
 
 
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_r60_a_half_that_cannot_be_taken_out_is_no_part_of_the_next_file(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(os, "ftruncate", _only_grows)
+    clock, path = Clock(), tmp_path / "audit"
+    sink = Sink(clock, path)
+    disk.room = 3
+    sink.write(LINES[0])
+    clock.advance(FLUSH_S)
+    path.rename(tmp_path / "audit.1")
+    if kind == "pipe":
+        os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CREAT, 0o600)
+    sink.reopen()
+    disk.room = 100
+    sink.close()
+    assert os.read(reader, 100) == LINES[0]
+    os.close(reader)
+
+
 def test_r60_workers_that_share_a_full_file_take_out_their_own_lines_alone(
     tmp_path: Path, disk: Disk
 ) -> None:
