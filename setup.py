@@ -15,6 +15,7 @@ INTERPRETED = {
     "proxy/net/broken.py",  # after a fault of ours
     "proxy/net/caller_tls.py",  # inherits from Twisted's
     "proxy/net/failures.py",  # at a failed dial
+    "proxy/net/breaker_log.py",  # at a breaker's change
     "proxy/net/certificate.py",  # at the start and at a change
     "proxy/net/errand.py",  # at a health check or a shadow copy
     "proxy/net/health.py",  # the same

@@ -2,6 +2,7 @@
 
 from typing import Any, final
 
+from proxy.exchange.breaker import Opened
 from proxy.policy.backends import Backend
 
 
@@ -9,7 +10,8 @@ from proxy.policy.backends import Backend
 class Attempt:
     """`outcome` is "complete", "client_gone" or a code of `errors.KINDS`; times in seconds.
 
-    `permit` is the breaker's, to be given back exactly once. `status` is the upstream's.
+    `permit` is the breaker's, to be given back exactly once. `status` is the upstream's. `counted`:
+    it failed, by the backend's fault. `opened` and `closed`: what it did to the breaker.
     """
 
     def __init__(self, backend: Backend, permit: Any, started_s: float) -> None:
@@ -21,3 +23,6 @@ class Attempt:
         self.status: int | None = None
         self.outcome = ""
         self.ended_s = 0.0
+        self.counted = False
+        self.opened: Opened | None = None
+        self.closed = False

@@ -91,7 +91,7 @@ class Attempts:
     def withdraw(self) -> None:
         """Take the current attempt back before a byte of it was sent: the policy has changed."""
         attempt = self.log.pop()
-        self.ports.settle(attempt.backend, attempt.permit, "released")
+        self.ports.settle(attempt, "released", self.request)
         self.skipped.append(Skipped(attempt.backend.name, "policy_changed"))
 
     def saw_first_token(self) -> None:
@@ -101,8 +101,7 @@ class Attempts:
 
     def commit(self) -> None:
         """The current attempt answers: a probe has proved its backend, whatever comes then."""
-        attempt = self.current
-        attempt.permit = self.ports.commit(attempt.backend, attempt.permit)
+        self.ports.commit(self.current, self.request)
 
     def end(self, outcome: str, how: Settlement, status: int | None = None) -> None:
         """End the current attempt and give its permit back. Does nothing when it has ended."""
@@ -113,7 +112,13 @@ class Attempts:
         attempt.ended_s = self.ports.now()
         if status is not None:
             attempt.status = status
-        self.ports.settle(attempt.backend, attempt.permit, how)
+        if how == "failed":
+            # a request is one failure of a backend, however often it was tried there
+            before = self.log[:-1]
+            if any(one.counted and one.backend is attempt.backend for one in before):
+                how = "released"
+            attempt.counted = how == "failed"
+        self.ports.settle(attempt, how, self.request)
 
     def final(self) -> Final:
         """Return what all the failures together come to."""

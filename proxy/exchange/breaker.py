@@ -1,8 +1,11 @@
 """A breaker per backend: closed, open until a moment, or half-open with exactly one permit.
 
-It opens after five counted failures in a row; the open time starts at a quarter of the quarantine,
+`proxy.exchange.tally` says when it opens. The open time starts at a quarter of the quarantine,
 doubles with each failed probe and never exceeds the quarantine; jitter only shortens it. Half-open
-is a semaphore: one permit, handed back by `succeed`, `fail` or `release`.
+is a semaphore: one permit, handed back by `commit`, `succeed`, `fail` or `release`.
+
+A breaker that one caller's requests alone have opened is shut to that caller: any other may probe
+at once, and takes the permit over from a probe of that caller's.
 
 A permit remembers the breaker's epoch, which changes with each change of state: the late verdict of
 a request from before counts for nothing.
@@ -13,37 +16,53 @@ from typing import ClassVar, Final, final
 
 from attrs import frozen
 
+from proxy.exchange.tally import Blame, Tally
 from proxy.exchange.value import Value
 
-THRESHOLD: Final = 5
 FIRST_SHARE: Final = 0.25
 JITTER_SHARE: Final = 0.2
 
 
 @frozen
 class Closed:
-    """Requests pass; `failures` counted ones came in a row."""
-
-    failures: int = 0
+    """Requests pass."""
 
 
 @frozen
 class Open:
-    """No request passes before `until` (monotonic seconds); it was opened for `period_s`."""
+    """No request passes before `until` (monotonic seconds); it was opened for `period_s`.
+
+    `caller`: the one whose requests opened it and to whom it is shut; None: to everybody.
+    """
 
     until: float
     period_s: float
+    caller: str | None = None
 
 
 @frozen
 class HalfOpen:
-    """One probe decides; `permits` is 1 until it is taken."""
+    """One probe decides; `permits` is 1 until it is taken. The rest is as it was open."""
 
     permits: int
+    until: float
     period_s: float
+    caller: str | None = None
 
 
 State = Closed | Open | HalfOpen
+
+
+@frozen
+class Opened:
+    """That a breaker opened for `seconds`, after which failures: words and how often each.
+
+    `of_one_caller`: it is shut to the caller of those requests, and any other may probe.
+    """
+
+    seconds: float
+    failures: dict[str, int]
+    of_one_caller: bool
 
 
 @final
@@ -63,7 +82,17 @@ _CLOSED: Final = Closed()
 class Breaker:
     """The breaker of one backend. `jitter` gives numbers in [0, 1); times are monotonic seconds."""
 
-    __slots__ = ("_epoch", "_jitter", "_permit", "quarantine_s", "state")
+    __slots__ = (
+        "_epoch",
+        "_jitter",
+        "_permit",
+        "_prober",
+        "_tally",
+        "_well",
+        "_well_at",
+        "quarantine_s",
+        "state",
+    )
 
     def __init__(self, quarantine_s: float, jitter: Callable[[], float]) -> None:
         self.state: State = _CLOSED
@@ -71,69 +100,98 @@ class Breaker:
         self._jitter = jitter
         self._epoch = 0
         self._permit = Permit(0)
+        self._prober = ""
+        self._tally = Tally()
+        self._well = ""  # who was served last, and when
+        self._well_at = 0.0
 
-    def admit(self, now: float) -> Permit | None:
+    def admit(self, now: float, caller: str = "") -> Permit | None:
         """Return a permit, None while the backend rests or its probe is out."""
         state = self.state
         if isinstance(state, Closed):
             return self._permit
-        if isinstance(state, Open):
-            if now < state.until:
+        may_pass_by = state.caller is not None and caller != state.caller
+        if isinstance(state, HalfOpen) and state.permits == 0:
+            if not may_pass_by or self._prober != state.caller:
                 return None
-            state = HalfOpen(1, state.period_s)
-        if state.permits == 0:
-            self.state = state
+        elif now < state.until and not may_pass_by:
             return None
-        self._change(HalfOpen(0, state.period_s))
+        self._prober = caller
+        self._change(HalfOpen(0, state.until, state.period_s, state.caller))
         return Permit(self._epoch, probe=True)
 
-    def commit(self, permit: Permit) -> Permit:
+    def commit(self, permit: Permit, caller: str, now: float) -> Permit:
         """The attempt began to answer as it should: a good probe ends here, not with its stream.
 
         Returns the permit to hold until the attempt's end, which has a verdict of its own.
         """
-        if permit.probe and permit.epoch == self._epoch:
-            self._change(_CLOSED)
-            return self._permit
-        return permit
+        if not permit.probe or permit.epoch != self._epoch:
+            return permit
+        self.succeed(permit, caller, now)
+        return self._permit
 
-    def succeed(self, permit: Permit) -> None:
-        """The attempt was answered as it should be."""
+    def succeed(self, permit: Permit, caller: str, now: float) -> bool:
+        """The attempt was answered as it should be. Returns whether that closed the breaker."""
         if permit.epoch != self._epoch:
-            return
+            return False
+        self._well, self._well_at = caller, now
         if permit.probe:
-            self._change(_CLOSED)
-        elif self.state is not _CLOSED:
-            self.state = _CLOSED
+            self.close()
+            return True
+        if self._tally.failures:
+            self._tally.saw_good(caller, now, self.quarantine_s)
+        return False
 
-    def fail(self, permit: Permit, now: float) -> None:
-        """The attempt failed by the backend's fault."""
+    def fail(self, permit: Permit, blame: Blame, now: float) -> Opened | bool:
+        """The attempt failed by the backend's fault.
+
+        Returns what that opened, else whether it was news: a failure that counts.
+        """
         if permit.epoch != self._epoch:
-            return
+            return True
         state = self.state
         if isinstance(state, HalfOpen):
-            self._open(now, state.period_s * 2)
-        elif isinstance(state, Closed):
-            failures = state.failures + 1
-            if failures >= THRESHOLD:
-                self._open(now, self.quarantine_s * FIRST_SHARE)
-            else:
-                self.state = Closed(failures)
+            return self._failed_again(state, blame, now)
+        tally = self._tally
+        well = self._well if now - self._well_at < 2 * self.quarantine_s else ""
+        is_news = tally.saw_failure(blame, now, self.quarantine_s, well)
+        if not is_news or not tally.condemns():
+            return is_news
+        failures, caller = tally.reasons(), tally.only_caller
+        return self._open(now, self.quarantine_s * FIRST_SHARE, caller, failures)
+
+    def _failed_again(self, state: HalfOpen, blame: Blame, now: float) -> Opened:
+        failures = {blame.reason: 1}
+        if now < state.until:  # another caller fails too: it is shut to all, and for no longer
+            self._change(Open(state.until, state.period_s))
+            return Opened(state.until - now, failures, of_one_caller=False)
+        caller = state.caller if blame.caller == state.caller else None
+        return self._open(now, state.period_s * 2, caller, failures)
 
     def release(self, permit: Permit) -> None:
         """The attempt ended without a verdict on the backend."""
-        if permit.probe and permit.epoch == self._epoch and isinstance(self.state, HalfOpen):
-            self._change(HalfOpen(1, self.state.period_s))
+        state = self.state
+        if permit.probe and permit.epoch == self._epoch and isinstance(state, HalfOpen):
+            self._change(HalfOpen(1, state.until, state.period_s, state.caller))
+
+    def close(self) -> None:
+        """Begin anew: a probe was answered, or the backend is another one."""
+        self._tally.clear()
+        self._change(_CLOSED)
 
     def retry_after(self, now: float) -> float:
         """Return the seconds until a probe may be tried; 0 when one may be now."""
         state = self.state
         return max(0.0, state.until - now) if isinstance(state, Open) else 0.0
 
-    def _open(self, now: float, period_s: float) -> None:
+    def _open(
+        self, now: float, period_s: float, caller: str | None, failures: dict[str, int]
+    ) -> Opened:
+        self._tally.clear()
         period = min(period_s, self.quarantine_s)
         shortened = period * (1 - JITTER_SHARE * self._jitter())
-        self._change(Open(now + shortened, period))
+        self._change(Open(now + shortened, period, caller))
+        return Opened(shortened, failures, of_one_caller=caller is not None)
 
     def _change(self, state: State) -> None:
         self.state = state

@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 from attrs import frozen
 
 from proxy.exchange.admitted import Admitted
+from proxy.exchange.attempt import Attempt
 from proxy.exchange.deadlines import Deadlines
 from proxy.exchange.memory import MemoryBudget
 from proxy.policy.backends import Backend
@@ -48,11 +49,11 @@ class Ports(Protocol):
     def allows(self, backend: Backend, request: Admitted) -> bool:
         """Whether the policy in force lets the request go to `backend`."""
 
-    def commit(self, backend: Backend, permit: Any) -> Any:
-        """Return what to hold instead of `permit` once its attempt answers: a probe ends there."""
+    def commit(self, attempt: Attempt, request: Admitted) -> None:
+        """The attempt answers: a probe ends there, and the attempt holds an ordinary permit."""
 
-    def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
-        """Give a permit back."""
+    def settle(self, attempt: Attempt, how: Settlement, request: Admitted) -> None:
+        """Give the permit of an attempt back."""
 
     def deadlines(self, request: Admitted, backend: Backend) -> Deadlines:
         """Return the deadlines in force for an attempt."""

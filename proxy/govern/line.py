@@ -53,7 +53,7 @@ def exchange_line(
         b'"door":"chat",'
         b'"outcome":"%b","terminal":"%b","status":%b,"error":%b,"latency_ms":%b,'
         b'"first_token_ms":%b,"stream":%b,"backend":%b,"tier":%b,"attempts":[%b],"order":%b,'
-        b'"skipped":%b,"bytes_in":%d,"bytes_out":%d,"tokens":%b,"splices":%b,'
+        b'"skipped":%b,%b,"bytes_in":%d,"bytes_out":%d,"tokens":%b,"splices":%b,'
         b'"malformed_events":%d,"deadlines":%b,%b}\n'
     ) % (
         _number(stamp.worker),
@@ -73,6 +73,7 @@ def exchange_line(
         _attempts(attempts.log),
         b"null" if order is request.route.candidates else _words([b.name for b in order]),
         _skipped(exchange),
+        _breakers(attempts.log),
         request.received_bytes,
         exchange.bytes_out,
         _tokens(tokens),
@@ -106,6 +107,29 @@ def _skipped(exchange: Exchange) -> bytes:
     if not skipped:
         return b"[]"
     return orjson.dumps([{"backend": one.backend, "reason": one.reason} for one in skipped])
+
+
+def _breakers(log: list[Attempt]) -> bytes:
+    for attempt in log:
+        if attempt.opened is not None or attempt.closed:
+            return _changes(log)
+    return b'"breaker_opened":[],"breaker_closed":[]'
+
+
+def _changes(log: list[Attempt]) -> bytes:
+    """Render which breakers this request's attempts opened, after which failures, and closed."""
+    opened = [
+        {
+            "backend": attempt.backend.name,
+            "seconds": round(attempt.opened.seconds, 3),
+            "failures": attempt.opened.failures,
+            "of_one_caller": attempt.opened.of_one_caller,
+        }
+        for attempt in log
+        if attempt.opened is not None
+    ]
+    closed = [attempt.backend.name for attempt in log if attempt.closed]
+    return b'"breaker_opened":%b,"breaker_closed":%b' % (orjson.dumps(opened), orjson.dumps(closed))
 
 
 def _tokens(tokens: Tokens | None) -> bytes:

@@ -89,6 +89,8 @@ NO_ENDING: Final[dict[str, Any]] = {
     "attempts": [],
     "order": None,
     "skipped": [],
+    "breaker_opened": [],
+    "breaker_closed": [],
     "splices": [],
     "malformed_events": 0,
     "first_token_ms": None,

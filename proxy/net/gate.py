@@ -9,14 +9,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.exchange.admitted import Admitted
-from proxy.exchange.breaker import Breaker, Closed
+from proxy.exchange.attempt import Attempt
+from proxy.exchange.breaker import Breaker, Closed, Opened
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.latency import Latency
 from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.order import Orders
 from proxy.exchange.ports import Settlement, Skipped
 from proxy.exchange.retry_budget import RetryBudget
+from proxy.exchange.tally import Blame
 from proxy.govern.credentials import Credentials
+from proxy.net.breaker_log import BreakerLog
+from proxy.net.resolve import base_url
 from proxy.net.upstream import Peer
 from proxy.policy.backends import Backend
 from proxy.policy.decide import Decider
@@ -50,10 +54,13 @@ class Gate:
         self.peers: dict[str, Peer] = {}
         self.permits_out = 0
         self.failures_counted: dict[str, int] = {}
+        self.log = BreakerLog(now)
+        self.policy = policy
         self.adopt(policy)
 
     def adopt(self, policy: LoadedPolicy) -> None:
-        """Put `policy` in force; breakers of backends that stay keep their state."""
+        """Put `policy` in force; breakers of backends that stay where they are keep their state."""
+        moved = self._moved(policy)
         self.policy = policy
         self.decider = Decider(policy)
         self.retry_after_max_s = policy.spec.proxy.retry_after_max
@@ -67,8 +74,18 @@ class Gate:
             b.name: kept.get(b.name) or Breaker(quarantine_s, self.jitter)
             for b in policy.spec.backends
         }
-        for breaker in self.breakers.values():
+        for name, breaker in self.breakers.items():
             breaker.quarantine_s = quarantine_s
+            if name in moved and not isinstance(breaker.state, Closed):
+                self.log.closed(name, "since the policy now says another address")
+            if name in moved:
+                breaker.close()
+        self.log.forget(set(names))
+
+    def _moved(self, policy: LoadedPolicy) -> set[str]:
+        """Return the backends that `policy` has at another place than the policy in force."""
+        old = {b.name: base_url(b) for b in self.policy.spec.backends}
+        return {b.name for b in policy.spec.backends if old.get(b.name, base_url(b)) != base_url(b)}
 
     def order(self, request: Admitted) -> tuple[Backend, ...]:
         """Return the candidates in the order of the rule's strategy."""
@@ -114,7 +131,7 @@ class Gate:
             return Skipped(backend.name, "unhealthy", wait_s)
         # a body that still arrives says when it is whole what the backend is worth: no probe
         may_probe = request.whole or isinstance(breaker.state, Closed)
-        permit = breaker.admit(now) if may_probe else None
+        permit = breaker.admit(now, request.caller) if may_probe else None
         if permit is None:
             return Skipped(backend.name, "breaker_open", breaker.retry_after(now))
         self.permits_out += 1
@@ -144,24 +161,45 @@ class Gate:
             and not self.credentials.is_missing(backend)
         )
 
-    def commit(self, backend: Backend, permit: Any) -> Any:
-        """Return what to hold instead of `permit` once its attempt answers."""
-        breaker = self.breakers.get(backend.name)
-        return permit if breaker is None else breaker.commit(permit)
+    def commit(self, attempt: Attempt, request: Admitted) -> None:
+        """The attempt answers: a probe ends there, and the attempt holds an ordinary permit."""
+        breaker = self.breakers.get(attempt.backend.name)
+        if breaker is None:
+            return
+        held = breaker.commit(attempt.permit, request.caller, self.now())
+        if held is not attempt.permit:
+            attempt.permit = held
+            self._closed(attempt)
 
-    def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
+    def settle(self, attempt: Attempt, how: Settlement, request: Admitted) -> None:
         """Give a permit back to the breaker it came from."""
         self.permits_out -= 1
-        breaker = self.breakers.get(backend.name)
+        breaker = self.breakers.get(attempt.backend.name)
         if breaker is None:
             return
         if how == "succeeded":
-            breaker.succeed(permit)
+            if breaker.succeed(attempt.permit, request.caller, attempt.ended_s):
+                self._closed(attempt)
         elif how == "failed":
-            breaker.fail(permit, self.now())
-            self.failures_counted[backend.name] = self.failures_counted.get(backend.name, 0) + 1
+            self._failed(breaker, attempt, request)
         else:
-            breaker.release(permit)
+            breaker.release(attempt.permit)
+
+    def _failed(self, breaker: Breaker, attempt: Attempt, request: Admitted) -> None:
+        name, code, status = attempt.backend.name, attempt.outcome, attempt.status
+        # Python keys its hash with a secret of this process
+        asked = hash((request.caller, code, status, request.body)) if request.whole else 0
+        blame = Blame(request.caller, asked, code, status)
+        verdict = breaker.fail(attempt.permit, blame, attempt.ended_s)
+        if verdict is not False:
+            self.failures_counted[name] = self.failures_counted.get(name, 0) + 1
+        if isinstance(verdict, Opened):
+            attempt.opened = verdict
+            self.log.opened(name, verdict)
+
+    def _closed(self, attempt: Attempt) -> None:
+        attempt.closed = True
+        self.log.closed(attempt.backend.name)
 
     def deadlines(self, request: Admitted, backend: Backend) -> Deadlines:
         """Return the deadlines in force for an attempt."""

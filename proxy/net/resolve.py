@@ -31,7 +31,7 @@ def endpoint_of(backend: Backend, override: str | None = None) -> Endpoint:
 
     `override` (``--address``) replaces scheme, host and port, and the base path when it has one.
     """
-    base = _base_url(backend)
+    base = base_url(backend)
     if override is None:
         if base is None:
             raise NoAddressError(f"backend {backend.name} has no url")
@@ -43,7 +43,8 @@ def endpoint_of(backend: Backend, override: str | None = None) -> Endpoint:
     return Endpoint(stated.scheme, stated.host, stated.port, path, host)
 
 
-def _base_url(backend: Backend) -> str | None:
+def base_url(backend: Backend) -> str | None:
+    """Return the address that the policy says, None where it says none."""
     if backend.external is not None:
         return backend.external.url or DEFAULT_URLS.get(backend.external.provider)
     service = backend.inference_service_ref

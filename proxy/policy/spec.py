@@ -134,7 +134,8 @@ class Proxy:
     image_pull_secrets: tuple[SecretRef, ...] = spec_field("Secrets to pull it", default=())
     resources: Mapping[str, Any] | None = spec_field("Kubernetes requests and limits", default=None)
     quarantine_duration: Seconds = spec_field(
-        "longest time that a breaker stays open", default=Seconds(15.0)
+        "longest time that a breaker stays open; failures are counted for one to two of it",
+        default=Seconds(15.0),
     )
     response_header_timeout: Seconds = spec_field(
         "default of `timeouts.firstToken`", default=Seconds(120.0)

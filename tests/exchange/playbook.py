@@ -13,6 +13,7 @@ from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.answer_head import ProtocolError, read_answer_head
+from proxy.exchange.attempt import Attempt
 from proxy.exchange.body import scan
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.machine import Exchange
@@ -84,14 +85,12 @@ class FakePorts:
     def allows(self, backend: Backend, request: Admitted) -> bool:
         return backend.name not in self.forbidden
 
-    def commit(self, backend: Backend, permit: Any) -> Any:
-        assert permit == f"permit for {backend.name}"
-        self.commits.append(backend.name)
-        return permit
+    def commit(self, attempt: Attempt, request: Admitted) -> None:
+        self.commits.append(attempt.backend.name)
 
-    def settle(self, backend: Backend, permit: Any, how: Settlement) -> None:
+    def settle(self, attempt: Attempt, how: Settlement, request: Admitted) -> None:
         self.out -= 1
-        self.log.append((backend.name, how))
+        self.log.append((attempt.backend.name, how))
 
     def deadlines(self, request: Admitted, backend: Backend) -> Deadlines:
         return resolve_deadlines(request.route.reading.rule, backend, Proxy())

@@ -90,7 +90,7 @@ def test_a_reset_is_worth_one_more_try_and_then_the_next_backend() -> None:
     book >> on.PauseOver() << dial("a")
     book >> on.Connected(reused=False) << do.SendUp
     book >> on.UpstreamFailed("upstream_reset") << do.DropUpstream << dial("b")
-    assert book.ports.log == [("a", "failed"), ("a", "failed")]
+    assert book.ports.log == [("a", "failed"), ("a", "released")]  # one failure a request
 
 
 def test_an_empty_retry_budget_moves_on_at_once() -> None:

@@ -64,10 +64,17 @@ def start(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[Start]:
     houses: list[House] = []
     held = secrets(tmp_path)
 
-    def run(*more: str, policy: Any = POLICY, spare_fds: int = 0, **options: Any) -> House:
+    def run(
+        *more: str,
+        policy: Any = POLICY,
+        spare_fds: int = 0,
+        addresses: dict[str, str] | None = None,
+        **options: Any,
+    ) -> House:
         folder = tmp_path / str(len(houses))
         folder.mkdir()
-        addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
+        if addresses is None:
+            addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
         proxy = Proxy(folder, policy, addresses, "--secrets", str(held), *more, **options)
         house = House(proxy, upstreams["local"], upstreams["cloud"], spare_fds=spare_fds)
         houses.append(house)

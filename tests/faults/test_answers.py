@@ -369,7 +369,7 @@ def test_s9_an_error_event(house: House) -> None:
     house.record()
     house.local.script = says(SSE_HEAD + word("one") + oops)
     cut(house, streamed(house), "upstream_died")
-    assert house.grew("lockgate_breaker_failures") == 3
+    assert house.grew("lockgate_breaker_failures") == 2  # one a request
 
 
 @fault("S10", "64 MiB at full speed against a caller of 2 MiB/s", "paused upstream, bounded, whole")

@@ -70,7 +70,7 @@ def test_x2_a_breaker_survives_a_reload(start: Start) -> None:
     policy["proxy"] = {"quarantineDuration": "60s"}
     house = start(policy=policy)
     house.local.script = lambda c, _: reset(c)
-    for _ in range(3):
+    for _ in range(5):
         house.ask(body("alone"))
     assert house.metrics()['lockgate_breaker_state{backend="local"}'] == 2
     house.proxy.policy_file.write_text(json.dumps({**policy, "rules": policy["rules"][:-1]}))

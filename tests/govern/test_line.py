@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.exchange.attempt import Attempt
+from proxy.exchange.breaker import Opened
 from proxy.exchange.machine import Exchange
 from proxy.exchange.ports import Skipped
 from proxy.exchange.tokens import Tokens
@@ -57,6 +58,17 @@ def naive(
         ],
         "order": None if plain else [b.name for b in attempts.order],
         "skipped": [{"backend": s.backend, "reason": s.reason} for s in attempts.skipped],
+        "breaker_opened": [
+            {
+                "backend": attempt.backend.name,
+                "seconds": round(attempt.opened.seconds, 3),
+                "failures": attempt.opened.failures,
+                "of_one_caller": attempt.opened.of_one_caller,
+            }
+            for attempt in attempts.log
+            if attempt.opened
+        ],
+        "breaker_closed": [attempt.backend.name for attempt in attempts.log if attempt.closed],
         "bytes_in": request.received_bytes,
         "bytes_out": exchange.bytes_out,
         "tokens": tokens
@@ -83,6 +95,9 @@ def attempts(draw: st.DrawFn) -> Attempt:
     made.outcome = draw(WORD)
     made.status = draw(st.none() | st.integers(100, 599))
     made.reused = draw(st.booleans())
+    failures = st.just({"upstream_error 500": 5})
+    made.opened = draw(st.none() | st.builds(Opened, SECONDS, failures, st.booleans()))
+    made.closed = draw(st.booleans())
     return made
 
 

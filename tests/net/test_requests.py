@@ -204,9 +204,12 @@ def test_five_failures_open_the_breaker_and_one_probe_closes_it(
     proxy: Proxy, local: Upstream
 ) -> None:
     local.script = lambda c, _: c.sendall(http(500, b"{}"))
-    for _ in range(3):
-        proxy.ask(None, PII)
+    number = 0
+    while 'lockgate_breaker_state{backend="local"} 2.0' not in proxy.get("/metrics"):
+        number += 1
+        proxy.ask({"model": "m", "messages": [], "seed": number}, PII)
         proxy.record()
+    assert number >= 5
     before = len(local.requests)
     answer = proxy.ask(None, PII)
     assert answer.status == 503
