@@ -36,6 +36,7 @@ class Conversation(Lexer):
         self._top_start = -1
         self._seen: set[str] = set()
         self._role_is_assistant = False
+        self._is_object = False
         self._last_is_object = False
         try:
             for piece in self._pieces:
@@ -61,6 +62,7 @@ class Conversation(Lexer):
         if depth == 2:
             self._top_start = start
         elif depth == 3:
+            self._is_object = self.stack[2] == _OBJECT
             self._role_is_assistant = False
 
     def valued(self, start: int, stop: int) -> None:
@@ -70,7 +72,7 @@ class Conversation(Lexer):
             self._take_field(start, stop)
         elif self._top_key == "messages" and self.stack[1] == _ARRAY:
             if depth == 2:
-                self._last_is_object = start < 0
+                self._last_is_object = start < 0 and self._is_object
                 self.last_message_end = stop
             elif self.stack[2] == _OBJECT and self._message_key == "role":
                 self._role_is_assistant = self._small(start, stop) == "assistant"
