@@ -56,7 +56,7 @@ fuzz: $(VENV)/.fuzz $(VENV)/.test ## coverage-guided, 20 seconds a target; SECON
 soak: $(VENV)/.test ## ten minutes of mixed faults; SECONDS=60 for less
 	$(BIN)/python -m tests.faults.soak $(or $(SECONDS),600)
 
-bench-memory: $(VENV)/.program $(if $(CAN_COMPILE),$(COMPILED)/.made) ## 1,000 streams and fifty large bodies at once
+bench-memory: $(VENV)/.program $(if $(CAN_COMPILE),$(COMPILED)/.made) ## 1,000 streams and fifty large bodies at once; bodies that are made to cost
 	$(BIN)/python bench/memory.py
 
 bench-report: $(VENV)/.report $(if $(CAN_COMPILE),$(COMPILED)/.made) ## growth with rules and backends: docs/bench

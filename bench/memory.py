@@ -1,5 +1,7 @@
 """1,000 streams and fifty bodies of 8 MiB at once: what fits is served, the rest is told when.
 
+Then single bodies of 31 MiB that are made to cost (`bodies.py`).
+
 Prints the most memory the proxy ever held (VmHWM). The memory budget is stated in the policy, as a
 container's limit of 256 MiB would make it.
 """
@@ -13,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import bodies
 from house import LOAD_CORE, bench, build_name, free_port, need, resident_mib, wait
 
 STREAMS, BODIES, BODY_BYTES = 1000, 50, 8 << 20
@@ -150,7 +153,9 @@ def main() -> None:
     print(f"  told to come back {refused:>4}, {found['told']} of them when (Retry-After)")
     print(f"  counted         {metrics['lockgate_memory_refused']:>6.0f}")
     print(f"  resident        {idle:>6.0f} MiB idle, {peak:.0f} MiB at most; wanted: {LIMIT_MIB}")
-    good = alive and found["streams"] == STREAMS and served_bodies + refused == BODIES
+    with bench() as held:
+        cheap = bodies.measure(held)
+    good = cheap and alive and found["streams"] == STREAMS and served_bodies + refused == BODIES
     sys.exit(0 if good and peak <= LIMIT_MIB and found["told"] == refused else 1)
 
 

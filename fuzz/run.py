@@ -23,6 +23,7 @@ with atheris.instrument_imports(include=["proxy"]):
     from proxy.exchange.relay import StreamRelay
     from proxy.exchange.request_head import Heads, read_head
     from proxy.exchange.sse import EventTooLargeError, Splitter
+    from proxy.exchange.stepwise import BodyReader
     from proxy.policy.backends import Backend
     from proxy.policy.load import load_policy
     from proxy.policy.problem import PolicyRefusedError
@@ -125,7 +126,10 @@ def body(data: bytes) -> None:
         found = scan(data)
     except RejectedError:
         return
-    assert walk(data).model == found.model
+    reader = BodyReader()
+    for at in range(0, len(data), 7):
+        reader.take(data[at : at + 7])
+    assert walk(data) == found == reader.finish(lambda start, stop: data[start:stop])
     edits, _ = splices(found, "other", include_usage=True)
     before, after = json.loads(data), json.loads(SendUp(Backend(name="b"), data, edits).body)
     assert after["model"] == "other"

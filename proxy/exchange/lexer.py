@@ -9,7 +9,7 @@ How it stays linear and quick:
   the same length), so that every quote left is a string's end. Escapes are never cut by a slice.
 - A string's inside is read by orjson, and by Python's C scanner where orjson refuses it.
 - A number that a slice cuts is carried as a short one in the same place of the grammar.
-- Runs of plain scalars are one match of an expression that cannot backtrack.
+- Runs of scalars, flat lists and flat objects are one match of an expression that cannot backtrack.
 """
 
 import re
@@ -28,23 +28,24 @@ KEY_BYTES: Final = 256
 _S: Final = rb"[ \t\n\r]*+"
 _NUMBER: Final = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
 _WORD: Final = rb"true|false|null"
-_FEW: Final = (
-    rb'(?:"[^"\\,\[{\x00-\x1f]*+"|' + _NUMBER + rb"|" + _WORD
-    + rb"|\[" + _S + rb"\]|\{" + _S + rb"\})"
-)  # fmt: skip
+_STRING: Final = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})[^"\\\x00-\x1f]*+){0,8}+"'
+_SCALAR: Final = rb"(?:" + _STRING + rb"|" + _NUMBER + rb"|" + _WORD + rb")"
+_LIST: Final = rb"\[" + _S + rb"(?:" + _SCALAR + _S + rb"(?:," + _S + _SCALAR + _S + rb")*+)?+\]"
+_FIELD: Final = _STRING + _S + rb":" + _S + _SCALAR + _S
+_RECORD: Final = rb"\{" + _S + rb"(?:" + _FIELD + rb"(?:," + _S + _FIELD + rb")*+)?+\}"
+_FLAT: Final = rb"(?:" + _SCALAR + rb"|" + _LIST + rb"|" + _RECORD + rb")"
 _VALUE: Final = re.compile(
-    _S + rb'(?:("[^"\\\x00-\x1f]*+")|(")|([{\[])|(' + _NUMBER + rb")(?=[^0-9.eE+-])|("
+    _S + rb"(?:(" + _STRING + rb')|(")|([{\[])|(' + _NUMBER + rb")(?=[^0-9.eE+-])|("
     + _WORD + rb")|(\])|(NaN|-?Infinity))"
 )  # fmt: skip
 _PLAIN, _QUOTE, _OPEN, _NUM, _LITERAL, _CLOSE, _CONSTANT = range(1, 8)
-_KEY: Final = re.compile(_S + rb'(?:("[^"\\\x00-\x1f]*+")|(")|(\}))')
+_KEY: Final = re.compile(_S + rb"(?:(" + _STRING + rb')|(")|(\}))')
 _COLON: Final = re.compile(_S + rb":")
 _AFTER: Final = re.compile(_S + rb"(?:(,)|([}\]]))")
 _BLANK: Final = re.compile(_S)
-_ELEMENTS: Final = re.compile(rb"(?:" + _S + _FEW + _S + rb",)*+")
-_MEMBERS: Final = re.compile(
-    rb"(?:" + _S + rb'"[^"\\,\[{\x00-\x1f]*+"' + _S + rb":" + _S + _FEW + _S + rb",)*+"
-)  # fmt: skip
+_ELEMENTS: Final = re.compile(rb"(?:" + _S + _FLAT + _S + rb",)*+")
+_MEMBERS: Final = re.compile(rb"(?:" + _S + _STRING + _S + rb":" + _S + _FLAT + _S + rb",)*+")
+_INSIDE: Final = re.compile(rb'"[^"]*+"')
 _CUT: Final = re.compile(
     rb"(-?+(?:(?:0|[1-9][0-9]*+)(?:\.(?:[0-9]++(?:[eE](?:[+-]?+[0-9]*+)?+)?+)?+"
     rb"|[eE](?:[+-]?+[0-9]*+)?+)?+)?+)"
@@ -198,17 +199,20 @@ class Lexer:
         self._due = VALUE if is_array else KEY
         self.values += 1
         self.counted()
-        if is_array:
-            return self._run(_ELEMENTS, masked, stop, end)
-        return self._run(_MEMBERS, masked, stop, end) if len(self.stack) > self._watched else stop
+        depth = len(self.stack)
+        if depth == MAX_DEPTH or (depth <= self._watched and not is_array):
+            return stop
+        return self._run(_ELEMENTS if is_array else _MEMBERS, masked, stop, end)
 
     def _run(self, run: "re.Pattern[bytes]", masked: bytes, at: int, end: int) -> int:
-        """Take the scalars that follow one another, each with its comma."""
+        """Take the plain values that follow one another, each with its comma."""
         found = run.match(masked, at, end)
         stop = found.end() if found is not None else at
         if stop > at:
-            self.values += masked.count(b",", at, stop)
-            self.values += masked.count(b"[", at, stop) + masked.count(b"{", at, stop)
+            text = masked[at:stop]
+            if b'"' in text:
+                text = _INSIDE.sub(b"", text)
+            self.values += text.count(b",") + text.count(b"[") + text.count(b"{")
             self.counted()
         return stop
 

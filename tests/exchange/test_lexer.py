@@ -48,7 +48,7 @@ def test_it_takes_what_json_takes_however_it_comes(data: bytes, at: list[int]) -
 @pytest.mark.parametrize(
     "text",
     [
-        "0", "-0", "1.5e-7", "1E+9", "-12.0", "true", "null", '"x"', "[]", "{}", " [ 1 , 2 ] ", '{"a":{"b":[{}]}}',
+        "0", "-0", "1.5e-7", "1E+9", "-12.0", "true", "null", '"x"', "[]", "{}", " [ 1 , 2 ] ", "[0,[1,2],[ ],{},{ },1]", '[0,{"a":1,"b":"c"},[1,[2]],3]', '[0,{"a":1,},2]', "[0,[1,],2]", '{"a":{"b":[{}]}}',
         '"\\ud83d\\ude00"', '"\\ud83d"', '"\\\\"', '"\\\\\\""', "[[],[[]],{}]", '["a,b","[",{"{":"}"}]',
         "", " ", "01", "-", "1.", ".5", "1e", "1e+", "+1", "tru", "True", "nul", "[1,]", "[,1]", '{"a":1,}', '{"a"}',
         '{"a":}', "{1:2}", "[1 2]", '["a" "b"]', "[1]]", "[1}", '{"a":1]', '"\\x"', '"\\u12"', '"\\u12g4"', '"\t"',
@@ -71,6 +71,10 @@ def test_what_lies_across_the_border_of_a_slice_is_read_as_anywhere_else() -> No
 def test_depth_has_an_end() -> None:
     assert lexed([b"[" * MAX_DEPTH + b"]" * MAX_DEPTH])
     assert not lexed([b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)])
+    for flat in (b"[]", b"{}", b"[1]", b'{"a":1}'):
+        for levels in (MAX_DEPTH - 1, MAX_DEPTH):
+            data = b"[" * levels + b"1," + flat + b",2" + b"]" * levels
+            assert lexed([data]) == (levels < MAX_DEPTH)
 
 
 def test_values_are_counted_as_separators_outside_of_strings() -> None:

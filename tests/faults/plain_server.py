@@ -23,7 +23,7 @@ class Plain(http.server.BaseHTTPRequestHandler):
         if self.headers["content-length"] is None:
             self.send_error(411)
             return
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])), parse_int=float)
         self.server.bodies.append(body)
         kind, data = self.server.answer(body)
         self.send_response(200)

@@ -114,6 +114,7 @@ ROWS: Final = {
     "R20": "a key in other letters, which a Go server takes for one of ours",
     "R21": "a server that wants a length: HTTP/1.0, 411",
     "R22": "a large answer that lasts until its connection",
+    "R23": "a body that costs more than its bytes",
     "R24": "nesting at the edge of every limit",
     "R70": "a refusal that no repeat can mend is asked again by SDKs",
     "R71": "a model that is not there",

@@ -1,7 +1,9 @@
 """Rows R20 to R29: bodies, their lengths and their cost, as public reports tell of them."""
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,7 +77,7 @@ def asked(
 def test_r21_a_plain_server_gets_every_body_with_its_length(
     plain: tuple[Proxy, PlainServer], size: int, stream: bool, chunked: bool
 ) -> None:
-    """mostlygeek/llama-swap #11, antirez/ds4 #423, lighttpd/lighttpd1.4 #38: no chunks are read."""
+    """mostlygeek/llama-swap #11, antirez/ds4 #423, mnfst/llm-gateway #2290: no chunks are read."""
     proxy, server = plain
     document = body(messages=[{"role": "user", "content": "x" * size}], stream=stream)
     answer, record = asked(proxy, server, document, chunked=chunked)
@@ -112,6 +114,7 @@ def test_r22_a_large_answer_until_the_close_is_whole_with_its_document(
 
 @fault("R24", "brackets at and about 1,024 levels, in stream_options too", "200 or 400, one record")
 def test_r24_no_depth_loses_its_record(house: House) -> None:
+    """owasp-modsecurity/ModSecurity #2644: a parser without a bound on depth."""
     for depth in (400, 900, 980, 990, 995, 1000, 1021, 1022, 1023, 1024, 5000):
         for start, end in ((b'"x":', b""), (b'"stream_options":{"a":', b"}")):
             levels = depth + (2 if end else 1)
@@ -120,3 +123,39 @@ def test_r24_no_depth_loses_its_record(house: House) -> None:
             house.answers.append(answer)
             assert answer.status == (200 if levels <= 1024 else 400)
             assert house.record()["status"] == answer.status
+
+
+COSTLY = {
+    "spaces": (b"", b" ", b"1", 200),
+    "backslashes": (b'"', b"\\\\", b'"', 200),
+    "an emoji": (b'"', b"a", '😀"'.encode(), 200),
+    "digits": (b"", b"1", b"", 200),
+    "empty strings": (b"[", b'"",', b"1]", 400),
+    "nesting": (b"", b"[", b"", 400),
+}
+
+
+def cost(pid: int) -> tuple[float, float]:
+    """Return a process's CPU seconds, and the most MiB that it ever had resident."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    status = Path(f"/proc/{pid}/status").read_text()
+    return used, int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+@fault("R23", "31 MiB of spaces, backslashes, digits, one emoji, empty strings, nesting", "cheap")
+def test_r23_a_body_costs_what_its_bytes_cost(tmp_path: Path) -> None:
+    """agentrust-io/cmcp #147: a body in one piece, parsed in one step, before it is known."""
+    room = 31 << 20
+    with plain_server("HTTP/1.1") as server:
+        address = {"mac": f"http://127.0.0.1:{server.server_port}"}
+        proxy = Proxy(tmp_path, POLICY, address)
+        proxy.ask(b'{"model":"m"}')
+        used, most = cost(proxy.process.pid)
+        for before, again, after, status in COSTLY.values():
+            data = b'{"model":"m","x":' + before + again * (room // len(again)) + after + b"}"
+            assert proxy.ask(data).status == status
+        used_after, most_after = cost(proxy.process.pid)
+        assert used_after - used < 6.0  # all six; 1 s or so on a quiet machine
+        assert most_after - most < 93
+        assert proxy.stop() == 0
