@@ -209,7 +209,7 @@ class House:
         ids = [record["request_id"] for record in self.records]
         assert len(set(ids)) == len(ids), "I2: two records of one request"
         for answer in self.answers:
-            if "x-lockgate-policy" in answer.head:
+            if "\r\nx-lockgate-policy: " in answer.head:
                 found = re.search(r"x-request-id: (\S+)", answer.head)
                 assert found is not None
                 assert found[1] in ids, "I2: an admitted request without a record"

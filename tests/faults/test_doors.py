@@ -10,7 +10,7 @@ import pytest
 from tests.faults.conftest import Start
 from tests.faults.house import POLICY, House, changed, secrets
 from tests.faults.test_reload import adopt
-from tests.net.conftest import DONE, END, SSE_HEAD, Proxy, Upstream, word
+from tests.net.conftest import DONE, END, SSE_HEAD, Proxy, Upstream, reset, word
 
 fault = pytest.mark.fault
 CLOUD = {
@@ -112,6 +112,17 @@ def test_r70_what_no_repeat_can_mend_is_asked_once(
     record = doors.record()
     assert (record["outcome"], record["error"]) == (outcome, code)
     doors.hold_the_invariants()  # and no second record
+
+
+@fault("R70", "the one allowed backend is down", "503 with Retry-After, and a repeat is welcome")
+def test_r70_what_is_down_may_be_asked_again(doors: House) -> None:
+    doors.local.script = lambda connection, _: reset(connection)
+    answer = doors.ask(None, ("x-llmkube-classification", "pii"))
+    assert (answer.status, answer.code) == (503, "no_allowed_upstream")
+    assert "retry-after: 1\r\n" in answer.head
+    assert "x-should-retry" not in answer.head
+    record = doors.record()
+    assert (record["outcome"], record["terminal"]) == ("upstream_failed", "Uw-reset")
 
 
 @fault(
@@ -330,6 +341,26 @@ def test_r76_a_large_body_ends_with_a_label(doors: House) -> None:
     assert (answer.status, answer.code) == (400, "bad_request")
     assert doors.record()["terminal"] == "Cb-bad-request"
     assert doors.local.requests == []
+
+
+@fault("R74", "bodies that are refused on their way, of a listed origin", "CORS there too")
+@pytest.mark.parametrize(
+    ("framing", "rest", "status"),
+    [
+        (b"transfer-encoding: chunked\r\n\r\n", b"0\r\nX-Org: acme\r\n\r\n", 400),
+        (b"transfer-encoding: chunked\r\n\r\n", b"x\r\n", 400),
+        (b"content-length: 40000000\r\n\r\n", b"", 413),
+    ],
+)
+def test_r74_a_page_may_read_why_its_body_is_refused(
+    doors: House, framing: bytes, rest: bytes, status: int
+) -> None:
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\norigin: https://chat.example\r\n"
+    )
+    answer = doors.talk(head + framing + rest)
+    assert answer.status == status
+    assert "access-control-allow-origin: https://chat.example\r\n" in answer.head
 
 
 @fault("R77", "Origin, Sec-Fetch-Site and Host of pages that are not ours", "403 cross_origin")
