@@ -289,7 +289,7 @@ class Trying:
     def _book(self, size: int) -> None:
         """Hold `size` bytes in all from now on, in the eyes of the memory budget."""
         if size != self._booked:
-            self.ports.memory.book(size - self._booked)
+            self.ports.memory.book(size - self._booked, self.request.caller)
             self._booked = size
 
     def _over(self) -> None:

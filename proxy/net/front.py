@@ -167,6 +167,7 @@ class Front(Connection):
 
     def _read_on(self) -> None:
         """Read no more than can wait; look at the rest of a read when others had their turn."""
+        self.intake.book()
         full, unread = self.intake.waiting.is_full, bool(self.intake.unread)
         if unread and not full and not self._goes_on:
             self._goes_on = True

@@ -47,7 +47,8 @@ class Intake:
         self._front = front
         self._tls: Any = None  # the transport, where it is one
         self._caller = ""
-        self._booked = 0  # of the memory budget, for what is no request yet
+        self._booked = 0
+        self._head_size = 0  # of the last whole head
         self._work = 0  # that is left to this turn
 
     def attend(self, transport: Any, caller: str) -> None:
@@ -59,7 +60,6 @@ class Intake:
         """Read what came, as far as one turn goes."""
         if self.unread:
             self.unread += data
-            self._book()
         else:
             self._read(data)
 
@@ -70,14 +70,21 @@ class Intake:
 
     def lost(self) -> None:
         """The connection is gone: nothing of it becomes a request any more."""
-        self.drop()
         self.waiting.lost()
+        self.drop()
         self.forget(RejectedError("client_gone"))
 
     def drop(self) -> None:
         """Let go of what is no request yet: nothing more is read."""
         self.begun = self.unread = b""
-        self._book()
+        self.book()
+
+    def book(self) -> None:
+        """Hold what is no request yet, and the heads of those that wait, in the memory budget."""
+        held = len(self.begun) + len(self.unread) + self.waiting.head_bytes
+        if held != self._booked:
+            self._desk.memory.book(held - self._booked, self._caller)
+            self._booked = held
 
     def forget(self, why: RejectedError, request_id: str | None = None) -> None:
         """Give up a body under way; one that no exchange has is recorded here."""
@@ -114,13 +121,6 @@ class Intake:
         except Exception:  # noqa: BLE001 - what is under way has no part in it (X6)
             _log.failure("what came could not be read")
             self.refuse(RejectedError("internal"))
-        if self.begun or self.unread or self._booked:
-            self._book()
-
-    def _book(self) -> None:
-        held = len(self.begun) + len(self.unread)
-        self._desk.memory.book(held - self._booked, self._caller)
-        self._booked = held
 
     def _take_head(self, data: bytes) -> bytes:
         """Take a head, or a part of one; return what follows it."""
@@ -138,6 +138,7 @@ class Intake:
             return b""
         self.begun, self.head_is_timed = b"", False
         self._work -= 1
+        self._head_size = end - start
         self.is_bodiless = data.startswith(b"HEAD ", start)
         head, length = self._desk.heads.read(data[start:end])
         if self._tls is not None:
@@ -160,7 +161,7 @@ class Intake:
         elif length:
             framing = LengthBody(length)
         else:
-            self.waiting.add(Received(head, b""))
+            self.waiting.add(Received(head, b""), self._head_size)
             return
         self.arriving = Arriving(head, framing, self._desk.wheel.now())
         if length is not None and not self._desk.memory.has_room(length, self._caller):
@@ -204,7 +205,7 @@ class Intake:
         if arriving.begun:
             self._front.complete(arriving.upload)
         else:
-            self.waiting.add(received(arriving))
+            self.waiting.add(received(arriving), self._head_size)
 
     def _charge(self, upload: Upload, size: int) -> None:
         """Take room for body bytes that came."""

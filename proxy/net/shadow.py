@@ -2,7 +2,8 @@
 
 Copies are made after the answer is over, of a sample, and bounded in number, bytes and time; they
 go to the rule's own candidates of the very decision, which the one bound on sensitive data made.
-Nothing of a copy reaches the caller, a breaker or the retry budget: only a metric of its own.
+Nothing of a copy reaches the caller, a breaker or the retry budget: only a metric of its own. What
+it holds, the body it is a copy of included, is in the memory budget.
 """
 
 from functools import partial
@@ -31,7 +32,7 @@ class Shadows:
 
     def __init__(self, desk: "Desk") -> None:
         self._desk = desk
-        self._running: dict[int, Errand] = {}
+        self._running: dict[int, Errand | None] = {}  # None while it begins
         self._number = 0
 
     def __len__(self) -> int:
@@ -54,7 +55,8 @@ class Shadows:
     def stop(self) -> None:
         """Give up every copy."""
         for errand in list(self._running.values()):
-            errand.cancel()
+            if errand is not None:
+                errand.cancel()
         self._running.clear()
 
     def _copy(self, exchange: Exchange, backend: Backend) -> None:
@@ -67,18 +69,32 @@ class Shadows:
         body = SendUp(backend, b"".join(request.pieces()), edits).body
         self._number += 1
         number = self._number
-        errand = Errand(
-            desk.wheel,
-            desk.diallers[backend.name],
-            desk.request_head(backend, len(body), request) + body,
-            seconds=SECONDS,
-            max_bytes=MAX_ANSWER_BYTES,
-            done=partial(self._done, number, backend.name),
-            may_go=partial(desk.gate.allows, backend, request),
-        )
-        self._running[number] = errand
+        data = desk.request_head(backend, len(body), request) + body
+        held = len(data) + request.received_bytes
+        desk.memory.book(held)
+        self._running[number] = None
+        try:
+            errand = Errand(
+                desk.wheel,
+                desk.diallers[backend.name],
+                data,
+                seconds=SECONDS,
+                max_bytes=MAX_ANSWER_BYTES,
+                done=partial(self._done, number, backend.name, held),
+                may_go=partial(desk.gate.allows, backend, request),
+            )
+        except Exception:
+            self._end(number, held)
+            raise
+        if number in self._running:  # it may be over already
+            self._running[number] = errand
 
-    def _done(self, number: int, name: str, result: int | str) -> None:
-        self._running.pop(number, None)
+    def _end(self, number: int, held: int) -> None:
+        if number in self._running:
+            del self._running[number]
+            self._desk.memory.give(held)
+
+    def _done(self, number: int, name: str, held: int, result: int | str) -> None:
+        self._end(number, held)
         answered = isinstance(result, int) and result < 400
         self._desk.recorder.metrics.shadow(name, "answered" if answered else "failed")

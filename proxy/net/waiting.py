@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 MOST: Final = 16
 """What one read brings is served so many at a time, and no more is read while they wait."""
+MOST_HEAD_BYTES: Final = 128 * 1024
+"""The same, where their heads are large."""
+FIELD_BYTES: Final = 512
+"""About what a field takes besides its text: a key, a value, a tuple of one."""
 _log: Final = Logger("lockgate.waiting")
 
 
@@ -23,6 +27,8 @@ class Waiting:
         self.caller = ""
         self._desk = desk
         self._requests: deque[Received] = deque()
+        self._heads: deque[int] = deque()  # about what each one's head takes
+        self.head_bytes = 0
 
     def __len__(self) -> int:
         return len(self._requests)
@@ -30,14 +36,18 @@ class Waiting:
     @property
     def is_full(self) -> bool:
         """Whether no other one may wait."""
-        return len(self._requests) >= MOST
+        return len(self._requests) >= MOST or self.head_bytes >= MOST_HEAD_BYTES
 
-    def add(self, received: Received) -> None:
-        """A request is whole."""
+    def add(self, received: Received, head_size: int) -> None:
+        """A request is whole, whose head came as so many bytes."""
+        takes = head_size + FIELD_BYTES * len(received.head.headers)
         self._requests.append(received)
+        self._heads.append(takes)
+        self.head_bytes += takes
 
     def next(self) -> Received:
         """Return the one whose turn it is."""
+        self.head_bytes -= self._heads.popleft()
         return self._requests.popleft()
 
     def give_up(self, received: Received, why: RejectedError, request_id: str | None) -> None:
@@ -52,6 +62,6 @@ class Waiting:
         gone = RejectedError("client_gone")
         while self._requests:
             try:
-                self.give_up(self._requests.popleft(), gone, None)
+                self.give_up(self.next(), gone, None)
             except Exception:  # noqa: BLE001 - the others are given up all the same
                 _log.failure("a request that waited could not be recorded")

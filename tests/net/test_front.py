@@ -1,7 +1,8 @@
 """A caller's bytes become requests, or a refusal: to one verdict however they are cut."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.request_head import Heads
 from proxy.net import front as front_module
 from proxy.net.arriving import Received
-from proxy.net.callers import Callers
+from proxy.net.callers import Callers, caller_of
 from proxy.net.front import Front
 from proxy.net.wheel import Wheel
 from tests.net import corpus
@@ -186,7 +187,9 @@ GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
 def test_nothing_more_is_made_for_a_caller_that_has_yet_to_take_what_was_made() -> None:
     desk, front, transport = slow_caller(GET * 3)
     assert desk.served == []
-    assert desk.memory.held_bytes == 100_000
+    heads = front.intake.waiting.head_bytes
+    assert heads > 0
+    assert desk.memory.held_bytes == 100_000 + heads
     passes(desk, 20)
     transport.unsent_bytes, transport.taken_bytes = 0, 100_000
     passes(desk, 1.1)
@@ -315,3 +318,109 @@ def test_an_idle_connection_is_kept_as_long_as_the_policy_says() -> None:
     passes(desk, 2)
     assert transport.disconnecting
     front.connectionLost()
+
+
+def turns_of(desk: Desk) -> list[Callable[[], None]]:
+    """Return where what is to be done in a later turn of the reactor is found."""
+    later: list[Callable[[], None]] = []
+    desk.wheel.soon = later.append  # type: ignore[method-assign]
+    return later
+
+
+@pytest.mark.parametrize("count", [17, 100, 1_800])
+def test_one_read_of_many_requests_is_served_a_few_in_a_turn(count: int) -> None:
+    desk, transport = Desk(), Transport()
+    later = turns_of(desk)
+    front = Front(desk)  # type: ignore[arg-type]
+    front.makeConnection(transport)
+    front.dataReceived(GET * count)
+    turns = [len(desk.served)]
+    while later:
+        assert transport.producerState == "paused"
+        later.pop()()
+        turns.append(len(desk.served))
+    assert len(desk.served) == count
+    assert max(after - before for before, after in pairwise([0, *turns])) == 16
+    assert transport.producerState == "producing"
+    front.connectionLost()
+    assert desk.memory.held_bytes == 0
+
+
+def test_a_connection_that_ends_in_the_middle_of_a_read_holds_nothing() -> None:
+    desk, transport = Desk(), Transport()
+    front = Front(desk)  # type: ignore[arg-type]
+    front.makeConnection(transport)
+    turns_of(desk)
+    front.dataReceived(GET * 100)
+    assert desk.memory.held_bytes > 0
+    front.connectionLost()
+    assert desk.memory.held_bytes == 0
+    passes(desk, 1)
+    assert len(desk.served) == 16
+
+
+def test_tiny_chunks_are_read_a_few_in_a_turn() -> None:
+    desk, transport = Desk(), Transport()
+    later = turns_of(desk)
+    front = Front(desk)  # type: ignore[arg-type]
+    front.makeConnection(transport)
+    body = b'{"x": "' + b"y" * 9_000 + b'"}'
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    front.dataReceived(head)
+    front.dataReceived(chunks)
+    turns = 1
+    while later:
+        later.pop()()
+        turns += 1
+    assert turns >= (len(chunks) - 512 * 3) // (4 * 1024)
+    assert desk.served == [body]
+    front.connectionLost()
+
+
+def test_large_heads_that_wait_are_few_and_booked() -> None:
+    desk, front, _ = slow_caller()
+    large = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n" + b"".join(
+        b"x%d: y\r\n" % n for n in range(90)
+    )
+    for _ in range(4):
+        front.dataReceived((large + b"\r\n") * 5)
+        passes(desk, 0.1)
+    assert len(front.intake.waiting) < 5
+    assert desk.memory.held_bytes > 100_000 + 90 * 500 * 3
+    front.connectionLost()
+    assert desk.memory.held_bytes == 0
+
+
+def test_the_caller_that_waited_longest_makes_room_with_a_begun_head_too() -> None:
+    desk = Desk()
+    desk.fronts = Callers(4)
+    fronts, transports = [], []
+    for _ in range(4):
+        passes(desk, 1)
+        front, transport = Front(desk), Transport()  # type: ignore[arg-type]
+        front.makeConnection(transport)
+        desk.fronts.discard(front)
+        desk.fronts.add(front, f"peer {len(fronts)}")
+        fronts.append(front)
+        transports.append(transport)
+    fronts[0].dataReceived(GET)  # the oldest connection, but it was served just now
+    fronts[1].dataReceived(GET[:-4] + b"\r\nx: ")  # a head that does not end
+    fronts[2].dataReceived(
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    )
+    assert desk.fronts.make_room("new")
+    assert [t.aborting for t in transports] == [False, True, False, False]
+    desk.fronts._by_peer["new"] = 1
+    desk.fronts._fronts[Front(desk)] = "new"  # type: ignore[arg-type]
+    assert desk.fronts.make_room("newer")
+    assert [t.aborting for t in transports] == [False, True, False, True]
+
+
+def test_callers_of_one_site_count_as_one() -> None:
+    assert caller_of("10.0.0.1") == "10.0.0.1"
+    assert caller_of("::ffff:10.0.0.1") == "10.0.0.1"
+    assert caller_of("2001:db8:1:2:3::4") == caller_of("2001:db8:1:2::9") == "2001:db8:1:2::/64"
+    assert caller_of("2001:db8:1:3::9") != caller_of("2001:db8:1:2::9")
+    assert caller_of("fe80::1%eth0") == caller_of("fe80::2%eth0")
+    assert caller_of("") == ""
