@@ -1,50 +1,215 @@
-"""What of an upstream's error answer is read, and what of it a caller may read."""
+"""What an upstream's JSON says: an answer, an error in one of a dozen shapes, or neither.
+
+Sources of the shapes: OpenAI's error object and finish reasons
+(https://platform.openai.com/docs/api-reference/chat/object); vLLM and SGLang, ``object: "error"``
+with the fields at the top; FastAPI's ``detail`` (https://fastapi.tiangolo.com/tutorial/handling-errors/);
+TGI's ``error`` text with ``error_type``; Google's array of one error; Cloudflare's ``errors``;
+MiniMax's ``base_resp.status_code``.
+"""
 
 from typing import Any, Final
 
-import orjson
+from attrs import frozen
 
-CONTEXT_CODES: Final = frozenset({"context_length_exceeded"})
-_CONTEXT_WORDS: Final = (
-    b"maximum context length",  # OpenAI, vLLM
-    b"exceeds the available context size",  # llama.cpp
-    b"prompt is too long",  # Anthropic
-)
-_MODEL_WORDS: Final = (b"model_not_found", b"does not exist", b"not_found_error")
-_KEPT: Final = ("message", "type", "param", "code")
+from proxy.exchange.lenient import read_json
 
-
-def is_context_length(body: bytes) -> bool:
-    """Whether a 400 says that the prompt does not fit the model."""
-    if _error_of(body).get("code") in CONTEXT_CODES:
-        return True
-    return any(words in body for words in _CONTEXT_WORDS)
+MAX_MESSAGE_BYTES: Final = 1024
+"""Of an upstream's sentence; so much is enough to say what is wrong."""
+MAX_WORDS_BYTES: Final = 8 * 1024
+"""Of the text in which words are looked for: gateways put one error into another."""
+_TOLD: Final = ("message", "error_message", "detail", "errors")
+_STATUS_FIELDS: Final = ("code", "status", "status_code", "http_status_code")
+_NO_REASON: Final = frozenset({"", "null", "error"})
 
 
-def is_model_not_found(status: int, body: bytes) -> bool:
-    """Whether a 404 says that the provider lacks the model, which our configuration named."""
-    return status == 404 and any(words in body for words in _MODEL_WORDS)
+def is_said(value: object) -> bool:
+    """Whether an ``error`` field says anything: empty texts and objects of empties do not."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    if isinstance(value, dict):
+        return any(value.values())
+    return bool(value)
 
 
-def caller_error(body: bytes, status: int, request_id: str) -> bytes:
-    """Return the upstream's error object, and nothing else of its text, in OpenAI's shape."""
-    said = _error_of(body)
-    error: dict[str, Any] = {key: said.get(key) for key in _KEPT}
-    if not isinstance(error["message"], str):
-        error["message"] = f"The backend refused the request with status {status}."
-    if not isinstance(error["type"], str):
-        error["type"] = "invalid_request_error"
-    return orjson.dumps({"error": {**error, "request_id": request_id}})
+def usable_choices(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the choices that are objects; an empty list where there are none."""
+    choices = document.get("choices")
+    if not isinstance(choices, list):
+        return []
+    for choice in choices:
+        if not isinstance(choice, dict):
+            return [choice for choice in choices if isinstance(choice, dict)]
+    return choices
 
 
-def _error_of(body: bytes) -> dict[str, Any]:
+def finish_reason(choice: dict[str, Any]) -> str | None:
+    """Return why a choice ended, None while it has not: some servers write empty reasons."""
+    reason = choice.get("finish_reason")
+    return reason if isinstance(reason, str) and reason not in _NO_REASON else None
+
+
+def error_in(document: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the object that carries an error, None where `document` is none."""
+    if is_said(document.get("error")) or document.get("object") == "error":
+        return document
+    if usable_choices(document):
+        return None
+    if any(document.get(key) for key in _TOLD):
+        return document
+    base = document.get("base_resp")
+    if isinstance(base, dict) and base.get("status_code"):
+        return document
+    return document if _status_of(document, least=400, most=999_999) else None
+
+
+def is_completion(document: object) -> bool:
+    """Whether a whole answer is what the chat door promises: at least one choice, none failed."""
+    if not isinstance(document, dict) or is_said(document.get("error")):
+        return False
+    choices = document.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return False
+    return all(isinstance(c, dict) and c.get("finish_reason") != "error" for c in choices)
+
+
+def tokens_used(document: object) -> tuple[int, int] | None:
+    """Return (prompt, completion) tokens as the upstream reports them, None when it does not."""
+    usage = document.get("usage") if isinstance(document, dict) else None
+    if not isinstance(usage, dict):
+        return None
+    prompt = _count(usage, "prompt_tokens", "input_tokens")
+    completion = _count(usage, "completion_tokens", "output_tokens")
+    if prompt is None and completion is None:
+        return None
+    return prompt or 0, completion or 0
+
+
+def _count(usage: dict[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, int | float) and 0 <= value < 1 << 53:
+            return int(value)
+    return None
+
+
+@frozen
+class Said:
+    """What an error answer says, whatever its shape. `status`: the number that it gives itself.
+
+    `text` is its message, type and code in lower case, for words to be looked for in it.
+    """
+
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | None = None
+    status: int | None = None
+    text: bytes = b""
+    flagged: bool = False
+
+
+def said_in(body: bytes) -> Said:
+    """Return what an error body says; all that is not understood is left out."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
+        document = read_json(body)
+    except ValueError:
+        return Said(text=body[:MAX_WORDS_BYTES].lower())
+    return said_by(document)
+
+
+def said_by(document: object) -> Said:
+    """Return what a parsed error says."""
+    if isinstance(document, list) and document:
+        document = document[0]
     if not isinstance(document, dict):
-        return {}
-    error = document.get("error", document)
-    if isinstance(error, str):
-        return {"message": error}
-    return error if isinstance(error, dict) else {}
+        words = document if isinstance(document, str) else ""
+        return Said(message=_cut(words) or None, text=_lowered(words))
+    error = document.get("error")
+    inner: dict[str, Any] = error if isinstance(error, dict) else document
+    code = inner.get("code")
+    words = _message(document, inner)
+    kind = _text(inner.get("type")) or _text(document.get("error_type"))
+    metadata = inner.get("metadata")
+    flagged = isinstance(metadata, dict) and any(
+        metadata.get(key) for key in ("flagged_input", "reasons")
+    )
+    return Said(
+        message=_cut(words) or None,
+        type=kind,
+        param=_text(inner.get("param")),
+        code=_text(code) if isinstance(code, str) and not code.isdecimal() else None,
+        status=_status_of(inner) or _status_of(document),
+        text=_lowered(f"{words} {kind} {code}"),
+        flagged=flagged or bool(inner.get("flagged_input")),
+    )
+
+
+def refusal(said: Said, status: int, code: str | None, request_id: str) -> dict[str, object]:
+    """Return an upstream's error for the caller whose own it is, in OpenAI's shape.
+
+    Of the upstream's text its message, type, param and code, and nothing else; `code` wins.
+    """
+    return {
+        "message": said.message or f"The backend refused the request with status {status}.",
+        "type": said.type or "invalid_request_error",
+        "param": said.param,
+        "code": code or said.code,
+        "request_id": request_id,
+    }
+
+
+def _message(document: dict[str, Any], inner: dict[str, Any]) -> str:
+    error = document.get("error")
+    if isinstance(error, str) and error.strip():
+        return error
+    for holder in (inner, document):
+        for key in _TOLD:
+            found = _sentence(holder.get(key))
+            if found:
+                return found
+    base = document.get("base_resp")
+    return _sentence(base.get("status_msg")) if isinstance(base, dict) else ""
+
+
+def _sentence(value: object) -> str:
+    """Return the words of a message: a text, or FastAPI's and Cloudflare's lists of them.
+
+    Never an ``input``, which is a piece of the prompt.
+    """
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, dict):
+        for key in ("message", "msg", "detail"):
+            found = _sentence(value.get(key))
+            if found:
+                place = value.get("loc")
+                at = ".".join(map(str, place)) + ": " if isinstance(place, list) else ""
+                return at + found
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_sentence(item) for item in value[:8])))
+    return ""
+
+
+def _status_of(holder: dict[str, Any], *, least: int = 400, most: int = 599) -> int | None:
+    """Return the status that an error gives itself, as a number or its digits."""
+    for key in _STATUS_FIELDS:
+        value = holder.get(key)
+        if isinstance(value, str) and value.isascii() and value.isdecimal():
+            value = int(value[:9])
+        if isinstance(value, int | float) and least <= value <= most:
+            return int(value)
+    return None
+
+
+def _text(value: object) -> str | None:
+    return _cut(value) if isinstance(value, str) and value else None
+
+
+def _cut(value: str) -> str:
+    """Return at most 1 KiB of a text, whole characters, no lone surrogates."""
+    data = value[:MAX_MESSAGE_BYTES].encode("utf-8", "replace")
+    return data[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
+
+
+def _lowered(words: str) -> bytes:
+    return words[:MAX_WORDS_BYTES].lower().encode("utf-8", "replace")

@@ -5,6 +5,7 @@ an attack), 9.3 (persistence); RFC 9110 section 6.4.1 (answers without a body), 
 (Retry-After), 15 (status classes).
 """
 
+import re
 from email.utils import parsedate_to_datetime
 from typing import ClassVar, Final, Literal, final
 
@@ -12,7 +13,7 @@ import httptools
 
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.framing import ChunkedBody, LengthBody, UntilClose
-from proxy.exchange.headers import is_allowed_down
+from proxy.exchange.headers import is_allowed_down, is_hint
 from proxy.exchange.value import Value
 from proxy.exchange.wire import (
     Fields,
@@ -24,7 +25,23 @@ from proxy.exchange.wire import (
 )
 
 Framing = Literal["none", "length", "chunked", "close"]
-Kind = Literal["json", "events", "other"]
+Kind = Literal["json", "events", "unknown", "other"]
+MOST_WAIT_S: Final = 60
+"""What a caller is asked to wait at most: SDKs sleep for as long as they are told."""
+MAX_ID_CHARS: Final = 128
+OWN_IDS: Final = (
+    b"x-request-id",  # OpenAI, vLLM, Azure
+    b"request-id",  # Anthropic
+    b"apim-request-id",  # Azure
+    b"x-amzn-requestid",  # Bedrock
+    b"x-ms-request-id",
+    b"x-generation-id",  # OpenRouter
+    b"cf-ray",
+)
+"""Where upstreams say their own id of a request, the first that is there."""
+_JSON_TYPES: Final = frozenset({b"application/json", b"text/json"})
+_SAYS_NOTHING: Final = frozenset({b"", b"text/plain", b"application/octet-stream"})
+_DECIMAL: Final = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?\Z")
 
 
 class ProtocolError(Exception):
@@ -33,9 +50,12 @@ class ProtocolError(Exception):
 
 @final
 class AnswerHead(Value):
-    """A good head. `passed_on`: rendered header lines that the caller may see.
+    """A good head. `passed_on`: rendered header lines that the caller may see on every answer.
 
-    `kind` is the content type's; `coded` says that a content coding was used, unasked.
+    `kind` is the content type's; "unknown" is told by the first bytes. `coded` says that a content
+    coding was used, unasked. `hints`: rendered lines of a rate limit. `own_id` is the upstream's
+    own id of the request, empty where it gives none. `fields` are all of them, for a backend whose
+    `downwardHeaders` name more.
     """
 
     __match_args__: ClassVar = (
@@ -46,6 +66,9 @@ class AnswerHead(Value):
         "keep_alive",
         "retry_after_s",
         "passed_on",
+        "hints",
+        "own_id",
+        "fields",
     )
 
     def __init__(  # noqa: PLR0913 - a head has this many sides
@@ -58,6 +81,9 @@ class AnswerHead(Value):
         keep_alive: bool,
         retry_after_s: float | None,
         passed_on: bytes,
+        hints: bytes,
+        own_id: str,
+        fields: Fields,
     ) -> None:
         self.status: Final = status
         self.framing: Final = framing
@@ -66,6 +92,15 @@ class AnswerHead(Value):
         self.keep_alive: Final = keep_alive
         self.retry_after_s: Final = retry_after_s
         self.passed_on: Final = passed_on
+        self.hints: Final = hints
+        self.own_id: Final = own_id
+        self.fields: Final = fields
+
+    def lines_of(self, names: tuple[str, ...]) -> bytes:
+        """Render the fields of these names."""
+        wanted = {name.lower().encode() for name in names}
+        found = [b"%b: %b\r\n" % field for field in self.fields if field[0] in wanted]
+        return b"".join(line for line in found if line.isascii())
 
 
 class AnswerHeads:
@@ -116,22 +151,44 @@ def _agree(raw: bytes, status: int, fields: Fields) -> None:
 
 def _judged(status: int, fields: Fields, *, http10: bool) -> AnswerHead:
     held: dict[bytes, bytes] = {}
-    passed_on = b""
+    passed_on = hints = b""
     for name, value in fields:
         held[name] = value
+        if not value.isascii():
+            continue  # obs-text (RFC 9110, 5.5): opaque, and nobody reads it
         if is_allowed_down(name):
             passed_on += b"%b: %b\r\n" % (name, value)
+        elif is_hint(name):
+            hints += b"%b: %b\r\n" % (name, value)
     framing = _framing(status, fields, http10=http10)
     keep_alive = _keep_alive(held.get(b"connection", b""), http10=http10)
+    waits_ms = _milliseconds(held.get(b"retry-after-ms", b""))
+    if waits_ms is not None:
+        hints += b"retry-after-ms: %d\r\n" % min(waits_ms, MOST_WAIT_S * 1000)
+        waits_s: float | None = waits_ms / 1000
+    else:
+        waits_s = _seconds(held.get(b"retry-after", b""), held.get(b"date", b""))
     return AnswerHead(
         status,
         framing=framing,
-        kind=_kind(held.get(b"content-type", b"")),
-        coded=held.get(b"content-encoding", b"identity").lower() != b"identity",
+        kind=_kind(held.get(b"content-type")),
+        coded=held.get(b"content-encoding", b"identity").lower() not in {b"identity", b""},
         keep_alive=keep_alive and framing in {"length", "chunked"},
-        retry_after_s=_seconds(held.get(b"retry-after", b""), held.get(b"date", b"")),
+        retry_after_s=waits_s,
         passed_on=passed_on,
+        hints=hints,
+        own_id=_own_id(held),
+        fields=fields,
     )
+
+
+def _own_id(held: dict[bytes, bytes]) -> str:
+    for name in OWN_IDS:
+        value = held.get(name)
+        if value:
+            shown = value[:MAX_ID_CHARS].decode("ascii", "ignore")
+            return shown if shown.isprintable() else ""
+    return ""
 
 
 def _framing(status: int, fields: Fields, *, http10: bool) -> Framing:
@@ -151,20 +208,35 @@ def _keep_alive(value: bytes, *, http10: bool) -> bool:
     return b"close" not in tokens and (not http10 or b"keep-alive" in tokens)
 
 
-def _kind(content_type: bytes) -> Kind:
+def _kind(content_type: bytes | None) -> Kind:
+    """Return what a body is by its type (RFC 9110, 8.3: without one its bytes may be examined)."""
+    if content_type is None:
+        return "unknown"
     kind = content_type.split(b";", 1)[0].strip().lower()
     if kind == b"text/event-stream":
         return "events"
-    return "json" if kind == b"application/json" or kind.endswith(b"+json") else "other"
+    if kind in _JSON_TYPES or kind.endswith(b"+json"):
+        return "json"
+    return "unknown" if kind in _SAYS_NOTHING else "other"
+
+
+def _milliseconds(value: bytes) -> int | None:
+    """Return what OpenAI's own retry-after-ms asks for, which its SDKs look at first."""
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return int(found) if 0 <= found < 1e9 else None
 
 
 def _seconds(value: bytes, date: bytes) -> float | None:
     """Return the seconds that a Retry-After of either form (RFC 9110, 10.2.3) asks for.
 
-    A date is counted from the answer's own Date, whatever our clock says.
+    Some servers write decimals. A date is counted from the answer's own Date, whatever our clock
+    says.
     """
-    if value.isdigit():
-        return float(value) if len(value) < 10 else None
+    if _DECIMAL.match(value):
+        return float(value)
     try:
         until, now = (parsedate_to_datetime(text.decode("ascii")) for text in (value, date))
         return max((until - now).total_seconds(), 0.0)
@@ -182,14 +254,17 @@ def body_of(head: AnswerHead, length: int | None) -> LengthBody | ChunkedBody | 
 
 
 def check_usable(head: AnswerHead, *, streaming: bool) -> None:
-    """Raise ProtocolError unless `head` begins what was asked for, or an error to be read."""
-    if head.coded:
-        raise ProtocolError("content-encoding")
+    """Raise ProtocolError unless `head` may begin what was asked for, or an error to be read.
+
+    A stream that is answered with JSON may be an error that came too late for its status.
+    """
     if head.status >= 400:
         return
+    if head.coded:
+        raise ProtocolError("content-encoding")
     if head.status not in {200, 201, 202, 203}:
         raise ProtocolError("status")
-    if head.kind != ("events" if streaming else "json"):
+    if head.kind == "other" or (head.kind == "events" and not streaming):
         raise ProtocolError("content-type")
 
 

@@ -3,11 +3,24 @@
 from http import HTTPStatus
 from typing import Final
 
+from proxy.exchange.admitted import Admitted
 from proxy.exchange.errors import Kind, RejectedError, error_body
 
 _REASON: Final = {status.value: status.phrase for status in HTTPStatus}
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
+EVENTS: Final = (
+    b"content-type: text/event-stream\r\n"
+    b"cache-control: no-cache, no-transform\r\nx-accel-buffering: no\r\n"
+)
+"""A stream's own lines: no cache keeps it, no proxy compresses or buffers it (RFC 9111, 5.2.2.6;
+nginx's X-Accel-Buffering)."""
+JSON: Final = b"content-type: application/json\r\n"
+SIGN_OF_LIFE: Final = (b"\n", b": keep-alive\n")
+"""By whether the caller streams. A comment is a line and no more: the blank line behind one is an
+empty event to some clients (openai-python#2722)."""
+MOST_WAIT_S: Final = 60
+"""What Retry-After asks for at most: SDKs sleep for as long as they are told."""
 DO_NOT_RETRY: Final = b"x-should-retry: false\r\n"
 """OpenAI's SDKs ask again after 408, 409, 429 and every status from 500, unless this says no."""
 
@@ -27,6 +40,28 @@ def _status_line(status: int) -> bytes:
 
 
 _OK: Final = _status_line(200)
+
+
+def head_of(request: Admitted, status: int, lines: bytes, framing: bytes | None = None) -> bytes:
+    """Return the head of an answer to `request` with these rendered `lines`.
+
+    `framing` None: the answer's length is not known.
+    """
+    if framing is None:
+        framing = b"transfer-encoding: chunked\r\n" if request.chunks else b""
+    closes = request.close or not (request.chunks or framing)
+    return b"%b%b%b%b%b\r\n" % (
+        status_line(status),
+        lines,
+        request.answer_headers,
+        framing,
+        b"connection: close\r\n" if closes else b"",
+    )
+
+
+def whole_seconds(seconds: float) -> int:
+    """Return what Retry-After says: whole seconds (RFC 9110, 10.2.3), from 1 to a minute."""
+    return min(max(1, -int(-seconds // 1)), MOST_WAIT_S)
 
 
 def whole(status: int, headers: bytes, body: bytes, *, close: bool) -> bytes:

@@ -10,8 +10,9 @@ from proxy.policy.backends import Backend
 class Attempt:
     """`outcome` is "complete", "client_gone" or a code of `errors.KINDS`; times in seconds.
 
-    `permit` is the breaker's, to be given back exactly once. `status` is the upstream's. `counted`:
-    it failed, by the backend's fault. `opened` and `closed`: what it did to the breaker.
+    `permit` is the breaker's, to be given back exactly once. `status` is the upstream's, and
+    `own_id` what it calls the request. `counted`: it failed, by the backend's fault. `opened` and
+    `closed`: what it did to the breaker.
     """
 
     def __init__(self, backend: Backend, permit: Any, started_s: float) -> None:
@@ -21,6 +22,7 @@ class Attempt:
         self.reused = False
         self.bytes_written = False
         self.status: int | None = None
+        self.own_id = ""
         self.outcome = ""
         self.ended_s = 0.0
         self.counted = False

@@ -4,6 +4,8 @@ The candidates come from the decision and from nowhere else. At most one repeat 
 going on to the next candidate is always allowed, unless the rule says connect-only.
 """
 
+from typing import Final as Final_
+
 from attrs import define
 
 from proxy.exchange.admitted import Admitted
@@ -23,6 +25,13 @@ from proxy.exchange.retry import (
 from proxy.policy.backends import Backend
 
 _RESTING = frozenset({"breaker_open", "unhealthy"})
+_LOOK_AT: Final_[dict[str, str]] = {
+    "upstream_auth": "Look at the Secret that `credentialsSecretRef` names.",
+    "upstream_model": "Look at `external.model` or `servedModel`.",
+    "upstream_path": "Look at `external.url`: an OpenAI-compatible one ends in /v1.",
+    "insufficient_quota": "Look at the provider's billing page.",
+}
+"""Which setting to look at where nothing but another setting helps."""
 _SOON_S = 1.0
 """What Retry-After says where nothing is known: a backend that is down may be back any moment."""
 
@@ -32,12 +41,15 @@ class Final:
     """What the caller is told when no attempt is left.
 
     `cause` is the code of what failed, for the record; `retryable`: whether a repeat may go better.
+    `hints`: rendered lines of the last backend's rate limit. `detail`: what to look at.
     """
 
     code: str
     cause: str
     retry_after_s: float | None
     retryable: bool
+    hints: bytes = b""
+    detail: str = ""
 
 
 class Attempts:
@@ -88,6 +100,18 @@ class Attempts:
             self._longer_than = self._larger(self.current.backend.context_length)
         return self._verdict(failure)
 
+    def without_usage(self) -> Backend | None:
+        """Begin anew on the same backend, which refused what only we had asked for.
+
+        None where nothing may be sent twice, or it may not be tried any more.
+        """
+        rule = self.request.route.reading.rule
+        backend = self.current.backend
+        if rule is not None and rule.retry == "connect-only":
+            return None
+        self.end("upstream_refused", "released")
+        return backend if self._begin(backend) else None
+
     def withdraw(self) -> None:
         """Take the current attempt back before a byte of it was sent: the policy has changed."""
         attempt = self.log.pop()
@@ -129,7 +153,24 @@ class Attempts:
         wait_s = last.retry_after_s if last is not None else None
         if wait_s is None and retryable and KINDS[code].status == 503:
             wait_s = min(waits, default=_SOON_S)
-        return Final(code, cause, wait_s, retryable)
+        told = last is not None and code == cause
+        hints = last.hints if last is not None and told else b""
+        detail = _LOOK_AT.get(code, "") if told else ""
+        return Final(code, cause, wait_s, retryable, hints, detail)
+
+    @property
+    def is_callers_own(self) -> bool:
+        """Whether the last failure is the caller's own, once no other candidate is left.
+
+        A prompt that is too long for every backend is, and a model of the caller's choice that none
+        of them has.
+        """
+        if self._last is not None and self._last.code == "upstream_context":
+            return True
+        return bool(self.log) and all(
+            attempt.outcome == "upstream_model" and attempt.backend.upstream_model is None
+            for attempt in self.log
+        )
 
     def _why_none_was_tried(self, *, resting: bool) -> str:
         if resting:

@@ -9,12 +9,14 @@ from typing import cast
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
+from proxy.exchange.answer import said_by
 from proxy.exchange.answer_head import ProtocolError, check_usable
 from proxy.exchange.answers import chunk
 from proxy.exchange.body import splices
 from proxy.exchange.conversation import Conversation
-from proxy.exchange.errors import KINDS, error_event
+from proxy.exchange.errors import KINDS, error_event, error_object
 from proxy.exchange.ports import Settlement
+from proxy.exchange.refusal import status_of
 from proxy.exchange.relay import StreamRelay
 from proxy.exchange.resume import (
     Continuation,
@@ -53,14 +55,22 @@ class Breaking(Trying):
         self.code = code
         self.terminal = kind.terminal("s")
         self.outcome = kind.cut
-        blamed = code not in _NOT_COUNTED and self._limits.blames(code)
+        blamed = code not in _NOT_COUNTED and self._limits.blames(code) and not self._is_callers()
         self.attempts.end(code, how if blamed else "released")
         self._out.append(do.DROP)
         if self.state is not State.RELAYING_BODY:
-            said = (self.outcome, self.terminal)
-            self._pass_down(error_event(kind, self.request.request_id, said))
+            error = error_object(kind, self.request.request_id)["error"]
+            self._pass_down(error_event(error, (self.outcome, self.terminal)))
         self._over()
         self._out.append(do.BREAK)
+
+    def _is_callers(self) -> bool:
+        """Whether the stream said of its error that it is the caller's: a status below 500."""
+        relay = self._relay
+        if relay is None or relay.error is None:
+            return False
+        status = status_of(said_by(relay.error))
+        return status is not None and status < 500
 
     def _interrupted_late(self, event: on.Interrupted) -> None:
         self._cut(event.code, "released")
@@ -73,14 +83,12 @@ class Breaking(Trying):
 
     def _may_resume(self, code: str) -> bool:
         relay, spoken = self._relay, self._spoken
-        return (
-            spoken is not None
-            and spoken.spliceable
-            and relay is not None
-            and not relay.finished
-            and code not in _NEVER_RESUMED
-            and Conversation(self.request.pieces()).is_plain
-        )
+        if relay is None or spoken is None or relay.finished or code in _NEVER_RESUMED:
+            return False
+        if self._is_callers() or not spoken.spliceable or self.request.scan.choices != 1:
+            return False
+        # where no word of the answer was said, another may begin anew
+        return spoken.is_thought or Conversation(self.request.pieces()).is_plain
 
     def _account_lost(self) -> None:
         """Add what the lost attempt used to what the whole answer will have used, once."""
@@ -114,6 +122,8 @@ class Breaking(Trying):
             return
         self._account_lost()
         self._out.append(do.DROP)
+        if self._limits.heartbeat_s:
+            self._out.append(do.Arm("heartbeat", self._limits.heartbeat_s))
         self._dial(backend)
         self.state = State.RESUMING
 
@@ -134,14 +144,15 @@ class Breaking(Trying):
         edits, self.splices = splices(
             request.scan,
             attempt.backend.upstream_model,
-            include_usage=True,
+            include_usage=self.ports.asks_usage(attempt.backend),
             prefill=edit,
         )
         self._send(attempt.backend, edits)
 
     def _resume_head(self, event: on.AnswerStarted) -> None:
         head = event.head
-        self.attempts.current.status = head.status
+        attempt = self.attempts.current
+        attempt.status, attempt.own_id = head.status, head.own_id
         try:
             check_usable(head, streaming=True)
         except ProtocolError:
@@ -150,16 +161,22 @@ class Breaking(Trying):
         if head.status >= 400:
             self._resume(_REFUSED.get(head.status, "upstream_error"))
             return
+        if head.kind == "json":
+            self._resume("upstream_protocol")
+            return
         self._relay = StreamRelay(
             show_usage=self.request.scan.include_usage,
+            max_event_bytes=self.ports.max_event_bytes,
+            choices=self.request.scan.choices,
             spoken=self._spoken,
             continuing=self._continuation,
         )
         self.attempts.commit()
         self.state = State.RELAYING_STREAM
         name = self.attempts.current.backend.name.encode()
-        self._pass_down(b": resumed by %b\n\n" % name)
-        self._out.append(do.Arm("idle", self._limits.idle_s))
+        # a line before the next event: a blank one behind it would be an event (openai-python#2722)
+        self._pass_down(b": resumed by %b\n" % name)
+        self._out.append(do.Watch(self._limits.silence_s, self._limits.idle_s))
 
     def _resume_failed(self, event: on.UpstreamFailed) -> None:
         if event.code == "upstream_stale":
@@ -170,13 +187,14 @@ class Breaking(Trying):
             self._resume(event.code)
 
     def _resume_late(self, event: on.DeadlinePassed) -> None:
-        code = "connect_timeout" if event.name == "connect" else f"{event.name}_timeout"
-        if event.name == "total":
-            self._cut(code)
+        if event.name == "heartbeat":
+            self._beat()
+        elif event.name == "total":
+            self._cut("total_timeout")
         else:
-            self._resume(code)
+            self._resume(f"{event.name}_timeout")
 
 
-_NOT_COUNTED = frozenset({"total_timeout", "resume_diverged"})
-_NEVER_RESUMED = frozenset({"total_timeout", "resume_diverged"})
+_NOT_COUNTED = frozenset({"total_timeout", "resume_diverged", "memory_full"})
+_NEVER_RESUMED = _NOT_COUNTED
 _REFUSED = {401: "upstream_auth", 403: "upstream_auth", 429: "upstream_rate_limited"}

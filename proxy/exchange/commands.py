@@ -84,7 +84,10 @@ class SendDown(Value):
 
 @final
 class Arm(Value):
-    """Replace the attempt's phase deadline (or the total one) by this many seconds from now."""
+    """Replace the attempt's phase deadline by this many seconds from now.
+
+    `total` and `heartbeat` run beside it, each on a clock of its own.
+    """
 
     __match_args__: ClassVar = ("name", "seconds")
 
@@ -99,8 +102,27 @@ class Disarm(Value):
 
 
 @final
+class Watch(Value):
+    """A stream goes on: its phase deadline is whichever of the two clocks comes up first.
+
+    `silence_s` from the last byte, `idle_s` from the last data event.
+    """
+
+    __match_args__: ClassVar = ("silence_s", "idle_s")
+
+    def __init__(self, silence_s: float, idle_s: float) -> None:
+        self.silence_s: Final = silence_s
+        self.idle_s: Final = idle_s
+
+
+@final
 class Touch(Value):
-    """Data came: the idle deadline starts anew."""
+    """Data came: both clocks start anew."""
+
+
+@final
+class Stir(Value):
+    """Bytes came that are no data, a comment: the clock of silence starts anew."""
 
 
 @final
@@ -156,7 +178,9 @@ Command = (
     | SendDown
     | Arm
     | Disarm
+    | Watch
     | Touch
+    | Stir
     | Pause
     | Relay
     | ReleaseUpstream
@@ -168,6 +192,7 @@ Command = (
 
 # the same values again and again: made once
 TOUCH: Final = Touch()
+STIR: Final = Stir()
 DISARM: Final = Disarm()
 GO_ON: Final = GoOnUploading()
 RELAY: Final = Relay()

@@ -21,9 +21,10 @@ _SMALL_BYTES: Final = 4 * 1024
 class Conversation(Lexer):
     """Reads a body that was scanned before.
 
-    `is_plain`: it asks for one choice of free text without log probabilities. `last_message_end` is
-    the offset behind the last of `messages`, where another one may be put: None where there is
-    none, or the last one is the assistant's already, or `messages` stands twice.
+    `is_plain`: it asks for one choice of free text without log probabilities, and its messages
+    stand once (of two, one backend may have read the first and the next the last).
+    `last_message_end` is the offset behind the last of `messages`, where another one may be put:
+    None where there is none, or the last one is the assistant's already, or they stand twice.
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -84,6 +85,7 @@ class Conversation(Lexer):
         twice = key in self._seen
         self._seen.add(key)
         if key == "messages":
+            self.is_plain = self.is_plain and not twice
             if twice or not self._last_is_object or self._role_is_assistant:
                 self.last_message_end = None
             return

@@ -164,9 +164,10 @@ _TABLE: Final = (
     _proxy(
         "memory_full",
         503,
-        "b",
+        "bws",
         "This proxy has no room for the request now.",
         outcome="refused_overload",
+        cut="refused_overload",
         cause="memory",
     ),
     _proxy(
@@ -238,6 +239,23 @@ _TABLE: Final = (
         retryable=False,
         alarm=True,
     ),
+    _upstream(
+        "upstream_path",
+        502,
+        "w",
+        "The backend has no chat door at the configured URL.",
+        retryable=False,
+        alarm=True,
+    ),
+    _upstream(
+        "insufficient_quota",
+        429,
+        "w",
+        "The backend's account has nothing left to spend.",
+        cause="quota",
+        retryable=False,
+        alarm=True,
+    ),
     _upstream("upstream_context", 400, "w", "The request is too long for the backend's context."),
     _upstream(
         "first_token_timeout",
@@ -246,6 +264,15 @@ _TABLE: Final = (
         "The backend sent nothing in time.",
         outcome="first_token_timeout",
         cause="first-token",
+    ),
+    _upstream(
+        "silence_timeout",
+        504,
+        "s",
+        "The backend went silent.",
+        outcome="idle_timeout",
+        cut="idle_timeout",
+        cause="silence",
     ),
     _upstream(
         "idle_timeout",
@@ -323,12 +350,11 @@ def error_body(kind: Kind, request_id: str, *, detail: str = "", param: str | No
     return orjson.dumps(error_object(kind, request_id, detail=detail, param=param))
 
 
-def error_event(kind: Kind, request_id: str, ending: tuple[str, str]) -> bytes:
-    """Return that object as one SSE event, the last thing a broken stream says.
+def error_event(error: dict[str, object], ending: tuple[str, str]) -> bytes:
+    """Return an error as one SSE event, the last thing a broken stream says.
 
     `ending` is the outcome and the terminal code, as the audit record has them.
     """
-    document = error_object(kind, request_id)
     outcome, terminal = ending
-    said = {**document["error"], "outcome": outcome, "terminal": terminal}
+    said = {**error, "outcome": outcome, "terminal": terminal}
     return b"data: " + orjson.dumps({"error": said}) + b"\n\n"

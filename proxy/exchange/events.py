@@ -7,7 +7,11 @@ from proxy.exchange.errors import RejectedError
 from proxy.exchange.scan import Scan
 from proxy.exchange.value import Value
 
-DeadlineName = Literal["connect", "first_token", "idle", "total"]
+DeadlineName = Literal[
+    "connect", "first_token", "silence", "idle", "total", "grace", "error_body", "heartbeat"
+]
+"""`grace`: what may follow a text that is whole; `error_body`: the words of an error; `heartbeat`:
+the caller is due a sign of life. These three fail nothing."""
 
 
 @final

@@ -14,39 +14,28 @@ What it rests on:
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-import orjson
-
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
-from proxy.exchange.answer import caller_error, is_context_length, is_model_not_found
-from proxy.exchange.answer_head import AnswerHead, ProtocolError, check_timely, check_usable
-from proxy.exchange.answers import LAST_CHUNK, chunk, status_line, whole
-from proxy.exchange.breaking import Breaking
+from proxy.exchange.answer import error_in, is_completion, tokens_used
+from proxy.exchange.answer_head import AnswerHead
+from proxy.exchange.answers import EVENTS, JSON, LAST_CHUNK, chunk, head_of
+from proxy.exchange.errors import KINDS
+from proxy.exchange.judging import Judging
+from proxy.exchange.lenient import read_json
 from proxy.exchange.lexer import Lexer, NotJsonError
-from proxy.exchange.outcome import Outcome
-from proxy.exchange.ports import Settlement
 from proxy.exchange.relay import StreamRelay
-from proxy.exchange.resume import Spoken
-from proxy.exchange.retry import Failure, Next
-from proxy.exchange.sse import tokens_used
+from proxy.exchange.retry import Failure
 from proxy.exchange.state import ImpossibleEventError, State
 
 HOLD_LIMIT_BYTES: Final = 1 << 20
 """A non-streamed answer up to this size is held until it is one whole JSON document."""
-ERROR_LIMIT_BYTES: Final = 1 << 16
-"""As much of a 4xx body as is read for its error object."""
-_WITHOUT_BODY: Final = {
-    401: "upstream_auth",
-    411: "upstream_protocol",
-    402: "upstream_auth",
-    403: "upstream_auth",
-    408: "upstream_error",
-    429: "upstream_rate_limited",
-}
-_HOLDING_WITHOUT_EVENTS: Final = (State.HOLDING_BODY, State.HOLDING_ERROR)
+GRACE_S: Final = 1.5
+"""For what may follow a text that is whole, its usage and [DONE], where the upstream stays open."""
+_BLANK: Final = b" \t\r\n"
+_BOM: Final = b"\xef\xbb\xbf"
 
 
-class Exchange(Breaking):
+class Exchange(Judging):
     """See the module's text."""
 
     __slots__ = ()
@@ -90,42 +79,6 @@ class Exchange(Breaking):
 
     def _head(self, event: on.AnswerStarted) -> None:
         self._judge(event)
-        if self.state in _HOLDING_WITHOUT_EVENTS:
-            self._out.append(do.Arm("idle", self._limits.idle_s))
-
-    def _judge(self, event: on.AnswerStarted | on.AnswerWhole) -> None:
-        answer = event.head
-        self.attempts.current.status = answer.status
-        try:
-            check_usable(answer, streaming=self.request.scan.stream)
-            check_timely(answer, whole=self.request.whole)
-        except ProtocolError:
-            self._fail(Failure("upstream_protocol", answer.status))
-            return
-        self.answer = answer
-        if answer.status >= 400:
-            self._error_head(answer.status, answer.retry_after_s)
-        elif self.request.scan.stream:
-            self.state = State.HOLDING_STREAM
-            self._spoken = Spoken() if self._resumes else None
-            self._relay = StreamRelay(
-                show_usage=self.request.scan.include_usage, spoken=self._spoken
-            )
-        else:
-            self.state = State.HOLDING_BODY
-            self._saw_first_token()
-
-    def _error_head(self, status: int, retry_after_s: float | None) -> None:
-        if status == 411 and self._repeats_with_length():
-            return
-        code = _WITHOUT_BODY.get(status)
-        if status >= 500:
-            overloaded = status == 503 and retry_after_s is not None
-            code = "upstream_overloaded" if overloaded else "upstream_error"
-        if code is not None:
-            self._fail(Failure(code, status, retry_after_s))
-            return
-        self.state = State.HOLDING_ERROR
 
     def _saw_first_token(self) -> None:
         self.attempts.saw_first_token()
@@ -136,42 +89,73 @@ class Exchange(Breaking):
 
     def _hold_stream(self, event: on.AnswerData) -> None:
         relay = cast("StreamRelay", self._relay)
+        if cast("AnswerHead", self.answer).kind == "unknown" and not self._are_events(event.data):
+            return
         data = relay.feed(event.data)
         if relay.committed:
             self._saw_first_token()
             self._book(0)
-            self._commit(b"transfer-encoding: chunked\r\n", data)
+            self._commit(EVENTS, data)
             self.state = State.RELAYING_STREAM
-            self._out.append(do.Arm("idle", self._limits.idle_s))
+            self._out.append(do.Watch(self._limits.silence_s, self._limits.idle_s))
             self._after_feed(relay)
+        elif relay.error is not None:
+            self._judge_in_band(relay.error)
         elif relay.broken:
-            self._fail(Failure(relay.broken))
+            self._fail(Failure(relay.broken, deterministic=relay.broken == "upstream_protocol"))
         else:
             self._book(relay.held_bytes)
+            if relay.held_bytes > HOLD_LIMIT_BYTES and self.ports.memory.is_over:
+                self._fail(Failure("memory_full", deterministic=True))
+                return
+            self._saw_life()
+
+    def _are_events(self, data: bytes) -> bool:
+        """Whether what has no telling type begins like events; what does not is held for its words.
+
+        A stream begins with a field or a comment; JSON is an error that came without its status.
+        """
+        if self._held_bytes or cast("StreamRelay", self._relay).held_bytes:
+            return True  # it was looked at
+        begin = data.removeprefix(_BOM).lstrip(_BLANK)[:1]
+        if begin in {b"{", b"["}:
+            self._await_words()
+            self._hold(data)
+            return False
+        if begin == b"<":
+            self._fail(Failure("upstream_protocol", deterministic=True))
+            return False
+        return True
 
     def _hold_body(self, event: on.AnswerData) -> None:
-        self._hold(event.data)
+        data = event.data
+        if not self._begun and not data.strip(_BLANK):
+            self._saw_life()  # blank lines, while the request waits for its turn
+            return
+        if not self._begun:
+            self._begun = True
+            self._saw_first_token()
+            self.attempts.commit()
+            self._out.append(do.Watch(self._limits.silence_s, self._limits.idle_s))
+        self._hold(data)
         if self._held_bytes > HOLD_LIMIT_BYTES:
-            data = b"".join(self._held)
-            if cast("AnswerHead", self.answer).framing == "close":
-                self._document = Lexer(constants=True)  # its end tells a whole answer from a cut
-                if not self._reads_on(data):
-                    self._fail(Failure("upstream_protocol"))
-                    return
-            self._commit(b"transfer-encoding: chunked\r\n", data)
-            self._held = []
-            self._book(0)
-            self.state = State.RELAYING_BODY
+            self._commit_body()
         self._out.append(do.TOUCH)
 
-    def _hold_error(self, event: on.AnswerData) -> None:
-        if self._held_bytes < ERROR_LIMIT_BYTES:
-            self._hold(event.data)
-
-    def _hold(self, data: bytes) -> None:
-        self._held.append(data)
-        self._held_bytes += len(data)
-        self._book(self._held_bytes)
+    def _commit_body(self) -> None:
+        """A large answer goes down before it is whole; what is no JSON object never does."""
+        begun = b"".join(self._held)
+        is_object = begun.lstrip(_BLANK)[:1] == b"{"
+        if cast("AnswerHead", self.answer).framing == "close":
+            self._document = Lexer(constants=True)  # its end tells a whole answer from a cut
+            is_object = is_object and self._reads_on(begun)
+        if not is_object:
+            self._fail(Failure("upstream_protocol", deterministic=True))
+            return
+        self._commit(JSON, begun)
+        self._held = []
+        self._book(0)
+        self.state = State.RELAYING_BODY
 
     def _stream_ended_early(self, _: on.AnswerEnded) -> None:
         self._fail(Failure("upstream_truncated"))
@@ -180,67 +164,48 @@ class Exchange(Breaking):
         self._body_is(b"".join(self._held))
 
     def _body_is(self, body: bytes) -> None:
+        """The body is whole: an answer, an error behind a status of 200, or neither."""
+        if not self._begun:
+            self._saw_first_token()
         try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            self._fail(Failure("upstream_protocol"))
+            document = read_json(body)
+        except ValueError:
+            cut = cast("AnswerHead", self.answer).framing == "close"
+            self._fail(Failure("upstream_protocol", deterministic=not cut), whole=not cut)
             return
-        self.usage = tokens_used(document)
-        self._send_head(b"content-length: %d\r\n" % len(body), body)
-        self._complete("complete", "Ud")
-
-    def _error_ended(self, _: on.AnswerEnded) -> None:
-        body = b"".join(self._held)
-        status = cast("AnswerHead", self.answer).status
-        if status == 400 and is_context_length(body):
-            self._context_exceeded(body, status)
-        elif is_model_not_found(status, body):
-            self._fail(Failure("upstream_model", status))
+        if is_completion(document):
+            self.usage = tokens_used(document)
+            self._send_whole(body)
+            self._complete("Ud")
+            return
+        error = error_in(document) if isinstance(document, dict) else None
+        if error is not None:
+            self._judge_in_band(error, whole=True)
         else:
-            self._pass_back(status, body)
+            self._fail(Failure("upstream_protocol", deterministic=True), whole=True)
 
-    def _context_exceeded(self, body: bytes, status: int) -> None:
-        verdict = self.attempts.fail(Failure("upstream_context", status), self._limits)
-        backend = self.attempts.next() if isinstance(verdict, Next) else None
-        if backend is None:
-            self._pass_back(status, body)
-            return
-        self._out.append(do.DROP)
-        self._held, self._held_bytes = [], 0
-        self._dial(backend)
-
-    def _pass_back(self, status: int, body: bytes) -> None:
-        """The caller's own error: its object, and nothing else of the upstream's text."""
-        self.status = status
-        self.code = "upstream_refused"
-        said = caller_error(body, status, self.request.request_id)
-        data = whole(status, self.request.answer_headers, said, close=self.request.close)
-        self.bytes_out += len(data)
-        self._out.append(do.SendDown(data))
-        self._complete("upstream_refused", "Ud-refused")
+    def _send_whole(self, body: bytes) -> None:
+        if self._head_out:
+            self._pass_down(body)
+            self._end_chunks()
+        else:
+            self._send_head(JSON, b"content-length: %d\r\n" % len(body), body)
 
     # -- the commit point and after
 
-    def _commit(self, framing: bytes, data: bytes) -> None:
+    def _commit(self, kind: bytes, data: bytes) -> None:
         self.attempts.commit()
-        if self.request.chunks:
-            self._send_head(framing, chunk(data))
+        if self._head_out:
+            self._pass_down(data)
         else:
-            self._send_head(b"connection: close\r\n", data)
+            self._send_head(kind, None, chunk(data) if self.request.chunks else data)
         self._out.append(do.RELAY)
 
-    def _send_head(self, framing: bytes, data: bytes) -> None:
+    def _send_head(self, kind: bytes, framing: bytes | None, data: bytes) -> None:
         answer = cast("AnswerHead", self.answer)
-        backend = self.attempts.current.backend
         self.status = answer.status
-        head = b"%b%bx-lockgate-backend: %b\r\n%b%b%b\r\n" % (
-            status_line(answer.status),
-            answer.passed_on,
-            backend.name.encode(),
-            self.request.answer_headers,
-            framing,
-            b"connection: close\r\n" if self.request.close else b"",
-        )
+        lines = (kind, answer.passed_on, answer.hints, self._listed(answer), self._asked_headers())
+        head = head_of(self.request, answer.status, b"".join(lines), framing)
         self.bytes_out += len(data)
         self._out.append(do.SendDown(head + data))
 
@@ -249,10 +214,14 @@ class Exchange(Breaking):
         data = relay.feed(event.data)
         if data:
             self._pass_down(data)
-        if relay.saw_data:
-            self._out.append(do.TOUCH)
+        if not self._in_grace:
+            self._out.append(do.TOUCH if relay.saw_data else do.STIR)
+        kept = relay.held_bytes
         if self._spoken is not None:
-            self._book(self._spoken.size_bytes)
+            kept += self._spoken.size_bytes
+        self._book(kept)
+        if kept > HOLD_LIMIT_BYTES and self.ports.memory.is_over:
+            relay.broken = relay.broken or "memory_full"
         self._after_feed(relay)
 
     def _reads_on(self, data: bytes) -> bool:
@@ -276,6 +245,12 @@ class Exchange(Breaking):
             self._lost(relay.broken)
         elif relay.done:
             self._whole()
+        elif relay.finished != self._in_grace:
+            self._in_grace = relay.finished
+            if self._in_grace:
+                self._out.append(do.Arm("grace", GRACE_S))
+            else:  # more came of a text that was finished
+                self._out.append(do.Watch(self._limits.silence_s, self._limits.idle_s))
 
     def _stream_ended(self, _: on.AnswerEnded) -> None:
         relay = cast("StreamRelay", self._relay)
@@ -294,18 +269,48 @@ class Exchange(Breaking):
         self._whole()
 
     def _whole(self) -> None:
+        self._end_chunks()
+        self._complete("Ud", close=not self.request.chunks)
+
+    def _end_chunks(self) -> None:
         if self.request.chunks:
             self._out.append(do.SendDown(LAST_CHUNK))
-        self._complete("complete", "Ud", close=not self.request.chunks)
+
+    def _finish_for(self, cause: str = "") -> None:
+        """The text is whole, and the upstream does not end it well: it is ended here."""
+        self._pass_down(cast("StreamRelay", self._relay).finish())
+        self._end_chunks()
+        terminal = f"Ud-{cause}" if cause else "Ud"
+        self._complete(terminal, close=not self.request.chunks, reuse=False)
+
+    def _cut_by_failure(self, event: on.UpstreamFailed) -> None:
+        relay = self._relay
+        if relay is not None and relay.finished and relay.usage is not None:
+            self._finish_for(KINDS[event.code].cause)
+        else:
+            super()._cut_by_failure(event)
+
+    def _cut_by_deadline(self, event: on.DeadlinePassed) -> None:
+        if event.name == "heartbeat":
+            return  # the answer itself is the sign of life
+        if self._in_grace:
+            self._finish_for()
+        else:
+            super()._cut_by_deadline(event)
+
+    def _interrupted_late(self, event: on.Interrupted) -> None:
+        if self._in_grace and event.code == "draining":
+            self._finish_for()
+        else:
+            super()._interrupted_late(event)
 
     # -- endings
 
-    def _complete(self, outcome: Outcome, terminal: str, *, close: bool = False) -> None:
-        how: Settlement = "succeeded" if outcome == "complete" else "released"
-        self.attempts.end("complete" if outcome == "complete" else "upstream_refused", how)
+    def _complete(self, terminal: str, *, close: bool = False, reuse: bool = True) -> None:
+        self.attempts.end("complete", "succeeded")
         self.terminal = terminal
-        self._out.append(do.RELEASE)
-        self._end(outcome, close=close or self.request.close)
+        self._out.append(do.RELEASE if reuse else do.DROP)
+        self._end("complete", close=close or self.request.close)
 
 
 def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
@@ -318,19 +323,12 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
         State.HOLDING_BODY,
         State.HOLDING_ERROR,
     )
+    waiting = (State.PAUSING, State.GATHERING)
     relaying = (State.RELAYING_STREAM, State.RELAYING_BODY)
-    uploading = (
-        State.PAUSING,
-        State.GATHERING,
-        State.CONNECTING,
-        State.WAITING,
-        State.HOLDING_ERROR,
-    )
+    uploading = (*waiting, State.CONNECTING, State.WAITING, State.HOLDING_ERROR)
     return {
         (State.NEW, on.Start): x._start,
         (State.PAUSING, on.PauseOver): x._repeat,
-        (State.PAUSING, on.DeadlinePassed): x._late,
-        (State.GATHERING, on.DeadlinePassed): x._late,
         (State.CONNECTING, on.Connected): x._connected,
         **{(state, on.BodyMore): x._body_more for state in uploading},
         **{(state, on.BodyWhole): x._body_whole for state in uploading},
@@ -348,24 +346,22 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
         (State.RELAYING_BODY, on.AnswerData): x._relay_body,
         (State.RELAYING_BODY, on.AnswerEnded): x._relayed,
         **{(state, on.UpstreamFailed): x._failed for state in before_commit},
-        **{(state, on.DeadlinePassed): x._late for state in before_commit},
+        **{(state, on.DeadlinePassed): x._late for state in (*before_commit, *waiting)},
+        (State.HOLDING_ERROR, on.UpstreamFailed): x._error_broke_off,
+        (State.HOLDING_ERROR, on.DeadlinePassed): x._error_broke_off,
         **{(state, on.UpstreamFailed): x._cut_by_failure for state in relaying},
         **{(state, on.DeadlinePassed): x._cut_by_deadline for state in relaying},
         **{
             (state, on.ClientGone): x._client_gone
-            for state in (*before_commit, *relaying, State.PAUSING, State.GATHERING)
+            for state in (*before_commit, *waiting, *relaying, State.RESUMING)
         },
-        **{
-            (state, on.Interrupted): x._interrupted
-            for state in (*before_commit, State.PAUSING, State.GATHERING)
-        },
+        **{(state, on.Interrupted): x._interrupted for state in (*before_commit, *waiting)},
         **{(state, on.Interrupted): x._interrupted_late for state in (*relaying, State.RESUMING)},
         (State.RESUMING, on.Connected): x._resume_connected,
         (State.RESUMING, on.AnswerStarted): x._resume_head,
         (State.RESUMING, on.AnswerWhole): x._resume_at_once,
         (State.RESUMING, on.UpstreamFailed): x._resume_failed,
         (State.RESUMING, on.DeadlinePassed): x._resume_late,
-        (State.RESUMING, on.ClientGone): x._client_gone,
     }
 
 

@@ -48,6 +48,11 @@ class MemoryBudget:
         self._shares = shares
         self._excepted = tuple(ipaddress.ip_network(text) for text in shares.excepted)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether more is held than there is room for."""
+        return self.held_bytes > self.limit_bytes
+
     def held_by(self, caller: str) -> int:
         """Return what is held for one caller."""
         return self._by_caller.get(caller, 0)

@@ -29,6 +29,7 @@ class Ports(Protocol):
     """Time, chance and the state shared between exchanges, all injected."""
 
     retry_after_max_s: float
+    max_event_bytes: int
     memory: MemoryBudget
 
     def now(self) -> float:
@@ -66,3 +67,9 @@ class Ports(Protocol):
 
     def may_repeat(self) -> bool:
         """Take one repeat from the retry budget, if it has one."""
+
+    def asks_usage(self, backend: Backend) -> bool:
+        """Whether a stream may be asked for its usage where the caller says nothing about it."""
+
+    def refuses_usage(self, backend: Backend) -> None:
+        """`backend` knows no `stream_options`: it is not asked again."""

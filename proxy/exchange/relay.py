@@ -1,17 +1,20 @@
-"""One streamed answer on its way through: what is held, what may go down, and how it ended.
+"""A stream between upstream and caller: what may go down, and how it ended.
 
 Before the commit point nothing is given out; from the first event with content on, every whole
 event is, byte for byte. A partial event is never given out. The end is judged by what was seen:
-``[DONE]``, or a clean HTTP end after a finish_reason, is complete; all else is truncated.
+
+- whole with ``[DONE]`` when every choice seen has a finish_reason;
+- whole without it, at a clean end of HTTP, when so many choices as were asked for have one;
+- an event that cannot be read may have been content: nothing after it can be whole.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from proxy.exchange.resume import Continuation, DivergedError, Spoken
-from proxy.exchange.sse import Event, EventTooLargeError, Splitter, read_event
+from proxy.exchange.sse import CONTENT, Event, EventTooLargeError, Splitter, read_event
 
 HOLD_LIMIT_BYTES: Final = 1 << 20
-"""What is kept before the commit point: as much as a non-streamed answer may have."""
+"""What is kept of whole events before the commit point."""
 DONE_EVENT: Final = b"data: [DONE]\n\n"
 
 
@@ -19,15 +22,19 @@ class StreamRelay:
     """Feeds on an upstream's SSE bytes, gives what the caller may have.
 
     `committed`: content was seen. `done`: the answer is complete. `broken`: a code of
-    `errors.KINDS` once the stream cannot be completed. `saw_data`: the last feed had a data event.
-    `spoken` keeps what the caller has, for a rule that resumes; `continuing` makes this stream the
-    rest of another one, whose commit point lies behind it. `content_events` estimates tokens.
+    `errors.KINDS` once the stream cannot be completed; `error`: what an error event said.
+    `saw_data`: the last feed had a data event. `spoken` keeps what the caller has, for a rule that
+    resumes; `continuing` makes this stream the rest of another one, whose commit point lies behind
+    it. `choices`: how many the caller asked for. `content_events` estimates tokens.
     """
 
     __slots__ = (
+        "_choices",
         "_continuing",
         "_finished",
         "_held",
+        "_held_events_bytes",
+        "_seen",
         "_show_usage",
         "_splitter",
         "_spoken",
@@ -35,7 +42,7 @@ class StreamRelay:
         "committed",
         "content_events",
         "done",
-        "held_bytes",
+        "error",
         "malformed_events",
         "saw_data",
         "usage",
@@ -45,28 +52,38 @@ class StreamRelay:
         self,
         *,
         show_usage: bool,
+        max_event_bytes: int,
+        choices: int = 1,
         spoken: Spoken | None = None,
         continuing: Continuation | None = None,
     ) -> None:
         self._show_usage = show_usage
         self._spoken = spoken
         self._continuing = continuing
+        self._choices = choices
         self.content_events = 0
-        self._splitter = Splitter()
+        self._splitter = Splitter(max_event_bytes)
         self._held: list[bytes] = []
-        self.held_bytes = 0
-        self._finished = False
+        self._held_events_bytes = 0
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
         self.committed = continuing is not None
         self.done = False
         self.broken: str | None = None
+        self.error: Any = None
         self.saw_data = False
         self.malformed_events = 0
         self.usage: tuple[int, int] | None = None
 
     @property
     def finished(self) -> bool:
-        """Whether a finish_reason was seen: nothing of the text is missing."""
-        return self._finished
+        """Whether nothing of the text is missing: each choice asked for, and seen, has ended."""
+        return len(self._finished) >= self._choices and self._seen <= self._finished
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept: events before the commit point, and one that is not whole yet."""
+        return self._held_events_bytes + self._splitter.held_bytes
 
     def feed(self, data: bytes) -> bytes:
         """Take body bytes; return the bytes that may go down now."""
@@ -81,10 +98,12 @@ class StreamRelay:
             self.broken = "upstream_protocol"
         if self.committed:
             self._held = []
+            self._held_events_bytes = 0
             return b"".join(out)
-        self.held_bytes += len(data)
-        if self.held_bytes > HOLD_LIMIT_BYTES:
-            self.broken = "upstream_protocol"
+        if out:
+            self._held_events_bytes = sum(map(len, out))
+            if self._held_events_bytes > HOLD_LIMIT_BYTES:
+                self.broken = "upstream_protocol"
         return b""
 
     def end(self) -> bytes:
@@ -93,12 +112,29 @@ class StreamRelay:
         for raw in self._splitter.finish():
             self._take(raw, read_event(raw), out)
         if self.broken is None and not self.done:
-            if self.committed and self._finished:
-                self.done = True
-                out.append(DONE_EVENT)
-            else:
-                self.broken = "upstream_truncated"
+            self._take_unfinished(out)
         return b"".join(out) if self.done else b""
+
+    def finish(self) -> bytes:
+        """All that was asked for is there: return the end that the upstream leaves out."""
+        self.done = True
+        return DONE_EVENT
+
+    def _take_unfinished(self, out: list[bytes]) -> None:
+        """Judge the end by what was seen, and by what came behind the last blank line.
+
+        What never got its blank line was dispatched to nobody; ``[DONE]`` loses nothing by it.
+        """
+        last = read_event(self._splitter.unfinished())
+        whole = self.finished or (last.kind == "done" and self._is_whole())
+        if not self.committed or not whole or last.content:
+            self.broken = "upstream_truncated"
+            return
+        out.append(self.finish())
+
+    def _is_whole(self) -> bool:
+        """Whether every choice seen has ended."""
+        return bool(self._finished) and self._seen <= self._finished
 
     def _take(self, raw: bytes, event: Event, out: list[bytes]) -> None:
         kind = event.kind
@@ -110,20 +146,23 @@ class StreamRelay:
             self._take_done(raw, out)
         elif kind == "malformed":
             self.malformed_events += 1
-            if self.malformed_events > 1:
-                self.broken = "upstream_truncated"
-        else:
+            self.broken = "upstream_truncated" if self.committed else "upstream_protocol"
+        elif kind == "error":
+            self.error = event.document
             self.broken = "upstream_error"
 
     def _take_data(self, raw: bytes, event: Event, out: list[bytes]) -> None:
         self.saw_data = True
-        if event.usage is not None:
-            self.usage = event.usage
-        if event.content:
+        if event is CONTENT:
             self.committed = True
             self.content_events += 1
-        if event.finished:
-            self._finished = True
+            self._seen.add(0)
+            if self._finished:
+                self._finished.discard(0)
+        else:
+            self._note(event)
+            if self.broken:
+                return
         if not self._show_usage and event.usage_only:
             return
         if self._continuing is not None:
@@ -136,11 +175,28 @@ class StreamRelay:
             self._spoken.take(raw)
         out.append(raw)
 
+    def _note(self, event: Event) -> None:
+        """Take in what an event says of its choices."""
+        if event.failed:
+            self.error = event.document
+            self.broken = "upstream_error"
+            return
+        if event.usage is not None:
+            self.usage = event.usage
+        self._seen.update(event.seen)
+        self._finished.difference_update(event.said)
+        self._finished.update(event.finished)
+        if event.content:
+            self.committed = True
+            self.content_events += 1
+
     def _take_done(self, raw: bytes, out: list[bytes]) -> None:
         if self._continuing is not None and self._continuing.skipping:
             self.broken = "resume_diverged"
-        elif self.committed:
+        elif not self.committed:
+            self.broken = "upstream_protocol"
+        elif self._is_whole():
             self.done = True
             out.append(raw)
         else:
-            self.broken = "upstream_protocol"
+            self.broken = "upstream_truncated"

@@ -6,17 +6,18 @@ already has is skipped word for word, and at the first difference the stream end
 models' texts are never mixed without saying so.
 
 Only plain text of one choice is continued: an answer that had a tool call, log probabilities, a
-refusal, reasoning or several choices is not, nor one whose format the caller prescribed.
+refusal, words after thoughts or several choices is not, nor one whose format the caller prescribed.
+Where nothing but thoughts came, no word of the answer was said: another backend may begin anew.
 
 The continued part names the model that goes on; it keeps the answer's id.
 """
 
 from typing import Any, Final
 
-import orjson
-
+from proxy.exchange.answer import finish_reason, tokens_used
 from proxy.exchange.conversation import Conversation
-from proxy.exchange.sse import document_of, tokens_used
+from proxy.exchange.lenient import write_json
+from proxy.exchange.sse import THOUGHTS, document_of
 
 KEEP_LIMIT_BYTES: Final = 256 * 1024
 """Text kept to go on from, some 64,000 tokens; a longer answer is cut."""
@@ -29,18 +30,25 @@ class DivergedError(Exception):
 
 
 class Spoken:
-    """What the caller has of an answer. `spliceable` until something cannot be continued."""
+    """What the caller has of an answer. `spliceable` until something cannot be continued.
+
+    `is_thought`: the model has thought, and said nothing yet.
+    """
 
     def __init__(self) -> None:
         self.id: Any = None
         self.size_bytes = 0
         self.spliceable = True
+        self.is_thought = False
         self._parts: list[str] = []
 
     @property
     def text(self) -> str:
-        """The content so far."""
-        return "".join(self._parts)
+        """The content so far; the halves of a character that came apart are one again."""
+        text = "".join(self._parts)
+        if text.isascii():
+            return text
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def take(self, raw: bytes) -> None:
         """Take one event that goes down to the caller."""
@@ -54,10 +62,16 @@ class Spoken:
             self.id = document.get("id")
         for choice, delta in _choices(document):
             said = {key for key, value in delta.items() if value}
+            thoughts = said & THOUGHTS
+            said -= THOUGHTS
             if choice.get("index", 0) != 0 or choice.get("logprobs") or not said <= _PLAIN_DELTA:
                 self._give_up()
                 return
             content = delta.get("content")
+            self.is_thought = self.is_thought or bool(thoughts)
+            if self.is_thought and (content or self._parts):
+                self._give_up()  # what one model thought, another did not
+                return
             if content:
                 self._keep(content)
 
@@ -71,7 +85,7 @@ class Spoken:
             self._give_up()
 
     def _give_up(self) -> None:
-        self.spliceable = False
+        self.spliceable = self.is_thought = False
         self._parts.clear()
         self.size_bytes = 0
 
@@ -81,8 +95,7 @@ def prefill_edit(conversation: Conversation, text: str) -> tuple[int, int, bytes
     place = conversation.last_message_end
     if place is None or not text:
         return None
-    message = orjson.dumps({"role": "assistant", "content": text})
-    return place, place, b"," + message
+    return place, place, b"," + write_json({"role": "assistant", "content": text})
 
 
 class Continuation:
@@ -112,7 +125,7 @@ class Continuation:
             document["usage"] = self._summed(usage)
         elif not document["choices"]:
             return b""
-        return b"data: " + orjson.dumps(document) + b"\n\n"
+        return b"data: " + write_json(document) + b"\n\n"
 
     def _choice(self, choice: dict[str, Any], said: dict[str, Any]) -> dict[str, Any] | None:
         """Return what of a choice is new to the caller; None when nothing is."""
@@ -124,7 +137,7 @@ class Continuation:
             content = self._skip(content, others=bool(delta))
         if content:
             delta["content"] = content
-        finished = choice.get("finish_reason") is not None
+        finished = finish_reason(choice) is not None
         if finished and self.skipping:
             raise DivergedError
         return {**choice, "delta": delta} if delta or finished else None

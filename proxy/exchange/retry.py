@@ -1,8 +1,9 @@
 """The retry law: what comes after a failed attempt, before the commit point.
 
 The law of the design, as one pure function over one value. Connect errors, TLS failures and
-silence go to the next candidate; a reset, a protocol error, 408 and 5xx are worth one more try on
-the same backend; a short Retry-After is waited for; what is the caller's own is passed back.
+silence go to the next candidate; a reset, a broken framing, 408 and 5xx are worth one more try on
+the same backend; a short Retry-After is waited for; a whole answer that is not what was asked for
+would come again, so the next candidate is asked; what is the caller's own is passed back.
 """
 
 from typing import Final
@@ -38,11 +39,17 @@ COUNTED: Final = frozenset(
 
 @frozen
 class Failure:
-    """A failed attempt: `code` of `errors.KINDS`, and what the answer said, if there was one."""
+    """A failed attempt: `code` of `errors.KINDS`, and what the answer said, if there was one.
+
+    `deterministic`: the same request would meet the same answer. `hints`: rendered header lines of
+    a rate limit, for a caller who is told of it.
+    """
 
     code: str
     status: int | None = None
     retry_after_s: float | None = None
+    deterministic: bool = False
+    hints: bytes = b""
 
 
 def counts(failure: Failure) -> bool:
@@ -103,4 +110,5 @@ def _pause(failure: Failure, at: Circumstances) -> float | None:
     if failure.code in _RETRY_AFTER:
         asked = failure.retry_after_s
         return asked if asked is not None and asked <= at.retry_after_max_s else None
-    return PAUSE_S * (0.5 + at.jitter) if failure.code in _REPEATABLE else None
+    repeatable = failure.code in _REPEATABLE and not failure.deterministic
+    return PAUSE_S * (0.5 + at.jitter) if repeatable else None

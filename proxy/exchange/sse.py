@@ -2,23 +2,32 @@
 
 Facts (WHATWG HTML, section 9.2.6, https://html.spec.whatwg.org/multipage/server-sent-events.html):
 a line ends with LF, CR or CRLF; a blank line ends an event; ``data`` lines of one event are joined
-with LF; a line that begins with a colon is a comment; one BOM may open the stream.
+with LF; a line that begins with a colon is a comment; one BOM may open the stream; an event whose
+data is empty is not dispatched, and neither is one that the end of the stream cuts short.
 
-Events are passed on byte for byte, so the splitter gives raw events with their line ends.
+Decisions: an event is passed on byte for byte, so the splitter gives raw events with their line
+ends. An event that cannot be read may have been content: it is "malformed", never skipped.
 """
 
 import re
 from typing import Any, Final, Literal
 
-import orjson
 from attrs import frozen
 
-MAX_EVENT_BYTES: Final = 1 << 20
-"""A tool call with its whole arguments in one event is some ten kilobytes."""
+from proxy.exchange.answer import error_in, finish_reason, tokens_used, usable_choices
+from proxy.exchange.lenient import read_json
+
+MAX_EVENT_BYTES: Final = 8 << 20
+"""Models that draw send a picture as one event; `proxy.maxEventBytes` says otherwise."""
 
 _BLANK: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
-_LEADING_BLANKS: Final = b"\r\n"
+_DONE_DATA: Final = b"[DONE]"
+THOUGHTS: Final = frozenset(
+    {"reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks"}
+)
+"""Where servers put what a model thinks before it answers: DeepSeek and vLLM the first, OpenRouter
+the next two, LiteLLM the last."""
 
 
 class EventTooLargeError(Exception):
@@ -26,101 +35,154 @@ class EventTooLargeError(Exception):
 
 
 class Splitter:
-    """Cuts a stream into whole raw events, however it is chunked."""
+    """Cuts a stream into whole raw events, however it is chunked; each byte is looked at once."""
 
-    __slots__ = ("_buffer", "_limit", "_searched")
+    __slots__ = ("_any_end", "_held", "_limit", "_searched")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
-        self._buffer = b""
+        self._held = bytearray()
         self._searched = 0
         self._limit = max_event_bytes
+        self._any_end = False  # a CR was seen: lines may end in all three ways
 
     @property
-    def pending(self) -> int:
+    def held_bytes(self) -> int:
         """How many bytes of an unfinished event are held."""
-        return len(self._buffer)
+        return len(self._held)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes; return the events that are whole now, each with its blank line."""
-        buffer = self._buffer + data if self._buffer else data
-        if b"\r" in buffer:
-            events, rest = self._split_any(buffer)
-        else:
-            parts = buffer.split(b"\n\n")
-            rest = parts.pop()
-            events = [part + b"\n\n" for part in parts]
-        self._buffer = rest
-        if len(rest) > self._limit or any(len(event) > self._limit for event in events):
-            raise EventTooLargeError
+        if not self._any_end and data.find(b"\r") >= 0:
+            self._any_end = True
+        if self._held or self._any_end:
+            return self._add(data)
+        parts = data.split(b"\n\n")
+        rest = parts.pop()
+        if rest:
+            self._held += rest
+            self._searched = len(rest)
+        events = [part + b"\n\n" for part in parts]
+        if len(data) > self._limit:
+            self._check(events)
         return events
 
     def finish(self) -> list[bytes]:
         """The stream ended: return the event whose last line end might have gone on."""
-        buffer, self._buffer = self._buffer, b""
-        return [buffer] if buffer.endswith((b"\r\r", b"\n\r")) else []
+        if not self._held.endswith((b"\r\r", b"\n\r")):
+            return []
+        return [self.unfinished()]
 
-    @staticmethod
-    def _split_any(buffer: bytes) -> tuple[list[bytes], bytes]:
+    def unfinished(self) -> bytes:
+        """Return what is left of an event whose blank line never came, and hold it no more."""
+        rest = bytes(self._held)
+        self._held.clear()
+        return rest
+
+    def _add(self, data: bytes) -> list[bytes]:
+        held = self._held
+        held += data
+        ends = self._any_ends() if self._any_end else self._plain_ends()
+        self._searched = len(held)
+        if not ends:
+            if len(held) > self._limit:
+                raise EventTooLargeError
+            return []
         events, start = [], 0
-        held = buffer.endswith(b"\r")  # the LF that may follow belongs to this line end
-        end = len(buffer) - held
-        for blank in _BLANK.finditer(buffer, 0, end):
-            events.append(buffer[start : blank.end()])
-            start = blank.end()
-        return events, buffer[start:]
+        for end in ends:
+            events.append(bytes(held[start:end]))
+            start = end
+        del held[:start]
+        self._searched = len(held)
+        self._check(events)
+        return events
+
+    def _plain_ends(self) -> list[int]:
+        """Return where events end, lines ending with LF; the last byte searched may be one."""
+        ends, held = [], self._held
+        end = held.find(b"\n\n", max(self._searched - 1, 0)) + 2
+        while end > 1:
+            ends.append(end)
+            end = held.find(b"\n\n", end) + 2
+        return ends
+
+    def _any_ends(self) -> list[int]:
+        held = self._held
+        # the LF that may follow a last CR belongs to that line end
+        end = len(held) - held.endswith(b"\r")
+        begin = max(self._searched - 3, 0)
+        return [blank.end() for blank in _BLANK.finditer(held, begin, end)]
+
+    def _check(self, events: list[bytes]) -> None:
+        if len(self._held) > self._limit or any(len(event) > self._limit for event in events):
+            raise EventTooLargeError
 
 
 @frozen
 class Event:
     """What one event means for the exchange.
 
-    kind: "comment" has no data, or is a ping, which some servers send as an event; "done" is
-    ``[DONE]``; "error" carries an error object; "malformed" is data that is not a JSON object. For
-    "data": `content` is worth a commit, `finished` has a finish_reason, `usage` is (prompt,
-    completion) tokens, `usage_only` has no choice at all.
+    kind: "comment" has no data, or is a ping, which some servers send as an event; "nothing" has
+    empty data; "done" is ``[DONE]``; "error" carries an error, `document` where that is an object;
+    "malformed" is data that is not a JSON object. For "data": `seen` are the indices of its
+    choices, `said` of those that say something, `finished` of those with a finish_reason, `failed`
+    that one gives "error" as its reason; `thoughts` that nothing is said but what a model thinks;
+    `usage` is (prompt, completion) tokens; `usage_only`: it has no choice that says anything.
     """
 
-    kind: Literal["comment", "done", "data", "error", "malformed"]
-    content: bool = False
-    finished: bool = False
+    kind: Literal["comment", "nothing", "done", "data", "error", "malformed"]
+    seen: tuple[int, ...] = ()
+    said: tuple[int, ...] = ()
+    finished: tuple[int, ...] = ()
+    failed: bool = False
+    thoughts: bool = False
     usage: tuple[int, int] | None = None
     usage_only: bool = False
+    document: Any = None
+
+    @property
+    def content(self) -> bool:
+        """Whether the event is worth a commit."""
+        return bool(self.said or self.finished)
 
 
 _COMMENT: Final = Event("comment")
+_NOTHING: Final = Event("nothing")
 _DONE: Final = Event("done")
-_ERROR: Final = Event("error")
 _MALFORMED: Final = Event("malformed")
-_CONTENT: Final = Event("data", content=True)
-_EMPTY: Final = Event("data")
+CONTENT: Final = Event("data", seen=(0,), said=(0,))
+"""Almost every event: the one choice says something."""
 
 
 def read_event(raw: bytes) -> Event:
     """Return what one raw event means."""
     name, data = _fields(raw)
+    if name == b"error":
+        return Event("error", document=_object(data or b""))
     if data is None or name == b"ping":
         return _COMMENT
-    if data == b"[DONE]":
+    if not data:
+        return _NOTHING
+    if data.startswith(_DONE_DATA):
         return _DONE
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError:
+    document = _object(data)
+    if document is None:
         return _MALFORMED
-    if not isinstance(document, dict):
-        return _MALFORMED
-    if document.get("error") is not None or name == b"error":
-        return _ERROR
+    error = error_in(document)
+    if error is not None:
+        return Event("error", document=error)
     return _read_chunk(document)
 
 
 def document_of(raw: bytes) -> dict[str, Any] | None:
     """Return the JSON object that one raw event carries, None where it carries none."""
     data = _fields(raw)[1]
-    if data is None or data == b"[DONE]":
-        return None
+    return _object(data) if data else None
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
     try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        document = read_json(data)
+    except ValueError:
         return None
     return document if isinstance(document, dict) else None
 
@@ -141,35 +203,59 @@ def _fields(raw: bytes) -> tuple[bytes, bytes | None]:
 
 
 def _read_chunk(document: dict[str, Any]) -> Event:
-    choices = document.get("choices")
-    usage = tokens_used(document)
-    content = finished = False
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict):
-            finished = finished or choice.get("finish_reason") is not None
-            content = content or _has_content(choice)
-    content = content or finished
-    if usage is None:
-        if not finished:
-            return _CONTENT if content else _EMPTY
-        return Event("data", content=True, finished=True)
-    return Event("data", content, finished, usage, usage_only=choices == [])
+    choices = usable_choices(document)
+    usage = document.get("usage")
+    if usage is None and len(choices) == 1:
+        choice = choices[0]
+        if not choice.get("index") and choice.get("finish_reason") is None:
+            delta = choice.get("delta")
+            if isinstance(delta, dict) and delta.get("content"):
+                return CONTENT
+    return _read_choices(document, choices, usage)
 
 
-def _has_content(choice: dict[str, Any]) -> bool:
-    """Whether a choice says anything besides a role: a word, a tool call, a refusal, audio."""
+def _read_choices(document: dict[str, Any], choices: list[dict[str, Any]], usage: object) -> Event:
+    """Read a chunk choice by choice."""
+    seen, said, finished = [], [], []
+    thoughts, roles = False, False
+    failure: dict[str, Any] | None = None
+    for place, choice in enumerate(choices):
+        index = choice.get("index")
+        index = index if isinstance(index, int) else place
+        seen.append(index)
+        words = _words_of(choice)
+        if words:
+            said.append(index)
+            thoughts = thoughts or words <= THOUGHTS
+        roles = roles or bool(_part(choice).get("role"))
+        reason = finish_reason(choice)
+        if reason is not None:
+            finished.append(index)
+        if choice.get("finish_reason") == "error":
+            failure = choice
+    return Event(
+        "data",
+        tuple(seen),
+        tuple(said),
+        tuple(finished),
+        failure is not None,
+        thoughts and not finished,
+        tokens_used(document),
+        usage_only=bool(usage) and not (said or finished or roles),
+        document=failure,
+    )
+
+
+def _part(choice: dict[str, Any]) -> dict[str, Any]:
     delta = choice.get("delta")
-    if isinstance(delta, dict):
-        return any(value for key, value in delta.items() if key != "role")
-    return bool(choice.get("text"))
+    if not isinstance(delta, dict):
+        delta = choice.get("message")  # some servers send a whole answer as one chunk
+    return delta if isinstance(delta, dict) else {}
 
 
-def tokens_used(document: object) -> tuple[int, int] | None:
-    """Return (prompt, completion) tokens as the upstream reports them, None when it does not."""
-    usage = document.get("usage") if isinstance(document, dict) else None
-    if not isinstance(usage, dict):
-        return None
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
-    if isinstance(prompt, int) and isinstance(completion, int):
-        return prompt, completion
-    return None
+def _words_of(choice: dict[str, Any]) -> set[str]:
+    """Return what a choice says besides a role: a word, a tool call, a refusal, audio."""
+    words = {key for key, value in _part(choice).items() if value and key != "role"}
+    if choice.get("text"):
+        words.add("text")
+    return words

@@ -6,7 +6,7 @@ RFC 9110, section 5.5: a value is visible text, spaces and tabs.
 
 Decisions: a head is judged when it is whole, but what can never become one is refused with the
 first byte that shows it, so that a verdict does not depend on how the bytes came. `faulty_at` says
-where that byte is. A caller's values may have obs-text (0x80-0xFF); an upstream's may not.
+where that byte is. Values may have obs-text (0x80-0xFF); an upstream's go no further.
 """
 
 import re
@@ -22,9 +22,9 @@ HEAD_END: Final = b"\r\n\r\n"
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE: Final = rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n"
-_STATUS_LINE: Final = rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t -~]*)?\r\n"
+_STATUS_LINE: Final = rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t -~\x80-\xff]*)?\r\n"
 _REQUEST: Final = re.compile(_REQUEST_LINE + rb"(?:" + _TOKEN + rb":[\t -~\x80-\xff]*\r\n)*\r\n\Z")
-_ANSWER: Final = re.compile(_STATUS_LINE + rb"(?:" + _TOKEN + rb":[\t -~]*\r\n)*\r\n\Z")
+_ANSWER: Final = re.compile(_STATUS_LINE + rb"(?:" + _TOKEN + rb":[\t -~\x80-\xff]*\r\n)*\r\n\Z")
 _NEVER: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LENGTH: Final = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]+)[ \t]*\r\n")
 _USUAL_LENGTHS: Final = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")

@@ -14,6 +14,10 @@ from proxy.exchange.machine import Exchange
 from proxy.exchange.tokens import Tokens
 from proxy.policy.backends import Backend
 
+_ATTEMPT: Final = (
+    b'{"backend":"%b","tier":"%b","outcome":"%b","ms":%b,"status":%b,"reused":%b,'
+    b'"upstream_request_id":%b}'
+)
 _THOUSANDTHS: Final = [b"%03d" % number for number in range(1000)]
 
 
@@ -92,13 +96,15 @@ def _attempts(log: list[Attempt]) -> bytes:
 
 def _attempt(attempt: Attempt) -> bytes:
     backend = attempt.backend
-    return b'{"backend":"%b","tier":"%b","outcome":"%b","ms":%b,"status":%b,"reused":%b}' % (
+    own_id = b"null" if not attempt.own_id else orjson.dumps(attempt.own_id)
+    return _ATTEMPT % (
         backend.name.encode(),
         backend.tier.encode(),
         attempt.outcome.encode(),
         _milliseconds(attempt.ended_s - attempt.started_s),
         _number(attempt.status),
         b"true" if attempt.reused else b"false",
+        own_id,
     )
 
 

@@ -76,6 +76,7 @@ def deadlines_document(limits: Deadlines) -> bytes:
         {
             "connect_s": limits.connect_s,
             "first_token_s": limits.first_token_s,
+            "silence_s": limits.silence_s,
             "idle_s": limits.idle_s,
             "total_s": limits.total_s,
         }

@@ -64,6 +64,8 @@ class Gate:
         self.policy = policy
         self.decider = Decider(policy)
         self.retry_after_max_s = policy.spec.proxy.retry_after_max
+        self.max_event_bytes = policy.spec.proxy.max_event_bytes
+        self._without_usage: set[str] = set()
         self._limits: dict[tuple[str | None, str, str], Deadlines] = {}
         quarantine_s = policy.spec.proxy.quarantine_duration
         names = [b.name for b in policy.spec.backends]
@@ -214,3 +216,13 @@ class Gate:
     def may_repeat(self) -> bool:
         """Take one repeat from the budget."""
         return self.budget.take(self.now())
+
+    def asks_usage(self, backend: Backend) -> bool:
+        """Whether a stream may be asked for its usage where the caller says nothing about it."""
+        if backend.stream_usage == "auto":
+            return not self._without_usage or backend.name not in self._without_usage
+        return backend.stream_usage
+
+    def refuses_usage(self, backend: Backend) -> None:
+        """`backend` knows no `stream_options`: it is not asked again under this policy."""
+        self._without_usage.add(backend.name)

@@ -35,17 +35,22 @@ class Run:
 
     __slots__ = (
         "_armed_s",
+        "_beat",
         "_cancel_dial",
+        "_data_due",
         "_dialler",
         "_events",
         "_idle_s",
         "_lift",
         "_phase",
         "_phase_name",
+        "_phase_s",
         "_producing",
         "_running",
+        "_silence_s",
         "_total",
         "_upstream",
+        "_watching",
         "desk",
         "exchange",
         "front",
@@ -65,7 +70,10 @@ class Run:
         self._phase: Timer = front.phase_timer
         self._phase_name: on.DeadlineName | Literal["pause"] = "connect"
         self._total: Timer | None = None
-        self._idle_s = 0.0
+        self._beat: Timer | None = None
+        self._phase_s = 0.0
+        self._watching = False  # a stream's two clocks run, of which the phase is the next
+        self._silence_s = self._idle_s = self._data_due = 0.0
         self._armed_s: float | None = None  # set by commands, armed once when they are all done
 
     def feed(self, event: on.Event) -> None:
@@ -152,6 +160,9 @@ class Run:
     def _total_reached(self) -> None:
         self.feed(on.DeadlinePassed("total"))
 
+    def _beat_reached(self) -> None:
+        self.feed(on.DeadlinePassed("heartbeat"))
+
     def _connected(self, upstream: Upstream, reused: bool) -> None:  # noqa: FBT001 - a callback
         self._cancel_dial = None
         if self.exchange.state is State.DONE:
@@ -178,7 +189,8 @@ class Run:
         """The caller's side is empty again."""
         self.front.reader.over()
         if self._upstream is not None:
-            self._phase.arm(self._idle_s)
+            self._restart_clocks()
+            self._phase.arm(self._phase_s)
             self._upstream.transport.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -228,19 +240,49 @@ class Run:
             if self._total is None:
                 self._total = Timer(self.desk.wheel, self._total_reached, self.broke)
             self._total.arm(command.seconds)
-            return
-        self._phase_name = command.name
-        self._idle_s = self._armed_s = command.seconds
+        elif command.name == "heartbeat":
+            if self._beat is None:
+                self._beat = Timer(self.desk.wheel, self._beat_reached)
+            self._beat.arm(command.seconds)
+        else:
+            self._watching = False
+            self._phase_name = command.name
+            self._phase_s = self._armed_s = command.seconds
 
     def _disarm(self, _: do.Disarm) -> None:
         self._phase.disarm()
         self._armed_s = None
 
+    def _watch(self, command: do.Watch) -> None:
+        self._watching = True
+        self._silence_s, self._idle_s = command.silence_s, command.idle_s
+        self._restart_clocks()
+        self._armed_s = self._phase_s
+
+    def _restart_clocks(self) -> None:
+        """Data came, or the caller takes some again: both clocks of a stream start anew."""
+        if self._watching:
+            self._data_due = self.desk.wheel.now() + self._idle_s
+            self._set_phase(self._idle_s)
+
+    def _set_phase(self, left_s: float) -> None:
+        """Let the phase be the clock that comes up first; `left_s` is what data still has."""
+        quiet = self._silence_s <= left_s
+        self._phase_name = "silence" if quiet else "idle"
+        self._phase_s = self._silence_s if quiet else left_s
+
     def _touch(self, _: do.Touch) -> None:
+        self._restart_clocks()
         if self._phase.at is not None:
-            self._armed_s = self._idle_s
+            self._armed_s = self._phase_s
+
+    def _stir(self, _: do.Stir) -> None:
+        if self._watching and self._phase.at is not None:
+            self._set_phase(max(self._data_due - self.desk.wheel.now(), 0.0))
+            self._armed_s = self._phase_s
 
     def _pause(self, command: do.Pause) -> None:
+        self._watching = False
         self._phase_name = "pause"
         self._armed_s = command.seconds
 
@@ -251,6 +293,8 @@ class Run:
     def _release(self, _: do.ReleaseUpstream) -> None:
         upstream, self._upstream = self._upstream, None
         if upstream is not None and self._dialler is not None:
+            if self._producing and self.front.transport.producerPaused:
+                upstream.transport.resumeProducing()  # its last words had paused it
             self._dialler.release(upstream)  # which a reload may have replaced
 
     def _drop(self, _: do.DropUpstream) -> None:
@@ -276,8 +320,9 @@ class Run:
 
     def _stop(self) -> None:
         self._phase.disarm()
-        if self._total is not None:
-            self._total.cancel()
+        for timer in (self._total, self._beat):
+            if timer is not None:
+                timer.cancel()
         if self._producing:
             self._producing = False
             self.front.reader.over()
@@ -302,7 +347,9 @@ _EXECUTE: Final[dict[type, Callable[[Run, Any], None]]] = {
     do.SendDown: Run._send_down,
     do.Arm: Run._arm,
     do.Disarm: Run._disarm,
+    do.Watch: Run._watch,
     do.Touch: Run._touch,
+    do.Stir: Run._stir,
     do.Pause: Run._pause,
     do.Relay: Run._relay,
     do.ReleaseUpstream: Run._release,

@@ -78,15 +78,27 @@ class HealthCheck:
 
 @frozen
 class Timeouts:
-    """The four named deadlines of an exchange; a field left out is inherited."""
+    """The named deadlines of an exchange; a field left out is inherited."""
 
     connect: Seconds | None = spec_field("DNS, TCP and TLS together, per attempt", default=None)
     first_token: Seconds | None = spec_field(
-        "until the first content event, or the answer's head when not streaming; per attempt",
+        "until the first content of a stream while nothing comes (five times as long while "
+        "comments do), or until a whole answer begins; per attempt. Left out: "
+        "`responseHeaderTimeout`, 10m while comments come and for whole answers",
         default=None,
     )
-    idle: Seconds | None = spec_field("between two data events, per attempt", default=None)
+    silence: Seconds | None = spec_field(
+        "between two bytes of a stream, comments too, per attempt; 1m", default=None
+    )
+    idle: Seconds | None = spec_field(
+        "between two data events, comments are none, per attempt; 5m", default=None
+    )
     total: Seconds | None = spec_field("over all attempts and the whole answer", default=None)
+    heartbeat: Seconds | None = spec_field(
+        "from that long after the request on, and as often, the caller is sent a comment (white "
+        "space where it does not stream) while a backend is waited for; never when left out",
+        default=None,
+    )
 
 
 @frozen
@@ -149,6 +161,14 @@ class Backend:
     tls: BackendTls | None = spec_field("own CA, client certificate", default=None)
     upward_headers: tuple[str, ...] = spec_field(
         "caller's headers that this backend may receive", default=()
+    )
+    downward_headers: tuple[str, ...] = spec_field(
+        "this backend's headers that a caller may receive", default=()
+    )
+    stream_usage: Literal["auto", True, False] = spec_field(
+        "whether streams are asked for their usage where the caller says nothing about it; auto: "
+        "until this backend refuses `stream_options`",
+        default="auto",
     )
     max_output_tokens: int | None = spec_field(
         "most tokens that the model answers with; published on /v1/models as `max_output_tokens`",

@@ -10,6 +10,8 @@ from proxy.policy.spec import CallerMemory, Endpoint, RouterSpec
 from proxy.policy.validate import Fault
 
 LEAST_BUDGET_BYTES: Final = 33 << 20
+LEAST_EVENT_BYTES: Final = 64 << 10
+MOST_EVENT_BYTES: Final = 256 << 20
 
 
 def proxy_faults(spec: RouterSpec) -> Iterator[Fault]:
@@ -23,6 +25,8 @@ def proxy_faults(spec: RouterSpec) -> Iterator[Fault]:
             "is too small for one body of 32 MiB",
             "write `memoryBudget: 96Mi`",
         )
+    if not LEAST_EVENT_BYTES <= proxy.max_event_bytes <= MOST_EVENT_BYTES:
+        yield "proxy.maxEventBytes", "is not from 64Ki to 256Mi", "write `maxEventBytes: 8Mi`"
     for number, block in enumerate(proxy.private_ranges):
         fault = cidr_fault(block)
         if fault is not None:

@@ -156,6 +156,10 @@ class Proxy:
         "a caller that takes less, over a minute in which bytes wait for it, is cut; 0: none is",
         default=Rate(1024),
     )
+    max_event_bytes: Bytes = spec_field(
+        "largest single event of a stream: models that draw send a picture in one",
+        default=Bytes(8 << 20),
+    )
     private_ranges: tuple[str, ...] = spec_field(
         "further CIDRs that count as private for the local tier", default=()
     )

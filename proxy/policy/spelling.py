@@ -32,6 +32,30 @@ NEVER_UPWARD: Final = frozenset(
 )
 """Fields that the proxy writes itself, hop-by-hop fields and keys: none of them is the caller's."""
 
+NEVER_DOWNWARD: Final = frozenset(
+    {
+        "alt-svc",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "keep-alive",
+        "location",
+        "proxy-authenticate",
+        "retry-after",
+        "set-cookie",
+        "strict-transport-security",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "www-authenticate",
+        "x-accel-buffering",
+        "x-request-id",
+    }
+)
+"""Fields that frame an answer or speak for the origin: the proxy writes its own, or none."""
+
 
 def as_name(name: str) -> str:
     """Return `name` as a backend or a rule may be called."""

@@ -247,15 +247,19 @@ class Builder:
             return self.refuse(node, path, str(problem), instead)
 
     def _choice(self, choices: tuple[Any, ...], node: Node, path: str) -> Any:
-        if node.value in choices:
+        if any(node.value == c and type(node.value) is type(c) for c in choices):
             return node.value
         row = BY_PATH.get(_INDEX.sub("[]", path))
-        names = [str(c) for c in choices if row is None or not row.when(c)]
+        names = [_written(c) for c in choices if row is None or not row.when(c)]
         close = mend.nearest(str(node.value), names)
         asked = f"did you mean {close}? " if close else ""
         listed = ", ".join(names)
         shown = asked + mend.write(path, *([close] if close else names))
         return self.refuse(node, path, f"{_shown(node)} is not one of {listed}", shown)
+
+
+def _written(choice: object) -> str:
+    return str(choice).lower() if isinstance(choice, bool) else str(choice)
 
 
 def _shown(node: Node) -> str:

@@ -7,13 +7,13 @@ from typing import Final
 from proxy.policy.address import cidr_fault, is_inside, literal_fault, url_fault
 from proxy.policy.backends import Backend, Timeouts
 from proxy.policy.glob import check as glob_fault
+from proxy.policy.header_faults import header_faults
 from proxy.policy.mend import ask, flow, write
 from proxy.policy.rules import Match, Rule
 from proxy.policy.spec import RouterSpec
 from proxy.policy.spelling import (
     LABEL,
     NAME,
-    NEVER_UPWARD,
     TOKEN,
     as_header,
     as_label,
@@ -106,7 +106,7 @@ def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
         if tokens is not None and tokens < 1:
             mend = f"state it in tokens: `{field}: 32768`"
             yield f"{path}.{field}", "is less than 1", mend
-    yield from _upward(spec, backend, path)
+    yield from header_faults(spec, backend, path)
     yield from _health(backend, path)
     yield from _tls(backend, path)
     if backend.weight < 0:
@@ -173,16 +173,6 @@ def _external(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
 
 def _as_url(url: str) -> str:
     return "https://HOST/v1" if "://" in url or "/" in url else f"https://{url}"
-
-
-def _upward(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
-    key = spec.policy.classification.header_key.lower()
-    for number, name in enumerate(backend.upward_headers):
-        place = f"{path}.upwardHeaders[{number}]"
-        if not TOKEN.match(name):
-            yield place, f"{name!r} is not a header name", write(place, as_header(name))
-        elif name.lower() in NEVER_UPWARD or name.lower() in {key, "x-llmkube-team"}:
-            yield place, f"{name!r} never goes up from a caller", "take it out of the list"
 
 
 def _tls(backend: Backend, path: str) -> Iterator[Fault]:

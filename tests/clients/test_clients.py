@@ -79,7 +79,6 @@ def test_openais_own_retries_meet_our_retry_after(url: str, upstreams: dict[str,
     ("status", "error"),
     [
         (400, openai.BadRequestError),
-        (404, openai.NotFoundError),
         (422, openai.UnprocessableEntityError),
     ],
 )

@@ -32,7 +32,8 @@ PLAIN = b'{"model": "m", "messages": []}'
 STREAM = b'{"model": "m", "messages": [], "stream": true}'
 JSON = [(b"content-type", b"application/json"), (b"content-length", b"2")]
 SSE = [(b"content-type", b"text/event-stream"), (b"transfer-encoding", b"chunked")]
-QUIET = (do.Arm, do.Touch, do.Disarm)
+QUIET = (do.Arm, do.Touch, do.Stir, do.Disarm)
+ANSWER = b'{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}'
 
 
 def local(name: str, **fields: Any) -> Backend:
@@ -51,6 +52,7 @@ class FakePorts:
     """Time that stands still, no jitter, every backend open; `log` has what was settled."""
 
     retry_after_max_s = 3.0
+    max_event_bytes = 8 << 20
 
     def __init__(self) -> None:
         self.time = 100.0
@@ -62,6 +64,7 @@ class FakePorts:
         self.repeats = 10
         self.out = 0
         self.memory = MemoryBudget(1 << 30)
+        self.without_usage: set[str] = set()
         self.first_tokens: list[tuple[str, float]] = []
 
     def now(self) -> float:
@@ -100,6 +103,12 @@ class FakePorts:
 
     def wants_length(self, backend: Backend) -> None:
         self.wanting_length.add(backend.name)
+
+    def asks_usage(self, backend: Backend) -> bool:
+        return backend.stream_usage is not False and backend.name not in self.without_usage
+
+    def refuses_usage(self, backend: Backend) -> None:
+        self.without_usage.add(backend.name)
 
     def may_repeat(self) -> bool:
         self.repeats -= 1
@@ -157,6 +166,8 @@ class Playbook:
         for command in self.exchange.handle(event):
             if isinstance(command, do.Arm):
                 self.armed[command.name] = command.seconds
+            elif isinstance(command, do.Watch):
+                self.armed["silence"], self.armed["idle"] = command.silence_s, command.idle_s
             elif isinstance(command, do.Disarm):
                 self.armed.clear()
             elif not isinstance(command, QUIET):

@@ -13,11 +13,20 @@ ROUTE = RouteTo(backends=("b",))
 
 def test_the_defaults() -> None:
     limits = resolve_deadlines(None, Backend(name="b", inference_service_ref=REF), Proxy())
-    found = (limits.connect_s, limits.first_token_s, limits.idle_s, limits.total_s)
-    assert found == (3.0, 120.0, 60.0, None)
+    assert (limits.connect_s, limits.total_s, limits.heartbeat_s) == (3.0, None, 0.0)
+    assert (limits.first_token_s, limits.alive_s, limits.whole_s) == (120.0, 600.0, 600.0)
+    assert (limits.silence_s, limits.idle_s) == (60.0, 300.0)
 
 
-@pytest.mark.parametrize("name", ["connect", "first_token", "idle", "total"])
+def test_a_declared_first_token_has_five_times_as_long_while_signs_of_life_come() -> None:
+    backend = Backend(name="b", inference_service_ref=REF, timeout=9.0)
+    limits = resolve_deadlines(None, backend, Proxy())
+    assert (limits.first_token_s, limits.alive_s, limits.whole_s) == (9.0, 45.0, 9.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["connect", "first_token", "silence", "idle", "total", "heartbeat"]
+)
 def test_rule_over_backend_over_proxy(name: str) -> None:
     def at(seconds: float) -> Timeouts:
         return Timeouts(**{name: seconds})

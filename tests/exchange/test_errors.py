@@ -165,6 +165,13 @@ def cut_by_us(_: str) -> dict[str, Any]:
     return recorded(exchange)
 
 
+def full(_: str) -> dict[str, Any]:
+    """One large event, for which there is no room."""
+    book = relaying()
+    book.ports.memory.limit_bytes = 1 << 20
+    return play(book, on.AnswerData(b"data: " + b"x" * (2 << 20)))
+
+
 ENDLESS: Final = 9 << 20
 """More than the largest event that is taken."""
 PLACES: Final[dict[str, Callable[[], Playbook]]] = {
@@ -185,6 +192,7 @@ PLAYS: Final[dict[tuple[str, str], Play]] = {
     },
     **{("total_timeout", phase): ended(PLACES[phase], by_deadline) for phase in "cws"},
     **{("idle_timeout", phase): ended(PLACES[phase], by_deadline) for phase in "ws"},
+    ("silence_timeout", "s"): ended(relaying, by_deadline),
     ("first_token_timeout", "w"): ended(waiting, by_deadline),
     ("connect_timeout", "c"): ended(connecting, by_deadline),
     ("internal", "d"): cut_by_us,
@@ -200,6 +208,7 @@ PLAYS: Final[dict[tuple[str, str], Play]] = {
         relaying(), on.AnswerData(b'data: {"error": {"message": "x"}}\n\n')
     ),
     ("resume_diverged", "s"): diverged,
+    ("memory_full", "s"): full,
 }
 """How a code is brought about where it is not simply reported, by code and phase."""
 

@@ -152,7 +152,7 @@ def test_usage_is_summed_over_the_attempts_and_says_so() -> None:
 def test_what_a_lost_attempt_used_is_counted_once_also_where_nobody_goes_on() -> None:
     play = Play(local("a"), local("b"))
     play.answered(said("a"), said("b"), on.AnswerData(b"data: {oops\n\n"))
-    play.feed(on.UpstreamFailed("upstream_reset"), on.UpstreamFailed("upstream_connect"))
+    play.feed(on.UpstreamFailed("upstream_connect"))
     assert play.ended() == "upstream_connect"
     exchange = play.book.exchange
     tokens = exchange.tokens
@@ -253,6 +253,38 @@ def test_a_caller_that_leaves_while_another_backend_is_asked_cancels_it() -> Non
     assert play.book.ports.out == 0
 
 
+def test_where_only_thoughts_came_another_backend_begins_anew_and_the_answer_says_so() -> None:
+    thought = b'{"id": "one", "choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}'
+    body = BODY.replace(b'"stream"', b'"response_format": {"type": "json_object"}, "stream"')
+    play = Play(body=body).answered(on.AnswerData(b"data: %b\n\n" % thought))
+    play.feed(on.UpstreamFailed("upstream_reset")).answered(*REST)
+    assert play.ended() == "whole"
+    assert play.text == TEXT
+    assert b"\r\n: resumed by b\n\r\n" in play.book.down
+
+
+def test_the_halves_of_a_character_that_came_apart_go_on_as_one() -> None:
+    halves = [b'data: {"choices":[{"index":0,"delta":{"content":"\\u%b"}}]}\n\n' % half
+              for half in (b"d83d", b"de00")]  # fmt: skip
+    play = Play(local("a"), local("b", capabilities=("prefill",)))
+    play.answered(*map(on.AnswerData, halves), on.UpstreamFailed("upstream_reset"))
+    play.answered(said("!"), finish(), DONE)
+    assert json.loads(play.sent[1][1])["messages"][-1]["content"] == "\N{GRINNING FACE}"
+    assert play.ended() == "whole"
+    assert b"\\ud83d" in play.book.down
+
+
+@pytest.mark.parametrize(
+    "odd", ['"n": [1]', '"n": "1"', '"messages": [{"role": "user", "content": "other"}]']
+)
+def test_an_odd_body_is_not_continued_and_its_dead_backend_counts(odd: str) -> None:
+    body = BODY.replace(b'"stream"', odd.encode() + b', "stream"')
+    play = Play(body=body).answered(said("a"), on.UpstreamFailed("upstream_truncated"))
+    assert play.ended() == "upstream_truncated"
+    assert play.book.exchange.outcome == "truncated"
+    assert play.book.ports.log == [("a", "failed")]
+
+
 def test_without_the_field_nothing_is_resumed() -> None:
     book = Playbook(local("a"), local("b"), body=BODY).answered()
     book >> started(200, SSE) >> event("hi") << do.SendDown << do.Relay
@@ -273,8 +305,9 @@ def failing(*events: on.Event, before: tuple[on.Event, ...] = ()) -> tuple[on.Ev
 
 
 def error(status: int, body: bytes, *fields: tuple[bytes, bytes]) -> tuple[on.Event, ...]:
-    data = [on.AnswerData(body), on.AnswerEnded()] if body else []
-    return failing(started(status, [*JSON, *fields]), *data)
+    data = [on.AnswerData(body)] if body else []
+    end = [] if status == 503 else [on.AnswerEnded()]  # which needs no words
+    return failing(started(status, [*JSON, *fields]), *data, *end)
 
 
 def stream(*events: on.Event) -> tuple[on.Event, ...]:
@@ -291,9 +324,7 @@ FAULTS: dict[str, tuple[tuple[on.Event, ...], str]] = {
     "silence": (failing(on.DeadlinePassed("first_token")), "whole"),
     "slow first token": (stream(on.DeadlinePassed("first_token")), "whole"),
     "stall midway": (stream(_HALF, on.DeadlinePassed("idle")), "whole"),
-    "one malformed event": (
-        stream(_HALF, on.AnswerData(b"data: {oops\n\n"), said("le answer"), finish(), DONE), "whole",
-    ),
+    "a malformed event": (stream(_HALF, on.AnswerData(b"data: {oops\n\n")), "whole"),
     "a missing [DONE]": (stream(*REST[:-1], on.AnswerEnded()), "whole"),
     "a missing end": (stream(_HALF, on.AnswerEnded()), "whole"),
     "context length": (error(400, _CONTEXT), "whole"),

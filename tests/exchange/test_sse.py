@@ -44,37 +44,108 @@ def test_s8_an_event_without_end_is_refused() -> None:
         splitter.feed(b"data: " + b"x" * 100)
 
 
+def data(document: str) -> bytes:
+    return b"data: %b\n\n" % document.encode()
+
+
+def choice(inner: str) -> bytes:
+    return data('{"choices":[{"index":0,' + inner + "}]}")
+
+
+SEEN = Event("data", seen=(0,))
+SAID = Event("data", seen=(0,), said=(0,))
+FINISHED = Event("data", seen=(0,), finished=(0,))
+
+
 @pytest.mark.parametrize(
     ("raw", "event"),
     [
         (b": ping\n\n", Event("comment")),
         (b"event: ping\n\n", Event("comment")),
         (b'event: ping\ndata: {"type": "ping"}\n\n', Event("comment")),
+        (b"id: 7\nretry: 3\n\n", Event("comment")),
+        (b"data:\n\n", Event("nothing")),
+        (b"data: \n\n", Event("nothing")),
+        (b"data\n\n", Event("nothing")),
         (b"data: [DONE]\n\n", Event("done")),
         (b"data:[DONE]\r\n\r\n", Event("done")),
         (b"data: {oops\n\n", Event("malformed")),
         (b"data: 7\n\n", Event("malformed")),
-        (b'data: {"error": {"message": "x"}}\n\n', Event("error")),
-        (b'event: error\ndata: {"message": "x"}\n\n', Event("error")),
-        (b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n', Event("data")),
-        (b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n', Event("data")),
-        (b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n', Event("data", content=True)),
-        (b'data: {"choices":[\ndata: {"delta":{"content":"x"}}]}\n\n', Event("data", content=True)),
-        (b'data: {"choices":[{"delta":{"tool_calls":[{}]}}]}\n\n', Event("data", content=True)),
-        (b'data: {"choices":[{"delta":{"refusal":"no"}}]}\n\n', Event("data", content=True)),
+        (b"data: error: engine died\n\n", Event("malformed")),
+        (choice('"delta":{"role":"assistant"}'), SEEN),
+        (choice('"delta":{"role":"assistant","content":""}'), SEEN),
+        (choice('"delta":{"content":"x"}'), SAID),
+        (data('{"choices":[\ndata: {"delta":{"content":"x"}}]}'), SAID),
+        (choice('"delta":{"tool_calls":[{}]}'), SAID),
+        (choice('"delta":{"refusal":"no"}'), SAID),
+        (choice('"delta":{"images":[{}],"content":""}'), SAID),
+        (choice('"message":{"content":"x"},"finish_reason":null'), SAID),
+        (choice('"delta":{"reasoning_content":"hm"}'), Event("data", (0,), (0,), thoughts=True)),
+        (choice('"delta":{},"finish_reason":"stop"'), FINISHED),
+        (choice('"delta":{},"finish_reason":""'), SEEN),
+        (choice('"delta":{"content":"x"},"finish_reason":"null"'), SAID),
+        (choice('"delta":{"content":"x"},"finish_reason":""'), SAID),
+        (data('{"choices":[],"prompt_filter_results":[{}]}'), Event("data")),
         (
-            b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n',
-            Event("data", content=True, finished=True),
+            data('{"choices":[{"index":1,"delta":{"content":"x"}},{"delta":{},"index":0}]}'),
+            Event("data", seen=(1, 0), said=(1,)),
         ),
         (
-            b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n',
+            data('{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'),
             Event("data", usage=(1, 2), usage_only=True),
         ),
         (
-            b'data: {"choices":[{"delta":{"content":"x"}}],"usage":null}\n\n',
-            Event("data", content=True),
+            data('{"choices":[{"index":0,"delta":{}}],"usage":{"prompt_tokens":1}}'),
+            Event("data", seen=(0,), usage=(1, 0), usage_only=True),
         ),
+        (
+            data('{"choices":null,"usage":{"input_tokens":1.0,"output_tokens":2}}'),
+            Event("data", usage=(1, 2), usage_only=True),
+        ),
+        (data('{"choices":[{"delta":{"content":"x"}}],"usage":null}'), SAID),
+        (
+            choice('"delta":{"content":"x"},"logprobs":{"logprob":-Infinity},"stop":NaN'),
+            SAID,
+        ),
+        (choice('"delta":{"content":"\\ud83d"}'), SAID),
+        (data('{"error":"","choices":[{"delta":{"content":"x"}}]}'), SAID),
+        (data('{"error":{},"choices":[{"delta":{"content":"x"}}]}'), SAID),
+        (data('{"error":{"message":"","code":null},"choices":[{"delta":{"content":"x"}}]}'), SAID),
+        (data('{"error":false,"choices":[{"delta":{"content":"x"}}]}'), SAID),
+        (data('{"message":"","choices":[],"code":0}'), Event("data")),
     ],
 )
 def test_what_an_event_means(raw: bytes, event: Event) -> None:
     assert read_event(raw) == event
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"event: error\ndata: Internal Server Error\n\n",
+        b"event: error\ndata:\n\n",
+        b'event: error\ndata: {"message": "x"}\n\n',
+        data('{"error": {"message": "x"}}'),
+        data('{"error": "engine died"}'),
+        data('{"object": "error", "message": "x", "code": 400}'),
+        data('{"error_message": "x"}'),
+        data('{"choices": [], "message": "x"}'),
+        data('{"choices": null, "detail": "x"}'),
+        data('{"detail": [{"msg": "x"}]}'),
+        data('{"base_resp": {"status_code": 1004, "status_msg": "x"}}'),
+        data('{"code": 40001}'),
+        data('{"status": 503}'),
+    ],
+)
+def test_an_error_is_an_error_in_whatever_shape(raw: bytes) -> None:
+    assert read_event(raw).kind == "error"
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_each_byte_is_looked_at_once(size: int) -> None:
+    splitter = Splitter()
+    whole = b"data: " + b"x" * 50_000 + b"\r\n\r\n"
+    found = [e for at in range(0, len(whole), size) for e in splitter.feed(whole[at : at + size])]
+    found += splitter.finish()
+    assert found == [whole]
+    assert splitter.held_bytes == 0

@@ -8,7 +8,18 @@ from proxy.exchange import events as on
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.upload import ROOM_BYTES
 from proxy.policy.backends import Timeouts
-from tests.exchange.playbook import JSON, PLAIN, STREAM, Playbook, cloud, dial, down, local, started
+from tests.exchange.playbook import (
+    ANSWER,
+    JSON,
+    PLAIN,
+    STREAM,
+    Playbook,
+    cloud,
+    dial,
+    down,
+    local,
+    started,
+)
 
 REFUSED = JSON
 
@@ -36,9 +47,9 @@ def test_a_body_goes_up_as_it_comes_and_the_first_token_is_due_when_it_is_whole(
     assert "first_token" not in book.armed
     book >> book.more(PLAIN[9:]) << do.GO_ON
     book >> book.whole() << do.GO_ON
-    assert book.armed["first_token"] == 120.0
+    assert book.armed["first_token"] == 600.0
     book >> started(200, JSON)
-    book >> on.AnswerData(b"{}")
+    book >> on.AnswerData(ANSWER)
     book >> on.ENDED << down(b"200 OK") << do.ReleaseUpstream << do.Ended << do.Finish(close=False)
     book.end()
 
@@ -66,7 +77,7 @@ def test_r21_a_chunked_body_waits_for_its_end_where_the_backend_speaks_no_http_1
     assert not book.armed
     book >> book.whole() << dial("a")
     book >> on.Connected(reused=False) << up(len(PLAIN), PLAIN.replace(b'"m"', b'"a"'))
-    assert book.armed["first_token"] == 120.0
+    assert book.armed["first_token"] == 600.0
     book >> on.ClientGone() << do.DropUpstream << do.Ended
     assert book.end().terminal == "Cw"
 
@@ -102,7 +113,7 @@ def test_r21_a_411_to_the_chunked_coding_is_asked_again_with_a_length() -> None:
     book >> book.whole() << dial("a")
     book >> on.Connected(reused=False) << up(len(PLAIN), PLAIN.replace(b'"m"', b'"a"'))
     book >> started(200, JSON)
-    book >> on.AnswerData(b"{}")
+    book >> on.AnswerData(ANSWER)
     book >> on.ENDED << down(b"200 OK") << do.ReleaseUpstream << do.Ended << do.Finish(close=False)
     exchange = book.end()
     assert book.ports.log == [("a", "succeeded")]
@@ -169,8 +180,8 @@ def test_h6_an_early_error_is_the_answer_and_stops_the_upload() -> None:
     book = begun("a")
     book >> started(413, REFUSED)
     book >> book.more(PLAIN[:9])
-    book >> on.AnswerData(b"{}")
-    book >> on.ENDED << down(b"413", b"connection: close") << do.ReleaseUpstream << do.Ended
+    book >> on.AnswerData(ANSWER)
+    book >> on.ENDED << do.ReleaseUpstream << down(b"413", b"connection: close") << do.Ended
     book << do.Finish(close=True)
     assert book.end().outcome == "upstream_refused"
 

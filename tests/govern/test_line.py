@@ -53,6 +53,7 @@ def naive(
                 "ms": ms(attempt.ended_s - attempt.started_s),
                 "status": attempt.status,
                 "reused": attempt.reused,
+                "upstream_request_id": attempt.own_id or None,
             }
             for attempt in attempts.log
         ],
@@ -98,6 +99,7 @@ def attempts(draw: st.DrawFn) -> Attempt:
     failures = st.just({"upstream_error 500": 5})
     made.opened = draw(st.none() | st.builds(Opened, SECONDS, failures, st.booleans()))
     made.closed = draw(st.booleans())
+    made.own_id = draw(st.sampled_from(["", "req_1", chr(34) + "\\"]))
     return made
 
 

@@ -236,7 +236,6 @@ BAD_ANSWERS: Final[dict[str, bytes]] = {
     "H4 a NUL in a value": _answer(LEN2, b"X-A: \0"),
     "H4 a bare CR": _answer(LEN2, b"X-A: a\rb"),
     "H4 a bare LF": _answer(LEN2, b"X-A: a\nb: c"),
-    "H4 obs-text": _answer(LEN2, "X-A: é".encode()),
     "H4 obs-fold": _answer(LEN2, b"X-A: a\r\n b"),
     "H4 a space before the colon": _answer(b"Content-Length : 2"),
     "H4 5,000 fields": _answer(LEN2, *[b"a: b"] * 5000),

@@ -79,6 +79,8 @@ ACTS |= {
     "proxy.callerMemory": "exchange/test_memory.py", "proxy.callerMemory.share": "exchange/test_memory.py",
     "proxy.callerMemory.except": "exchange/test_memory.py", "proxy.minReadRate": "net/test_front.py",
     "endpoint.keepAlive": "net/test_front.py",
+    "backends[].downwardHeaders": "exchange/test_real_answers.py",
+    "backends[].streamUsage": MACHINE, "proxy.maxEventBytes": "exchange/test_real_answers.py",
 }  # fmt: skip
 INVARIANTS = "proof/test_invariants.py"
 ACTS["policy.invariants[]"] = INVARIANTS
@@ -91,7 +93,7 @@ for name in ("tier", "backends"):
         INVARIANTS
     )
 for holder in ("backends[]", "rules[]", "proxy"):
-    for name in ("connect", "firstToken", "idle", "total"):
+    for name in ("connect", "firstToken", "silence", "idle", "total", "heartbeat"):
         ACTS[f"{holder}.timeouts.{name}"] = DEADLINES
 
 

@@ -1,0 +1,161 @@
+"""The half of an exchange that judges what an upstream's head begins, and what its errors say."""
+
+from typing import Final, cast
+
+from attrs import evolve
+
+from proxy.exchange import commands as do
+from proxy.exchange import events as on
+from proxy.exchange.answer import Said, error_in, said_by, said_in
+from proxy.exchange.answer_head import AnswerHead, ProtocolError, check_timely, check_usable
+from proxy.exchange.breaking import Breaking
+from proxy.exchange.lenient import read_json
+from proxy.exchange.refusal import Refused, judge, status_of
+from proxy.exchange.relay import StreamRelay
+from proxy.exchange.resume import Spoken
+from proxy.exchange.retry import Failure
+from proxy.exchange.state import State
+
+ERROR_LIMIT_BYTES: Final = 1 << 16
+"""As much of an error's body as is read for its words."""
+ERROR_BODY_S: Final = 10.0
+"""So long the words of an error are waited for; then its status speaks alone."""
+_SAYS_ENOUGH: Final = frozenset({401, 402, 407, 408, 411, 502, 503, 504, 522, 524})
+"""Statuses whose words change nothing."""
+_REFUSES_OPTIONS: Final = frozenset({400, 422})
+_HINTED: Final = frozenset({"upstream_rate_limited", "upstream_overloaded"})
+_UNUSABLE: Final = Failure("upstream_protocol", deterministic=True)
+"""A whole answer that is not what was asked for: asked again, it would come again."""
+
+
+class Judging(Breaking):
+    """See the module's text."""
+
+    __slots__ = ()
+
+    def _judge(self, event: on.AnswerStarted | on.AnswerWhole) -> None:
+        """Take a head: what it begins is held until it is known what it is."""
+        answer, attempt = event.head, self.attempts.current
+        attempt.status, attempt.own_id = answer.status, answer.own_id
+        self.answer = answer
+        streams = self.request.scan.stream
+        try:
+            check_usable(answer, streaming=streams)
+            check_timely(answer, whole=self.request.whole)
+        except ProtocolError as problem:
+            timely = not problem.args[0].startswith("an answer before")
+            self._fail(Failure("upstream_protocol", answer.status, deterministic=timely))
+            return
+        if answer.status >= 400:
+            self._error_head(answer)
+        elif not streams:
+            self.state = State.HOLDING_BODY
+        elif answer.kind == "json":
+            self._await_words()  # no stream; it may say why
+        else:
+            self.state = State.HOLDING_STREAM
+            self._spoken = Spoken() if self._resumes else None
+            self._relay = StreamRelay(
+                show_usage=self.request.scan.include_usage,
+                max_event_bytes=self.ports.max_event_bytes,
+                choices=self.request.scan.choices,
+                spoken=self._spoken,
+            )
+
+    def _error_head(self, answer: AnswerHead) -> None:
+        if answer.status == 411 and self._repeats_with_length():
+            return
+        if answer.coded or answer.status in _SAYS_ENOUGH:
+            self._judged(answer.status, Said())  # a coding says nothing against the status
+        else:
+            self._await_words()
+
+    def _await_words(self) -> None:
+        self.state = State.HOLDING_ERROR
+        self._out.append(do.Arm("error_body", ERROR_BODY_S))
+
+    def _hold_error(self, event: on.AnswerData) -> None:
+        if self._held_bytes < ERROR_LIMIT_BYTES:
+            self._hold(event.data)
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self._held_bytes += len(data)
+        self._book(self._held_bytes)
+
+    def _error_ended(self, _: on.AnswerEnded) -> None:
+        self._take_words(whole=True)
+
+    def _error_broke_off(self, event: on.UpstreamFailed | on.DeadlinePassed) -> None:
+        """The words of an error do not come: its status speaks alone."""
+        if isinstance(event, on.DeadlinePassed) and event.name in {"total", "heartbeat"}:
+            self._late(event)
+        else:
+            self._take_words(whole=False)
+
+    def _take_words(self, *, whole: bool) -> None:
+        body = b"".join(self._held)
+        answer = cast("AnswerHead", self.answer)
+        if answer.status >= 400:
+            if self._refuses_our_splice(answer.status, body):
+                self._ask_without_usage(whole=whole)
+            else:
+                self._judged(answer.status, said_in(body), whole=whole)
+            return
+        error = _error_of(body)
+        if error is None:
+            self._fail(_UNUSABLE, whole=whole)
+        else:
+            self._judge_in_band(error, whole=whole)
+
+    def _judge_in_band(self, error: object, *, whole: bool = False) -> None:
+        """Judge an error that came behind a status of 200."""
+        said = said_by(error)
+        self._judged(status_of(said), said, whole=whole)
+
+    def _judged(self, status: int | None, said: Said, *, whole: bool = False) -> None:
+        answer = cast("AnswerHead", self.answer)
+        verdict = judge(status, said, retry_after_s=answer.retry_after_s)
+        if isinstance(verdict, Refused):
+            self._out.append(do.RELEASE if whole else do.DROP)
+            self._forget_held()
+            self._pass_back(verdict)
+            return
+        if verdict.code == "upstream_context":
+            self._refusal = Refused(400, said, "context_length_exceeded")
+        elif verdict.code == "upstream_model":
+            self._refusal = Refused(404, evolve(said, param="model"), "model_not_found")
+        elif verdict.code in _HINTED:
+            verdict = evolve(verdict, hints=answer.hints)
+        self._fail(verdict, whole=whole)
+
+    def _refuses_our_splice(self, status: int, body: bytes) -> bool:
+        """Whether a backend says that it knows no stream_options, which only we had asked for."""
+        return (
+            status in _REFUSES_OPTIONS
+            and "stream_options.include_usage" in self.splices
+            and self.attempts.current.backend.stream_usage == "auto"
+            and b"stream_options" in body
+        )
+
+    def _ask_without_usage(self, *, whole: bool) -> None:
+        """Ask the same backend again, as the caller wrote it; remembered, and blamed on nobody."""
+        self.ports.refuses_usage(self.attempts.current.backend)
+        backend = self.attempts.without_usage()
+        if backend is None:
+            self._judged(cast("AnswerHead", self.answer).status, Said(), whole=whole)
+            return
+        self._out.append(do.RELEASE if whole else do.DROP)
+        self._forget_held()
+        self._dial(backend)
+
+
+def _error_of(body: bytes) -> object:
+    """Return what carries the error in a body, None where there is none."""
+    try:
+        document = read_json(body)
+    except ValueError:
+        return None
+    if isinstance(document, list) and document:
+        document = document[0]
+    return error_in(document) if isinstance(document, dict) else None
