@@ -4,8 +4,8 @@
 doubles with each failed probe and never exceeds the quarantine; jitter only shortens it. Half-open
 is a semaphore: one permit, handed back by `commit`, `succeed`, `fail` or `release`.
 
-A breaker that one caller's requests alone have opened is shut to that caller: any other may probe
-at once, and takes the permit over from a probe of that caller's.
+A breaker that one caller's requests alone have opened, or those with one body, is shut to these:
+any other may probe at once, and takes the permit over from a probe of theirs.
 
 A permit remembers the breaker's epoch, which changes with each change of state: the late verdict of
 a request from before counts for nothing.
@@ -16,7 +16,7 @@ from typing import ClassVar, Final, final
 
 from attrs import frozen
 
-from proxy.exchange.tally import Blame, Tally
+from proxy.exchange.tally import Blame, Suspect, Tally
 from proxy.exchange.value import Value
 
 FIRST_SHARE: Final = 0.25
@@ -32,12 +32,12 @@ class Closed:
 class Open:
     """No request passes before `until` (monotonic seconds); it was opened for `period_s`.
 
-    `caller`: the one whose requests opened it and to whom it is shut; None: to everybody.
+    `suspect`: whose requests opened it and to whom it is shut; None: to everybody.
     """
 
     until: float
     period_s: float
-    caller: str | None = None
+    suspect: Suspect | None = None
 
 
 @frozen
@@ -47,7 +47,7 @@ class HalfOpen:
     permits: int
     until: float
     period_s: float
-    caller: str | None = None
+    suspect: Suspect | None = None
 
 
 State = Closed | Open | HalfOpen
@@ -57,12 +57,19 @@ State = Closed | Open | HalfOpen
 class Opened:
     """That a breaker opened for `seconds`, after which failures: words and how often each.
 
-    `of_one_caller`: it is shut to the caller of those requests, and any other may probe.
+    `suspect`: whose requests alone they were.
     """
 
     seconds: float
     failures: dict[str, int]
-    of_one_caller: bool
+    suspect: Suspect | None = None
+
+    @property
+    def shut_to(self) -> str:
+        """To whom it is shut."""
+        if self.suspect is None:
+            return "everybody"
+        return "one caller" if self.suspect.body is None else "one body"
 
 
 @final
@@ -83,10 +90,10 @@ class Breaker:
     """The breaker of one backend. `jitter` gives numbers in [0, 1); times are monotonic seconds."""
 
     __slots__ = (
+        "_by_another",
         "_epoch",
         "_jitter",
         "_permit",
-        "_prober",
         "_tally",
         "_well",
         "_well_at",
@@ -100,24 +107,28 @@ class Breaker:
         self._jitter = jitter
         self._epoch = 0
         self._permit = Permit(0)
-        self._prober = ""
+        self._by_another = False  # the probe is not of the suspect's
         self._tally = Tally()
         self._well = ""  # who was served last, and when
         self._well_at = 0.0
 
-    def admit(self, now: float, caller: str = "") -> Permit | None:
-        """Return a permit, None while the backend rests or its probe is out."""
+    def admit(self, now: float, caller: str = "", body: int = 0) -> Permit | None:
+        """Return a permit, None while the backend rests or its probe is out.
+
+        `body` is a hash of what is asked; it matters only while the breaker is not closed.
+        """
         state = self.state
         if isinstance(state, Closed):
             return self._permit
-        may_pass_by = state.caller is not None and caller != state.caller
+        suspect = state.suspect
+        is_another = suspect is not None and suspect.is_another(caller, body)
         if isinstance(state, HalfOpen) and state.permits == 0:
-            if not may_pass_by or self._prober != state.caller:
+            if not is_another or self._by_another:
                 return None
-        elif now < state.until and not may_pass_by:
+        elif now < state.until and not is_another:
             return None
-        self._prober = caller
-        self._change(HalfOpen(0, state.until, state.period_s, state.caller))
+        self._by_another = is_another
+        self._change(HalfOpen(0, state.until, state.period_s, suspect))
         return Permit(self._epoch, probe=True)
 
     def commit(self, permit: Permit, caller: str, now: float) -> Permit:
@@ -136,7 +147,11 @@ class Breaker:
             return False
         self._well, self._well_at = caller, now
         if permit.probe:
-            self.close()
+            if self._by_another:
+                self._tally.acquit(caller, now, self.quarantine_s)
+            else:
+                self._tally.clear()
+            self._change(_CLOSED)
             return True
         if self._tally.failures:
             self._tally.saw_good(caller, now, self.quarantine_s)
@@ -157,25 +172,25 @@ class Breaker:
         is_news = tally.saw_failure(blame, now, self.quarantine_s, well)
         if not is_news or not tally.condemns():
             return is_news
-        failures, caller = tally.reasons(), tally.only_caller
-        return self._open(now, self.quarantine_s * FIRST_SHARE, caller, failures)
+        failures, suspect = tally.reasons(), tally.suspect
+        return self._open(now, self.quarantine_s * FIRST_SHARE, suspect, failures)
 
     def _failed_again(self, state: HalfOpen, blame: Blame, now: float) -> Opened:
         failures = {blame.reason: 1}
-        if now < state.until:  # another caller fails too: it is shut to all, and for no longer
+        if now < state.until:  # another fails too: it is shut to all, and for no longer
             self._change(Open(state.until, state.period_s))
-            return Opened(state.until - now, failures, of_one_caller=False)
-        caller = state.caller if blame.caller == state.caller else None
-        return self._open(now, state.period_s * 2, caller, failures)
+            return Opened(state.until - now, failures)
+        suspect = None if self._by_another else state.suspect
+        return self._open(now, state.period_s * 2, suspect, failures)
 
     def release(self, permit: Permit) -> None:
         """The attempt ended without a verdict on the backend."""
         state = self.state
         if permit.probe and permit.epoch == self._epoch and isinstance(state, HalfOpen):
-            self._change(HalfOpen(1, state.until, state.period_s, state.caller))
+            self._change(HalfOpen(1, state.until, state.period_s, state.suspect))
 
     def close(self) -> None:
-        """Begin anew: a probe was answered, or the backend is another one."""
+        """Begin anew: the backend is another one."""
         self._tally.clear()
         self._change(_CLOSED)
 
@@ -185,13 +200,12 @@ class Breaker:
         return max(0.0, state.until - now) if isinstance(state, Open) else 0.0
 
     def _open(
-        self, now: float, period_s: float, caller: str | None, failures: dict[str, int]
+        self, now: float, period_s: float, suspect: Suspect | None, failures: dict[str, int]
     ) -> Opened:
-        self._tally.clear()
         period = min(period_s, self.quarantine_s)
         shortened = period * (1 - JITTER_SHARE * self._jitter())
-        self._change(Open(now + shortened, period, caller))
-        return Opened(shortened, failures, of_one_caller=caller is not None)
+        self._change(Open(now + shortened, period, suspect))
+        return Opened(shortened, failures, suspect)
 
     def _change(self, state: State) -> None:
         self.state = state

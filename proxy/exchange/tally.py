@@ -20,6 +20,8 @@ Decisions:
 
 from typing import Final, final
 
+from attrs import frozen
+
 from proxy.exchange.value import Value
 
 LEAST: Final = 5
@@ -47,6 +49,11 @@ class Blame(Value):
         self.status: Final = status
 
     @property
+    def key(self) -> int:
+        """What is the same where a caller asks the same again and it fails alike."""
+        return hash((self.caller, self.body, self.code, self.status))
+
+    @property
     def reason(self) -> str:
         """The failure in words, as logs and records have it."""
         return self.code if self.status is None else f"{self.code} {self.status}"
@@ -55,6 +62,20 @@ class Blame(Value):
     def is_answer(self) -> bool:
         """Whether the backend answered, whole: the same body would meet the same answer."""
         return self.status is not None and (self.status >= 500 or self.code == "upstream_protocol")
+
+
+@frozen
+class Suspect:
+    """Whose requests alone failed: one caller's, or those with one body (its hash)."""
+
+    caller: str | None
+    body: int | None
+
+    def is_another(self, caller: str, body: int) -> bool:
+        """Whether a request may meet a backend that serves well."""
+        return (self.caller is not None and caller != self.caller) or (
+            self.body is not None and body != self.body
+        )
 
 
 @final
@@ -97,6 +118,7 @@ class Tally:
         self._unreached = 0  # in a row
         self._run: dict[str, int] = {}  # in a row, of callers who are served else
         self._worst = ""
+        self._body: int | None = None  # of every failure, None where they differ
         self._index = 0
         self._now = _Half()
         self._before = _Half()
@@ -134,10 +156,21 @@ class Tally:
         return others == 0 or failures - self._of(self._worst, failed=True) >= others
 
     @property
-    def only_caller(self) -> str | None:
-        """The caller whose bodies all failures may be the fault of, None where there are more."""
-        whole = self.failures == self._of(self._worst, failed=True)
-        return self._worst if whole and self._worst else None
+    def suspect(self) -> Suspect | None:
+        """Whose fault all failures may be: another's request may be served."""
+        if self.failures != self._of(self._worst, failed=True):
+            return Suspect(None, self._body) if self._body is not None else None
+        return Suspect(self._worst, self._body)
+
+    def acquit(self, caller: str, now: float, half_s: float) -> None:
+        """The suspect it was: `caller` was served meanwhile. What failed is known from now on."""
+        known, worst = self._before.bodies | self._now.bodies, self._worst
+        self.clear()
+        self._index = int(now / half_s)
+        half = self._now
+        half.bodies, half.failed_by, half.failures = known, {worst: 1}, 1
+        self.failures, self._worst = 1, worst
+        self._count_good(caller)
 
     def reasons(self) -> dict[str, int]:
         """Return the failures in words, each with its number."""
@@ -158,14 +191,16 @@ class Tally:
         half.failures += 1
         _add(half.reasons, blame.reason)
         if blame.code in UNREACHABLE:
+            self._body = None
             return
+        self._body = blame.body or None if self.failures == 1 or blame.body == self._body else None
         if self._of(blame.caller, failed=False):
             _add(self._run, blame.caller)
         _add(half.failed_by, blame.caller)
         if self._of(blame.caller, failed=True) > self._of(self._worst, failed=True):
             self._worst = blame.caller
         if blame.body and len(half.bodies) < BOUND:
-            half.bodies.add(blame.body)
+            half.bodies.add(blame.key)
 
     def _died(self) -> bool:
         run = self._run
@@ -177,7 +212,7 @@ class Tally:
         return number >= LEAST + before and (len(run) > 1 or served == self.good)
 
     def _is_known(self, blame: Blame) -> bool:
-        known = blame.body in self._now.bodies or blame.body in self._before.bodies
+        known = blame.key in self._now.bodies or blame.key in self._before.bodies
         return known and (blame.is_answer or self.good > 0)
 
     def _of(self, caller: str, *, failed: bool) -> int:

@@ -129,7 +129,7 @@ def _changes(log: list[Attempt]) -> bytes:
             "backend": attempt.backend.name,
             "seconds": round(attempt.opened.seconds, 3),
             "failures": attempt.opened.failures,
-            "of_one_caller": attempt.opened.of_one_caller,
+            "shut_to": attempt.opened.shut_to,
         }
         for attempt in log
         if attempt.opened is not None

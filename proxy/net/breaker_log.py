@@ -43,12 +43,12 @@ class BreakerLog:
             said.open_since = self._now()
         if self._may_say(said):
             _log.warn(
-                "backend {backend}: breaker open for {seconds:.1f} s after {failures}{whose}; "
-                "{look}{unsaid}",
+                "backend {backend}: breaker open for {seconds:.1f} s after {failures}, "
+                "shut to {shut_to}; {look}{unsaid}",
                 backend=backend,
                 seconds=opened.seconds,
                 failures=in_words(opened.failures),
-                whose=" of one caller; others may still try" if opened.of_one_caller else "",
+                shut_to=opened.shut_to,
                 look=_look(opened.failures),
                 unsaid=_unsaid(said),
             )

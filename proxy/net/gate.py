@@ -131,9 +131,12 @@ class Gate:
         if backend.name in self.unhealthy:
             wait_s = max(0.0, self.unhealthy[backend.name] - now)
             return Skipped(backend.name, "unhealthy", wait_s)
-        # a body that still arrives says when it is whole what the backend is worth: no probe
-        may_probe = request.whole or isinstance(breaker.state, Closed)
-        permit = breaker.admit(now, request.caller) if may_probe else None
+        if isinstance(breaker.state, Closed):
+            permit = breaker.admit(now)
+        elif request.whole:
+            permit = breaker.admit(now, request.caller, hash(request.body))
+        else:  # its verdict would be as far off as its caller likes: no probe
+            permit = None
         if permit is None:
             return Skipped(backend.name, "breaker_open", breaker.retry_after(now))
         self.permits_out += 1
@@ -190,7 +193,7 @@ class Gate:
     def _failed(self, breaker: Breaker, attempt: Attempt, request: Admitted) -> None:
         name, code, status = attempt.backend.name, attempt.outcome, attempt.status
         # Python keys its hash with a secret of this process
-        asked = hash((request.caller, code, status, request.body)) if request.whole else 0
+        asked = hash(request.body) if request.whole else 0
         blame = Blame(request.caller, asked, code, status)
         verdict = breaker.fail(attempt.permit, blame, attempt.ended_s)
         if verdict is not False:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from proxy.exchange.breaker import Breaker, Closed, HalfOpen, Open, Opened, Permit
-from proxy.exchange.tally import Blame
+from proxy.exchange.tally import Blame, Suspect
 
 QUARANTINE_S = 16.0
 
@@ -59,7 +59,7 @@ def test_it_says_after_which_failures_it_opened() -> None:
     breaker.fail(permit, Blame("b", 4, "upstream_reset"), 0.0)
     said = breaker.fail(permit, refused("b", 5), 0.0)
     failures = {"upstream_error 500": 4, "upstream_reset": 1}
-    assert said == Opened(4.0, failures, of_one_caller=False)
+    assert said == Opened(4.0, failures)
 
 
 def test_x10_of_a_thousand_waiters_exactly_one_probes() -> None:
@@ -127,7 +127,7 @@ def test_jitter_only_shortens() -> None:
 
 def test_it_is_shut_to_the_caller_whose_requests_opened_it_and_another_may_probe_at_once() -> None:
     breaker = opened_by("bad")
-    assert breaker.state == Open(until=4.0, period_s=4.0, caller="bad")
+    assert breaker.state == Open(until=4.0, period_s=4.0, suspect=Suspect("bad", None))
     assert breaker.admit(1.0, "bad") is None
     good = probe(breaker, 1.0, "good")
     assert breaker.admit(1.0, "good") is None
@@ -163,6 +163,22 @@ def test_another_that_leaves_lets_another_try_but_not_that_caller() -> None:
     assert breaker.admit(1.0, "third") is not None
 
 
+def test_one_body_that_a_backend_dies_of_shuts_it_to_that_body() -> None:
+    breaker = Breaker(QUARANTINE_S, lambda: 0.0)
+    permit = breaker.admit(0.0)
+    assert permit is not None
+    for _ in range(5):
+        breaker.fail(permit, Blame("a", 7, "upstream_reset"), 0.0)
+    assert breaker.admit(1.0, "a", 7) is None
+    good = breaker.admit(1.0, "a", 8)
+    assert good is not None
+    assert breaker.succeed(good, "a", 1.0)
+    permit = breaker.admit(1.0, "a", 7)
+    assert permit is not None
+    for _ in range(100):
+        assert breaker.fail(permit, Blame("a", 7, "upstream_reset"), 1.0) is False
+
+
 def test_connections_that_fail_are_nobodys_requests() -> None:
     breaker = opened()
     assert breaker.admit(3.9, "another") is None
@@ -192,9 +208,9 @@ class AnyUse(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(caller=st.sampled_from("abc"))
-    def admit(self, caller: str) -> None:
-        permit = self.breaker.admit(self.now, caller)
+    @rule(caller=st.sampled_from("abc"), body=st.integers(1, 100))
+    def admit(self, caller: str, body: int) -> None:
+        permit = self.breaker.admit(self.now, caller, body)
         if permit is not None:
             self.out.append((permit, caller))
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.exchange.tally import BOUND, Blame, Tally
+from proxy.exchange.tally import BOUND, Blame, Suspect, Tally
 
 HALF_S = 15.0
 BODIES = count(1)
@@ -81,12 +81,12 @@ def test_a_failed_connection_says_nothing_about_its_body_and_counts_each_time(
 ) -> None:
     assert not window.is_out_of_reach(times=4)
     assert window.is_out_of_reach()
-    assert window.tally.only_caller is None
+    assert window.tally.suspect is None
 
 
 def test_many_callers_that_fail_once_each_condemn(window: Window) -> None:
     assert [window.fails(f"caller {number}") for number in range(5)] == [False] * 4 + [True]
-    assert window.tally.only_caller is None
+    assert window.tally.suspect is None
 
 
 def test_five_failures_long_ago_and_a_success_since_condemn_nothing(window: Window) -> None:
@@ -208,9 +208,24 @@ def test_a_body_that_dies_again_is_no_news_once_another_succeeds(window: Window)
 
 def test_it_says_whose_bodies_they_may_be(window: Window) -> None:
     window.fails("bad", 5)
-    assert window.tally.only_caller == "bad"
+    assert window.tally.suspect == Suspect("bad", None)
     window.fails("other")
-    assert window.tally.only_caller is None
+    assert window.tally.suspect is None
+    window.tally.clear()
+    window.resets("bad", 5, body=7)
+    assert window.tally.suspect == Suspect("bad", 7)
+    window.resets("other", body=7)
+    assert window.tally.suspect == Suspect(None, 7)
+    window.resets("other", body=8)
+    assert window.tally.suspect is None
+
+
+def test_what_failed_is_known_once_another_was_served_meanwhile(window: Window) -> None:
+    window.resets("bad", 5, body=7)
+    window.tally.acquit("bad", window.now, HALF_S)
+    assert not window.resets("bad", 100, body=7)
+    window.tally.acquit("good", window.now, HALF_S)
+    assert not window.resets("bad", 100)
 
 
 def test_callers_and_bodies_are_bounded(window: Window) -> None:

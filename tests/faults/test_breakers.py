@@ -161,6 +161,23 @@ def test_r32_a_caller_alone_is_judged_by_its_share(start: Start) -> None:
     assert 503 in statuses
 
 
+@fault("R32", "one body that the backend dies of, from the only address", "other bodies are served")
+def test_r32_one_body_takes_no_backend_from_others_behind_the_same_address(start: Start) -> None:
+    """A gateway in front makes one caller of all: envoyproxy/envoy #3643, again."""
+    policy = changed("all")
+    policy["proxy"] = {"quarantineDuration": "60s"}
+    house = start(policy=policy)
+    house.local.script = poisonous("reset")
+    bad = body("alone", poison=1)
+    while house.metrics()[STATE] != 2:
+        assert house.ask(bad).status == 502
+    assert house.ask(bad).status == 503
+    for number in range(10):
+        assert house.ask(body("alone", seed=number)).status == 200
+        assert house.ask(bad).status == 502
+    assert house.metrics()[STATE] == 0
+
+
 @fault("R33", "refused; 500; a reset", "open after five requests, one caller is enough")
 @pytest.mark.parametrize("how", ["refused", "500", "reset"])
 def test_r33_a_dead_backend_opens_after_five_requests(start: Start, how: str) -> None:
@@ -208,7 +225,7 @@ def test_r35_a_breakers_changes_are_told(start: Start) -> None:
     seconds = opened[0].pop("seconds")
     assert 0.2 <= seconds <= 0.25
     assert opened == [
-        {"backend": "local", "failures": {"upstream_error 500": 5}, "of_one_caller": True}
+        {"backend": "local", "failures": {"upstream_error 500": 5}, "shut_to": "one caller"}
     ]
     log = house.proxy.log.read_text()
     assert log.count("breaker ") == 1

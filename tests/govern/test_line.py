@@ -11,6 +11,7 @@ from proxy.exchange.attempt import Attempt
 from proxy.exchange.breaker import Opened
 from proxy.exchange.machine import Exchange
 from proxy.exchange.ports import Skipped
+from proxy.exchange.tally import Suspect
 from proxy.exchange.tokens import Tokens
 from proxy.govern.line import Stamp, exchange_line
 from proxy.govern.record import deadlines_document, decision_fields
@@ -64,7 +65,7 @@ def naive(
                 "backend": attempt.backend.name,
                 "seconds": round(attempt.opened.seconds, 3),
                 "failures": attempt.opened.failures,
-                "of_one_caller": attempt.opened.of_one_caller,
+                "shut_to": attempt.opened.shut_to,
             }
             for attempt in attempts.log
             if attempt.opened
@@ -97,7 +98,8 @@ def attempts(draw: st.DrawFn) -> Attempt:
     made.status = draw(st.none() | st.integers(100, 599))
     made.reused = draw(st.booleans())
     failures = st.just({"upstream_error 500": 5})
-    made.opened = draw(st.none() | st.builds(Opened, SECONDS, failures, st.booleans()))
+    suspects = st.sampled_from([None, Suspect("a", None), Suspect("a", 1), Suspect(None, 1)])
+    made.opened = draw(st.none() | st.builds(Opened, SECONDS, failures, suspects))
     made.closed = draw(st.booleans())
     made.own_id = draw(st.sampled_from(["", "req_1", chr(34) + "\\"]))
     return made

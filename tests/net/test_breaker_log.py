@@ -6,9 +6,10 @@ import pytest
 from twisted.logger import formatEvent, globalLogPublisher
 
 from proxy.exchange.breaker import Opened
+from proxy.exchange.tally import Suspect
 from proxy.net.breaker_log import BURST, BreakerLog
 
-REFUSED = Opened(3.75, {"upstream_connect": 5}, of_one_caller=False)
+REFUSED = Opened(3.75, {"upstream_connect": 5})
 
 
 @pytest.fixture
@@ -28,13 +29,14 @@ def test_a_change_is_a_line_with_backend_reason_and_duration(lines: list[str]) -
     log = BreakerLog(lambda: now[0])
     log.opened("a", REFUSED)
     now[0] += 4
-    log.opened("a", Opened(7.5, {"first_token_timeout": 1}, of_one_caller=False))
+    log.opened("a", Opened(7.5, {"first_token_timeout": 1}, Suspect("c", None)))
     now[0] += 8
     log.closed("a")
-    look = "see whether it runs and can be reached"
+    look = "shut to everybody; see whether it runs and can be reached"
+    own = "shut to one caller; see its own log"
     assert lines == [
-        f"warn: backend a: breaker open for 3.8 s after 5 x upstream_connect; {look}",
-        "warn: backend a: breaker open for 7.5 s after 1 x first_token_timeout; see its own log",
+        f"warn: backend a: breaker open for 3.8 s after 5 x upstream_connect, {look}",
+        f"warn: backend a: breaker open for 7.5 s after 1 x first_token_timeout, {own}",
         "info: backend a: breaker closed after 12.0 s, a request was answered well",
     ]
 
