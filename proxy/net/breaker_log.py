@@ -43,7 +43,7 @@ class BreakerLog:
             said.open_since = self._now()
         if self._may_say(said):
             _log.warn(
-                "backend {backend}: breaker open for {seconds:.1f} s after {failures}, "
+                "backend {backend}: breaker open for {seconds:.2f} s after {failures}, "
                 "shut to {shut_to}; {look}{unsaid}",
                 backend=backend,
                 seconds=opened.seconds,
@@ -59,7 +59,7 @@ class BreakerLog:
         since, said.open_since = said.open_since, None
         if self._may_say(said):
             _log.info(
-                "backend {backend}: breaker closed after {seconds:.1f} s, {why}{unsaid}",
+                "backend {backend}: breaker closed after {seconds:.2f} s, {why}{unsaid}",
                 backend=backend,
                 seconds=0.0 if since is None else self._now() - since,
                 why=why,

@@ -69,6 +69,19 @@ def test_r31_a_body_that_is_not_whole_is_no_probe(start: Start) -> None:
     """Its verdict may be as far off as its caller likes: getnora-io/nora #585 (a probe is held)."""
     house = opened(start)
     house.local.script = serve_well
+    time.sleep(0.6)  # it may be tried
+    while not house.proxy.records.empty():
+        house.record()
+    house.local.requests.clear()
+    with house.connect() as caller:  # where another candidate is well, that one is asked
+        document = request(body("m", padding="x" * (2 << 20)))
+        caller.sendall(document[:-100_000])
+        eventually(lambda: house.cloud.connections)
+        caller.sendall(document[-100_000:])
+        assert caller.recv(4096).startswith(b"HTTP/1.1 200")
+    record = house.record()
+    assert record["skipped"] == [{"backend": "local", "reason": "breaker_open"}]
+    assert (record["backend"], house.local.requests) == ("cloud", [])
     document = request(body("alone", padding="x" * (2 << 20)))
     with house.connect() as caller:
         caller.sendall(document[:-100_000])
@@ -230,7 +243,7 @@ def test_r35_a_breakers_changes_are_told(start: Start) -> None:
     log = house.proxy.log.read_text()
     assert log.count("breaker ") == 1
     line = next(line for line in log.splitlines() if "breaker" in line)
-    for part in ("warn", "backend local", "open for 0.2 s", "5 x upstream_error 500", "one caller"):
+    for part in ("warn", "backend local", "open for 0.2", "5 x upstream_error 500", "one caller"):
         assert part in line
     eventually(lambda: house.ask(body("alone")).status == 200)
     eventually(lambda: house.record()["breaker_closed"] == ["local"])

@@ -35,9 +35,9 @@ def test_a_change_is_a_line_with_backend_reason_and_duration(lines: list[str]) -
     look = "shut to everybody; see whether it runs and can be reached"
     own = "shut to one caller; see its own log"
     assert lines == [
-        f"warn: backend a: breaker open for 3.8 s after 5 x upstream_connect, {look}",
-        f"warn: backend a: breaker open for 7.5 s after 1 x first_token_timeout, {own}",
-        "info: backend a: breaker closed after 12.0 s, a request was answered well",
+        f"warn: backend a: breaker open for 3.75 s after 5 x upstream_connect, {look}",
+        f"warn: backend a: breaker open for 7.50 s after 1 x first_token_timeout, {own}",
+        "info: backend a: breaker closed after 12.00 s, a request was answered well",
     ]
 
 
