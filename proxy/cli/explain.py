@@ -67,5 +67,10 @@ def _fields(headers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         name, equals, value = header.partition("=")
         if not equals:
             raise click.UsageError(f"--header {header!r} is not K=V")
+        if "_" in name:
+            dashed = name.replace("_", "-")
+            raise click.UsageError(
+                f"--header {name}: no rule reads a name with an underscore; write {dashed}={value}"
+            )
         fields[name.lower()] = (*fields.get(name.lower(), ()), value.strip())
     return fields

@@ -59,6 +59,28 @@ def test_a_refusal_ends_with_4_and_names_every_backend_it_skipped(tmp_path: Path
     assert "refused     503 refused_by_policy" in done.output
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("cloud", "refused     503 no_route"), ("gpt-9", "refused     404 model_not_found")],
+)
+def test_a_model_that_nothing_takes_is_told_as_the_proxy_does(
+    tmp_path: Path, model: str, said: str
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "backends:\n- name: cloud\n  tier: cloud\n  external: { provider: openai, model: m }\n"
+    )
+    done = explain(str(policy), "--model", model)
+    assert done.exit_code == 4
+    assert said in done.output
+
+
+def test_a_header_that_the_proxy_drops_is_told() -> None:
+    done = explain(PROD, "--model", "m", "--header", "x_llmkube_classification=pii")
+    assert done.exit_code == 2
+    assert "write x-llmkube-classification=pii" in done.output
+
+
 def test_the_body_names_the_model(tmp_path: Path) -> None:
     body = tmp_path / "body.json"
     body.write_text('{"model": "medgemma-27b", "messages": []}')

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, cast, get_args
 
 import pytest
+from twisted.internet.task import Clock
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
@@ -30,24 +32,14 @@ Play = Callable[[str], dict[str, Any]]
 """Ends a request with a code; returns its record."""
 
 
-class _Lines:
-    """Stands in for the audit sink."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-
-    def write(self, line: bytes) -> None:
-        self.lines.append(line)
-
-
 def record(write: Callable[[Recorder], None]) -> dict[str, Any]:
     """Return the one record that `write` makes."""
-    lines = _Lines()
-    recorder = Recorder(
-        cast("Sink", lines), Metrics(), lambda: 1e9, lambda: 100.0, lambda: "sha256:x"
-    )
-    write(recorder)
-    (line,) = lines.lines
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "audit"
+        sink = Sink(Clock(), path)
+        write(Recorder(sink, Metrics(), lambda: 1e9, lambda: 100.0, lambda: "sha256:x"))
+        sink.close()
+        (line,) = path.read_bytes().splitlines()
     document: dict[str, Any] = json.loads(line)
     return document
 

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.conftest import Start
 from tests.faults.house import POLICY, House, changed, secrets
 from tests.faults.test_reload import adopt
-from tests.net.conftest import DONE, END, SSE_HEAD, Proxy, Upstream, reset, word
+from tests.net.conftest import DONE, END, SSE_HEAD, Proxy, Upstream, http, reset, word
 
 fault = pytest.mark.fault
 CLOUD = {
@@ -123,6 +123,16 @@ def test_r70_what_is_down_may_be_asked_again(doors: House) -> None:
     assert "x-should-retry" not in answer.head
     record = doors.record()
     assert (record["outcome"], record["terminal"]) == ("upstream_failed", "Uw-reset")
+
+
+@fault("R70", "a backend that takes our key no more", "502, and the SDK asks once")
+def test_r70_a_rejected_key_is_asked_once(doors: House) -> None:
+    doors.local.script = lambda connection, _: connection.sendall(http(401, b"{}"))
+    with sdk(doors) as client:
+        error = refused(lambda: client.chat.completions.create(model="m", messages=[]))
+    assert (error.status_code, error.code) == (502, "upstream_auth")
+    assert error.response.headers["x-should-retry"] == "false"
+    assert len(doors.local.requests) == 1
 
 
 @fault(

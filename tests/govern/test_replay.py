@@ -138,6 +138,16 @@ def test_another_labels_header_makes_sensitivity_unknown() -> None:
     assert "refused_by_policy" in replayed.reasons[2]
 
 
+@pytest.mark.parametrize("code", ["no_allowed_upstream", "no_capable_backend"])
+def test_a_record_of_before_the_policys_own_code_is_the_same(code: str) -> None:
+    spec = policy("defaultRoute: cloud\n")
+    written = line(spec, Request("m", {"x-llmkube-classification": ("pii",)}))
+    older = written.replace(b"refused_by_policy", code.encode())
+    assert older != written
+    for text in (older, written):
+        assert replay(Decider(compiled(spec)), read_record(text)).verdict == "same"
+
+
 def test_reaching_a_cloud_backend_that_was_no_candidate_is_said() -> None:
     there = policy("defaultRoute: cloud\n")
     replayed = replay(Decider(compiled(there)), read_record(line(policy(PLAIN), Request("m"))))
