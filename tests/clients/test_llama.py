@@ -5,6 +5,7 @@ each time, so that what comes through the proxy can be held to what the server s
 """
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -44,6 +45,18 @@ TOOLS: dict[str, Any] = {
     "logit_bias": ONE_CALL,
     "max_tokens": 200,
 }
+
+
+PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode()
+IMAGE = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "what is it?"},
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}},
+        ],
+    }
+]
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +197,18 @@ def test_a_tool_is_called(client: openai.OpenAI, records: Proxy) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_an_over_long_prompt_is_the_callers_400(
+    client: openai.OpenAI, records: Proxy, stream: bool
+) -> None:
+    """llama.cpp: 400 with the type `exceed_context_size_error` and the number 400 as its code."""
+    asked = {**ASK, "messages": LONG, "stream": stream}
+    with pytest.raises(openai.BadRequestError, match="available context size") as raised:
+        client.chat.completions.create(**asked)
+    assert raised.value.code == "context_length_exceeded"
+    assert records.record()["outcome"] == "upstream_refused"
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_an_over_long_prompt_is_asked_of_the_larger_server(
     client: openai.OpenAI, records: Proxy, stream: bool
 ) -> None:
@@ -194,6 +219,17 @@ def test_an_over_long_prompt_is_asked_of_the_larger_server(
     record = records.record()
     assert record["outcome"] == "complete"
     assert [attempt["backend"] for attempt in record["attempts"]] == ["small", "large"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_image_for_a_text_model_is_the_callers_and_takes_no_backend_away(
+    client: openai.OpenAI, stream: bool
+) -> None:
+    """llama.cpp says 500 `image input is not supported`: no repeat and no other time mends it."""
+    for _ in range(8):
+        with pytest.raises(openai.BadRequestError, match="image input is not supported"):
+            client.chat.completions.create(**{**ASK, "messages": IMAGE, "stream": stream})
+    assert client.chat.completions.create(**ASK).choices[0].message.content
 
 
 @pytest.mark.parametrize(
