@@ -41,10 +41,10 @@ class ServeOptions:
     workers: int = 1
     worker: int | None = None
 
-    def arguments(self, worker: int, admin: int) -> list[str]:
-        """Return the command line of one of several workers, with its own admin port."""
+    def arguments(self, worker: int) -> list[str]:
+        """Return the command line of one of several workers; its admin port is any."""
         found = [sys.executable, "-m", "proxy.cli.main", "serve", "--policy", str(self.policy)]
-        found += ["--listen", "{}:{}".format(*self.listen), "--admin", f"127.0.0.1:{admin}"]
+        found += ["--listen", "{}:{}".format(*self.listen), "--admin", "127.0.0.1:0"]
         found += ["--workers", str(self.workers), "--worker", str(worker)]
         found += ["--drain-delay", f"{self.drain_delay_s}s"] if self.drain_delay_s else []
         if self.drain_grace_s is not None:

@@ -26,6 +26,10 @@ LINGER_S: Final = 1.0
 """How long what still comes is thrown away after a refusal, so that the answer is not reset."""
 MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_CONNECTIONS: Final = 64
+CHANCE_S: Final = 0.25
+"""So long a connection has to ask before it may be closed for a new one."""
+MOST_CONNECTIONS: Final = 4 * MAX_CONNECTIONS
+"""With as many that are younger than that, a new one is closed."""
 REASONS: Final = {
     200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
     413: "Content Too Large", 431: "Request Header Fields Too Large",
@@ -91,11 +95,17 @@ class Admin(ServerFactory):
         self._unready = unready
         self._metrics = Kept(clock, metrics)
 
-    def buildProtocol(self, addr: Any) -> "_Connection":  # noqa: ARG002 - Twisted's signature
+    def buildProtocol(self, addr: Any) -> "_Connection | None":  # noqa: ARG002 - Twisted's signature
         """Return a connection; at the limit another is closed for it: a probe must get through."""
         if len(self.connections) >= MAX_CONNECTIONS:
-            idle = (one for one in self.connections if one.is_idle)
-            next(idle, next(iter(self.connections))).abort()
+            before_s = self.clock.seconds() - CHANCE_S
+            old = [one for one in self.connections if one.since_s <= before_s]
+            idle = (one for one in old if one.is_idle)
+            victim = next(idle, old[0] if old else None)
+            if victim is not None:
+                victim.abort()
+            elif len(self.connections) >= MOST_CONNECTIONS:
+                return None
         return _Connection(self)
 
     def page(self, path: bytes) -> "Deferred[Page] | Page":
@@ -124,6 +134,7 @@ class _Connection(Protocol):
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
+        self.since_s: float = admin.clock.seconds()
         self._held = b""
         self._busy = False  # an answer is being made, or may not begin yet
         self._blocked = False  # the last one was not taken yet
@@ -238,6 +249,7 @@ class _Connection(Protocol):
         self._busy = False
         self._admin.connections.pop(self, None)
         self._admin.connections[self] = None  # the longest idle one stands first
+        self.since_s = self._admin.clock.seconds()
         self._wait(IDLE_S)
         self._next()
 

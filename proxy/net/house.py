@@ -17,7 +17,7 @@ from proxy.net.admin import Admin
 from proxy.net.certificate import Certificate
 from proxy.net.desk import Desk
 from proxy.net.gate import Gate
-from proxy.net.lifeline import report
+from proxy.net.lifeline import report_page, report_policy
 from proxy.net.limits import cgroup_limit, connection_limit, memory_budget, raise_descriptors
 from proxy.net.lookout import Lookout
 from proxy.net.names import CAres, Names
@@ -71,7 +71,8 @@ class House:
         )
         self.lookout.begin(self.desk.gate.policy)
         if self.options.worker is not None:
-            report(self.service.policy_file.text)
+            report_page(admin)
+            report_policy(self.service.policy_file.text)
         return served, admin
 
     def hang_up(self) -> None:
@@ -157,7 +158,7 @@ def _follow_policy(service: Service, lookout: Lookout, options: "ServeOptions") 
         service.drain_grace_s = _grace_s(loaded, options)
         lookout.begin(loaded)
         if options.worker is not None:
-            report(service.policy_file.text)
+            report_policy(service.policy_file.text)
 
     service.adopted = adopted
     service.look = lookout.look

@@ -1,8 +1,9 @@
 """A worker's tie to its parent: the other end of its standard input, and a pipe back.
 
-The parent hands each worker it starts the text of the last policy that loaded; the worker says
-which text it serves, at its start and after each reload. Both are messages: a line with a length,
-and so many bytes.
+The parent hands each worker it starts the text of the last policy that loaded. The worker says on
+which port its admin page is (one that was free a moment ago may not be any more), and which text it
+serves, at its start and after each reload. All are messages: a line with a length, and so many
+bytes.
 """
 
 import os
@@ -46,7 +47,7 @@ class Messages:
         digits, end, _ = self._held[: _MOST_DIGITS + 1].partition(b"\n")
         if not end and len(digits) <= _MOST_DIGITS:
             return None
-        if not digits.isdigit() or not end or int(digits) > MAX_BYTES:
+        if not digits.isdigit() or not end or int(digits) > MAX_BYTES + 1:
             raise BrokenMessageError(digits)
         return int(digits)
 
@@ -65,8 +66,18 @@ def handed(descriptor: int = 0) -> bytes | None:
     return None
 
 
-def report(text: bytes) -> None:
-    """Tell the parent what is served; nobody is told where there is none."""
+def report_page(port: int) -> None:
+    """Tell the parent where the admin page is."""
+    _report(b"a%d" % port)
+
+
+def report_policy(text: bytes) -> None:
+    """Tell the parent what is served."""
+    _report(b"p" + text)
+
+
+def _report(text: bytes) -> None:
+    """Say it; nobody is told where there is no parent."""
     data = message(text)
     try:
         while data:

@@ -37,7 +37,6 @@ from twisted.python.failure import Failure
 from proxy.govern.sink import BOUND_BYTES, Sink
 from proxy.net.admin import Admin, Kept
 from proxy.net.lifeline import REPORTS, BrokenMessageError, Messages, message
-from proxy.net.ports import free_ports
 
 if TYPE_CHECKING:
     from proxy.cli.serve import ServeOptions
@@ -53,7 +52,7 @@ _log = Logger("lockgate.parent")
 
 
 class Parent:
-    """Runs the workers. `arguments` makes a command line out of a number and an admin port.
+    """Runs the workers. `arguments` makes a command line out of a number.
 
     `sink` is where their records go, `policy` the text of the policy that loaded.
     """
@@ -62,7 +61,7 @@ class Parent:
         self,
         reactor: Any,
         options: "ServeOptions",
-        arguments: Callable[[int, int], list[str]],
+        arguments: Callable[[int], list[str]],
         sink: Sink,
         policy: bytes,
     ) -> None:
@@ -74,7 +73,7 @@ class Parent:
         self.served = False
         self.stopped: Deferred[int] = Deferred()
         self.draining = False
-        self.admin_ports = free_ports(options.workers)
+        self.admin_ports: list[int | None] = [None] * options.workers
         self._workers: dict[int, _Worker] = {}
         self._delays = [FIRST_RESTART_S] * options.workers
         self._status = 0
@@ -109,25 +108,28 @@ class Parent:
     def _spawn(self, number: int) -> None:
         if self.draining:
             return
-        command = self.arguments(number, self.admin_ports[number])
+        command = self.arguments(number)
         worker = self._workers[number] = _Worker(self, number, self.reactor.seconds())
         pipes = {0: "w", 1: "r", 2: 2, REPORTS: "r"}
         self.reactor.spawnProcess(worker, sys.executable, command, env=None, childFDs=pipes)
         worker.hand(self.policy)
 
-    def _spawn_again(self, number: int) -> None:
-        self.admin_ports[number] = free_ports(1)[0]  # the last one may be another's by now
-        self._spawn(number)
-
-    def serves(self, policy: bytes) -> None:
-        """A worker serves this policy."""
-        self.served = True
-        self.policy = policy
+    def told(self, worker: "_Worker", text: bytes) -> None:
+        """A worker says where its page is, or which policy it serves; ValueError for neither."""
+        kind, said = text[:1], text[1:]
+        if kind == b"a":
+            self.admin_ports[worker.number] = int(said)
+        elif kind == b"p":
+            self.served = True
+            self.policy = said
+        else:
+            raise BrokenMessageError(kind)
 
     def ended(self, worker: "_Worker", status: int) -> None:
         """A worker is gone."""
         number = worker.number
         del self._workers[number]
+        self.admin_ports[number] = None
         if self.draining:
             if not self._workers:
                 self._finish()
@@ -141,7 +143,7 @@ class Parent:
         self._delays[number] = min(delay_s * 2, LAST_RESTART_S)
         self._restarts.labels(str(number)).inc()
         _log.error("worker {number} died; again in {delay} s", number=number, delay=delay_s)
-        self.reactor.callLater(delay_s, self._spawn_again, number)
+        self.reactor.callLater(delay_s, self._spawn, number)
 
     def _finish(self) -> None:
         if self._admin is not None:
@@ -206,9 +208,9 @@ class _Worker(ProcessProtocol):
             self._audit(data)
         elif self._messages is not None:
             try:
-                for policy in self._messages.take(data):
-                    self._parent.serves(policy)
-            except BrokenMessageError:
+                for text in self._messages.take(data):
+                    self._parent.told(self, text)
+            except ValueError:
                 self._messages = None
                 _log.error("worker {number} cannot be understood", number=self.number)
 
@@ -266,8 +268,10 @@ class _Merged(Collector):
         return list(families.values())
 
 
-def _scrape(port: int, page: str) -> str | None:
+def _scrape(port: int | None, page: str) -> str | None:
     """Return a worker's admin page, None when there is none; runs in a thread."""
+    if port is None:
+        return None
     try:
         with _DIRECT.open(f"http://127.0.0.1:{port}/{page}", timeout=SCRAPE_S) as answer:
             return str(answer.read().decode())

@@ -9,11 +9,13 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from proxy.net.admin import (
+    CHANCE_S,
     IDLE_S,
     KEPT_S,
     LINGER_S,
     MAX_CONNECTIONS,
     MAX_HEAD_BYTES,
+    MOST_CONNECTIONS,
     PACE_S,
     Admin,
 )
@@ -149,6 +151,7 @@ def test_r62_at_the_limit_the_longest_idle_one_makes_room(port: Port) -> None:
     held[0][0].dataReceived(b"GET ")
     held[1][0].dataReceived(request())
     port.clock.advance(PACE_S)
+    port.clock.advance(CHANCE_S)
     _, wire = port.connect()
     assert not wire.cut
     assert [number for number, (_, one) in enumerate(held) if one.cut] == [2]
@@ -159,8 +162,21 @@ def test_r62_with_none_idle_a_new_one_gets_in_all_the_same(port: Port) -> None:
     held = [port.connect() for _ in range(MAX_CONNECTIONS)]
     for connection, _ in held:
         connection.dataReceived(b"GET ")
+    port.clock.advance(CHANCE_S)
     assert port.ask(request("/healthz")).startswith("HTTP/1.1 200 OK")
     assert [one.cut for _, one in held].count(True) == 1
+
+
+def test_r62_a_connection_has_its_chance_to_ask_however_many_come(port: Port) -> None:
+    held = [port.connect() for _ in range(MOST_CONNECTIONS)]
+    assert port.admin.buildProtocol(None) is None
+    for connection, wire in held:
+        connection.dataReceived(request("/healthz"))
+        assert wire.value().startswith(b"HTTP/1.1 200 OK")
+    port.clock.advance(PACE_S)
+    port.clock.advance(CHANCE_S)
+    assert port.ask(request("/healthz")).startswith("HTTP/1.1 200 OK")
+    assert [wire.cut for _, wire in held].count(True) == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
