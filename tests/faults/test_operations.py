@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import Start
-from tests.faults.dns import Answer, Dns
+from tests.faults.dns import NXDOMAIN, Answer, Dns
 from tests.faults.house import HARD, POLICY, House, body, changed, eventually, request, secrets
 from tests.faults.load import Load
 from tests.net.conftest import ROOT, Proxy, Upstream, environment, http
@@ -265,43 +265,35 @@ def test_r65_the_parent_asks_its_workers_itself(
     assert proxy.stop() == 0
 
 
-EMBEDDED = [
+METADATA = [
     "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:0:a9fe:a9fe",
-    "2001:0:808:808::5601:5601", "fd00:ec2::254", "64:ff9b::7f00:1", "100::1", "fe80::1",
+    "2001:0:808:808::5601:5601", "fd00:ec2::254", "100.100.100.200",
 ]  # fmt: skip
+INSIDE = ["64:ff9b::7f00:1", "100::1", "fe80::1", "100.64.0.1"]
+ATTESTED = {"tier": "local", "attestedLocal": "it is"}
 
 
 @fault(
     "R66", "a cloud's and an attested local's name with such addresses", "no connection is tried"
 )
-def test_r66_a_name_that_hides_an_address(tmp_path: Path, upstreams: dict[str, Upstream]) -> None:
+def test_r66_a_name_that_hides_an_address(tmp_path: Path) -> None:
     """langflow-ai/langflow#14174, nuxt-modules/og-image#624."""
-    policy = json.loads(json.dumps(POLICY))
-    del policy["backends"][1]["external"]["allowPrivateAddress"]
-    del policy["backends"][1]["external"]["credentialsSecretRef"]
     meaning: dict[str, Answer] = {}
-    dns = Dns(lambda name: meaning.get(name, 3))
-    addresses = {"local": "http://local.test:1", "cloud": "http://cloud.test:1"}
-    for number, address in enumerate(EMBEDDED):
+    policy: dict[str, Any] = {"backends": [], "rules": []}
+    places = [(address, {"tier": "cloud"}) for address in METADATA + INSIDE]
+    places += [(address, ATTESTED) for address in METADATA]
+    for number, (address, tier) in enumerate(places):
         meaning[f"a{number}.test"] = [address]
-    policy["backends"] += [
-        {"name": f"a{number}", "tier": "cloud",
-         "external": {"provider": "openai", "model": "m", "url": f"https://a{number}.test/v1"}}
-        for number in range(len(EMBEDDED))
-    ]  # fmt: skip
-    policy["rules"] = [
-        {"name": f"r{number}", "match": {"models": [f"m{number}"]}, "route": {"backends": [f"a{number}"]}}
-        for number in range(len(EMBEDDED))
-    ]  # fmt: skip
-    policy["defaultRoute"] = "local"
-    del upstreams
-    proxy = Proxy(tmp_path, policy, addresses, "--resolver", f"127.0.0.1:{dns.port}")
-    for number, address in enumerate(EMBEDDED):
-        policy["rules"][number]["failClosed"] = True
+        external = {"provider": "openai", "model": "m", "url": f"https://a{number}.test/v1"}
+        policy["backends"].append({"name": f"a{number}", "external": external, **tier})
+        match, route = {"models": [f"m{number}"]}, {"backends": [f"a{number}"]}
+        policy["rules"].append({"name": f"r{number}", "match": match, "route": route})
+    dns = Dns(lambda name: meaning.get(name, NXDOMAIN))
+    proxy = Proxy(tmp_path, policy, {}, "--resolver", f"127.0.0.1:{dns.port}")
+    for number, place in enumerate(places):
         answer = proxy.ask({"model": f"m{number}", "messages": []})
-        assert answer.status in {502, 503}, address
-        outcomes = {attempt["outcome"] for attempt in proxy.record()["attempts"][:1]}
-        assert outcomes == {"upstream_address"}, address
+        assert (answer.status, answer.code) == (502, "upstream_address"), place
+        assert proxy.record()["attempts"][0]["outcome"] == "upstream_address", place
     assert proxy.stop() == 0
     dns.stop()
 
