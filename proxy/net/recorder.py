@@ -63,6 +63,7 @@ class Recorder:
         self._sequence = 0
         self._memo: dict[int, _Decided] = {}
         self._memo_bytes = 0
+        self.bound_bytes = MEMO_BYTES
         self._limits: dict[int, tuple[Deadlines, bytes]] = {}
 
     def exchange(self, exchange: Exchange) -> None:
@@ -179,7 +180,7 @@ class Recorder:
         made = _Decided(decision)
         if is_kept(decision):
             size = size_of(decision) + len(made.fields)
-            if len(self._memo) >= MEMO_BOUND or self._memo_bytes + size > MEMO_BYTES:
+            if len(self._memo) >= MEMO_BOUND or self._memo_bytes + size > self.bound_bytes:
                 self._memo.clear()
                 self._memo_bytes = 0
             self._memo[id(decision)] = made

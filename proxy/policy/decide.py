@@ -41,12 +41,15 @@ def decide(policy: LoadedPolicy, request: Request) -> Decision:
 class Decider:
     """Decides requests under one policy.
 
-    `bound` limits the memo's entries, `MEMO_BYTES` their size; it is dropped when it is full.
+    `bound` limits the memo's entries, `bound_bytes` their size; it is dropped when it is full.
     """
 
-    def __init__(self, policy: LoadedPolicy, bound: int = MEMO_BOUND) -> None:
+    def __init__(
+        self, policy: LoadedPolicy, bound: int = MEMO_BOUND, bound_bytes: int = MEMO_BYTES
+    ) -> None:
         self.policy = policy
         self.bound = bound
+        self.bound_bytes = bound_bytes
         spec = policy.spec
         self._backends: dict[str, Backend] = {b.name: b for b in spec.backends}
         self._by_id = {b.published_id: b for b in spec.backends}
@@ -68,7 +71,7 @@ class Decider:
             decision = self._decide(Request(model, headers))
             if is_kept(decision):
                 size = size_of(decision)
-                if len(self._memo) >= self.bound or self._memo_bytes + size > MEMO_BYTES:
+                if len(self._memo) >= self.bound or self._memo_bytes + size > self.bound_bytes:
                     self._memo.clear()
                     self._memo_bytes = 0
                 self._memo[key] = decision

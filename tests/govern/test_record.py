@@ -10,8 +10,7 @@ from proxy.govern.record import MOST_CHARS, beginning_of, cut, decision_fields
 from proxy.govern.sink import Sink
 from proxy.net.recorder import Recorder
 from proxy.observe.metrics import Metrics
-from proxy.policy import decide as deciding
-from proxy.policy.decide import Decider
+from proxy.policy.decide import Decider, size_of
 from proxy.policy.decision import Refuse
 from proxy.policy.load import load_policy
 
@@ -70,11 +69,11 @@ def test_r61_what_came_once_and_was_long_is_not_remembered() -> None:
     assert recorder._decided(short) is recorder._decided(short)
 
 
-def test_r61_what_is_remembered_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_r61_what_is_remembered_is_bounded_in_bytes() -> None:
     """ujeenet/rustango#990: a bound in entries is none where callers choose how large they are."""
-    monkeypatch.setattr(deciding, "MEMO_BYTES", 100_000)
-    monkeypatch.setattr("proxy.net.recorder.MEMO_BYTES", 100_000)
-    decider, recorder = Decider(POLICY), _recorder(Sink(Clock(), None))
+    decider = Decider(POLICY, bound_bytes=100_000)
+    recorder = _recorder(Sink(Clock(), None))
+    recorder.bound_bytes = 100_000
     for number in range(500):
         decision = decider.decide("m" * 900 + str(number), {})
         recorder._decided(decision)
@@ -93,4 +92,4 @@ def test_r61_a_chain_counts_in_what_is_remembered() -> None:
     rules = b"rules:\n- { name: all, route: { backends: [%b] } }\n" % names
     decision = Decider(load_policy(b"backends:\n" + many + rules, "p.yaml")).decide("m", {})
     assert not isinstance(decision, Refuse)
-    assert deciding.size_of(decision) > 50_000
+    assert size_of(decision) > 50_000
