@@ -323,6 +323,7 @@ class Run:
         for timer in (self._total, self._beat):
             if timer is not None:
                 timer.cancel()
+        self._total = self._beat = None  # each holds its run
         if self._producing:
             self._producing = False
             self.front.reader.over()
