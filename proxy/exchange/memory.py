@@ -68,11 +68,13 @@ class MemoryBudget:
 
     def take(self, size: int, caller: str = "") -> bool:
         """Take `size` bytes if there is room."""
-        if not self.has_room(size, caller):
-            return False
-        self.book(size, caller)
-        if self._waiting:
+        held = self.held_bytes + size
+        if held > self.limit_bytes or self._waiting:
+            if not self.has_room(size, caller):
+                return False
             self._waiting.pop(caller, None)
+        self.held_bytes = held
+        self._by_caller[caller] = self._by_caller.get(caller, 0) + size
         return True
 
     def book(self, size: int, caller: str = "") -> None:

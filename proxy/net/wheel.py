@@ -5,6 +5,7 @@ deadline of a stream costs one attribute per event. The wheel turns only while i
 
 After the process stood still (stopped, starved, blocked) what waited in the sockets is read before
 any deadline is judged: a turn that comes late by more than a second fires nothing but the next one.
+The next one fires, however late it is: a process whose every turn is slow has deadlines too.
 
 What one callback does, to the wheel or by an exception, stops no other timer.
 """
@@ -97,6 +98,7 @@ class Wheel:
         self._slots: dict[int, set[Timer]] = {}
         self._turn: Any | None = None
         self._expected = 0.0
+        self._is_grace = False  # the last turn was late and fired nothing
         self.stalls = 0
         self.stalled_s = 0.0
 
@@ -129,8 +131,11 @@ class Wheel:
         if late_s > STALL_S:
             self.stalls += 1
             self.stalled_s += late_s
-            self._go_on(GRACE_S)
-            return
+            if not self._is_grace:
+                self._is_grace = True
+                self._go_on(GRACE_S)
+                return
+        self._is_grace = False
         current = int(now / SLOT_S)
         try:
             for slot in sorted(slot for slot in self._slots if slot <= current):

@@ -93,3 +93,12 @@ def test_whatever_callbacks_do_every_other_deadline_is_met(
     assert set(range(len(arms))) | {99} <= set(reached)
     assert {-1 - n for n, (_, deed) in enumerate(arms) if deed == 1} <= set(reached)
     assert clock.getDelayedCalls() == []
+
+
+def test_deadlines_are_met_where_every_turn_is_slow() -> None:
+    clock, reached = Clock(), []
+    timer = Timer(Wheel(clock), lambda: reached.append(clock.seconds()))
+    timer.arm(1)
+    for _ in range(4):
+        clock.advance(2)
+    assert reached == [4]
