@@ -242,7 +242,7 @@ class Run:
             self._total.arm(command.seconds)
         elif command.name == "heartbeat":
             if self._beat is None:
-                self._beat = Timer(self.desk.wheel, self._beat_reached)
+                self._beat = Timer(self.desk.wheel, self._beat_reached, self.broke)
             self._beat.arm(command.seconds)
         else:
             self._watching = False
