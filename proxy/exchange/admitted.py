@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Final, final
+from zlib import crc32
 
 from proxy.exchange.scan import Scan
 from proxy.exchange.upload import Upload
@@ -68,6 +69,15 @@ class Admitted:
     def pieces(self) -> list[bytes]:
         """Return what came of the body, in order."""
         return [self.body] if self.upload is None else self.upload.pieces()
+
+    def fingerprint(self) -> int:
+        """Return a number that is the same for the same body, however it came."""
+        if self.upload is None:
+            return hash(self.body)
+        found = 0
+        for piece in self.upload.pieces():
+            found = crc32(piece, found)
+        return found
 
     @property
     def received_bytes(self) -> int:

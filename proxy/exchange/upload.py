@@ -4,8 +4,8 @@ Facts: a router needs of a body only its model, and callers that write `model` f
 first bytes of megabytes. Nothing an upstream has of a body is a request before the body's end.
 
 Decisions:
-- A body of up to 1 MiB is read whole before its request is decided. A larger one is read as it
-  comes, and begins its exchange as soon as its model is known and a backend may serve it.
+- A body of more than 256 KiB is read as it comes. One of more than 1 MiB begins its exchange as
+  soon as its model is known and a backend may serve it; any other is checked whole before.
 - The last 64 KiB of what came are withheld, and the body's end with them, until it is whole and has
   passed every check that a small one passes. Otherwise the upstream is reset, and the caller reads
   what is wrong.

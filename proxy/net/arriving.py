@@ -10,6 +10,8 @@ from proxy.exchange.upload import EARLY_BYTES, Upload
 from proxy.exchange.value import Value
 
 BODY_S: Final = 30.0
+WHOLE_BYTES: Final = 256 * 1024
+"""A body of this size is read when it is whole: in one turn, which nobody feels."""
 FIRST_READ_BYTES: Final = 64 * 1024
 """A chunked body, whose length nobody knows, is read as it comes from this size on."""
 BODY_RATE_BYTES: Final = 32 * 1024
@@ -44,7 +46,7 @@ def _upload(head: Head, framing: LengthBody | ChunkedBody) -> Upload:
     """Return what takes a body: a large one is read as it comes."""
     length = framing.left if isinstance(framing, LengthBody) else None
     read_from = FIRST_READ_BYTES if length is None else 0
-    is_small = length is not None and length <= EARLY_BYTES
+    is_small = length is not None and length <= WHOLE_BYTES
     return Upload(read_from=None if is_small or head.door != "chat" else read_from, length=length)
 
 

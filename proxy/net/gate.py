@@ -134,7 +134,7 @@ class Gate:
         if isinstance(breaker.state, Closed):
             permit = breaker.admit(now)
         elif request.whole:
-            permit = breaker.admit(now, request.caller, hash(request.body))
+            permit = breaker.admit(now, request.caller, request.fingerprint())
         else:  # its verdict would be as far off as its caller likes: no probe
             permit = None
         if permit is None:
@@ -193,7 +193,7 @@ class Gate:
     def _failed(self, breaker: Breaker, attempt: Attempt, request: Admitted) -> None:
         name, code, status = attempt.backend.name, attempt.outcome, attempt.status
         # Python keys its hash with a secret of this process
-        asked = hash(request.body) if request.whole else 0
+        asked = request.fingerprint() if request.whole else 0
         blame = Blame(request.caller, asked, code, status)
         verdict = breaker.fail(attempt.permit, blame, attempt.ended_s)
         if verdict is not False:

@@ -15,7 +15,7 @@ from proxy.exchange.machine import Exchange
 from proxy.exchange.scan import Scan
 from proxy.exchange.state import State
 from proxy.net.dialler import Dialler
-from proxy.net.feed import FEED_BYTES, Feed, Lift
+from proxy.net.feed import Lift
 from proxy.net.upstream import Upstream
 from proxy.net.wheel import Timer
 
@@ -208,16 +208,9 @@ class Run:
         upstream = self._upstream
         assert upstream is not None
         request = self.exchange.request
-        if len(command.original) <= FEED_BYTES:
-            pieces = command.pieces()
-            head = self.desk.request_head(command.backend, command.length, request)
-            upstream.send(b"".join([head, *pieces]), self.feed_all)
-        else:
-            head = self.desk.request_head(command.backend, command.length, request)
-            upstream.send(head, self.feed_all)
-            Feed(upstream.transport, command).start()
-        if self._producing and self.front.transport.producerPaused:
-            upstream.transport.pauseProducing()  # the caller is still behind
+        head = self.desk.request_head(command.backend, command.length, request)
+        upstream.send(b"".join([head, *command.pieces()]), self.feed_all)
+        self._hold_back(upstream)
 
     def _begin_upload(self, command: do.BeginUpload) -> None:
         upstream = self._upstream
@@ -227,6 +220,12 @@ class Run:
         upstream.send(head, self.feed_all)
         self._lift = Lift(upstream, command.outgoing)
         self._lift.start()
+        self._hold_back(upstream)
+
+    def _hold_back(self, upstream: Upstream) -> None:
+        """Read nothing from a new upstream while the caller is still behind."""
+        if self._producing and self.front.transport.producerPaused:
+            upstream.transport.pauseProducing()
 
     def _go_on_uploading(self, _: do.GoOnUploading) -> None:
         if self._lift is not None:

@@ -11,6 +11,7 @@ from proxy.exchange.commands import SendUp
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.upload import ROOM_BYTES, WITHHELD_BYTES, Outgoing, Upload
 from proxy.policy.backends import Backend
+from tests.exchange.playbook import Playbook, local
 from tests.net.corpus import pieces
 
 SIZES = st.integers(0, 3 * WITHHELD_BYTES)
@@ -194,3 +195,15 @@ def test_many_small_pieces_are_kept_as_few_blocks() -> None:
         upload.add(b"%04x" % (number % 65_536) * 20)
     assert len(upload.pieces()) <= 5
     assert upload.joined() == b"".join(b"%04x" % (n % 65_536) * 20 for n in range(40_000))
+
+
+def test_a_body_is_known_again_however_it_came() -> None:
+    def fingerprint(*parts: bytes) -> int:
+        book = Playbook(local("a"), arriving=True)
+        for part in parts:
+            book.more(part)
+        return book.exchange.request.fingerprint()
+
+    body = body_of(5000, 5000)
+    assert fingerprint(body[:10], body[10:7000], body[7000:]) == fingerprint(body)
+    assert fingerprint(body) != fingerprint(body.replace(b"a", b"b", 1))
