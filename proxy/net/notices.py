@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from proxy.exchange.attempt import Attempt
 from proxy.exchange.errors import KINDS
-from proxy.policy.backends import Backend
+from proxy.policy.backends import DEFAULT_URLS, Backend
 
 EVERY_S: Final = 60.0
 _log = Logger("lockgate.backends")
@@ -102,7 +102,7 @@ def _mend(attempt: Attempt) -> str:
         where = "external.model" if backend.external is not None else "servedModel"
         return f"it was asked for {backend.upstream_model or 'the model of a caller'}: see {where}"
     if attempt.outcome == "upstream_path":
-        return f"see external.url: {_url(backend)}"
+        return f"see {_place(backend)}"
     external = backend.external
     secret = external.credentials_secret_ref if external is not None else None
     if secret is None:
@@ -110,6 +110,9 @@ def _mend(attempt: Attempt) -> str:
     return f"see the key in Secret {secret.name}, and what its account may use"
 
 
-def _url(backend: Backend) -> str:
-    external = backend.external
-    return "none is stated" if external is None or external.url is None else external.url
+def _place(backend: Backend) -> str:
+    external, service = backend.external, backend.inference_service_ref
+    if external is None:
+        name = service.name if service is not None else backend.name
+        return f"whether InferenceService {name} speaks OpenAI's dialect"
+    return f"external.url: {external.url or DEFAULT_URLS.get(external.provider)}"

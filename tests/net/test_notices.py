@@ -67,13 +67,16 @@ def test_r67_a_refused_key_is_one_line_a_minute_with_what_to_do(log: list[str]) 
         (KEYLESS, "upstream_model", "it was asked for m: see external.model"),
         (SERVICE, "upstream_model", "it was asked for qwen: see servedModel"),
         (KEYLESS, "upstream_path", "see external.url: http://box/"),
+        (KEYED, "upstream_path", "see external.url: https://api.openai.com/v1"),
+        (SERVICE, "upstream_path", "see whether InferenceService qwen speaks OpenAI's dialect"),
+        (KEYED, "insufficient_quota", "in Secret openai-key, and what its account may use"),
     ],
 )
 def test_r67_the_line_says_which_setting_to_look_at(
     log: list[str], backend: Backend, outcome: str, words: str
 ) -> None:
     Notices(Clock().seconds).alarmed(attempt(backend, outcome, 404))
-    assert log[0].startswith(f"backend {backend.name}: {outcome}")
+    assert log[0].startswith(f"backend {backend.name}: {outcome}: ")
     assert log[0].endswith(words)
 
 
