@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from proxy.policy.backends import Backend
 from proxy.policy.mend import write
 from proxy.policy.spec import RouterSpec
-from proxy.policy.spelling import NEVER_DOWNWARD, NEVER_UPWARD, TOKEN, as_header
+from proxy.policy.spelling import NEVER_DOWNWARD, OURS, NEVER_UPWARD, TOKEN, as_header
 
 Fault = tuple[str, str, str]
 
@@ -23,5 +23,5 @@ def header_faults(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fau
         place = f"{path}.downwardHeaders[{number}]"
         if not TOKEN.match(name):
             yield place, f"{name!r} is not a header name", write(place, as_header(name))
-        elif name.lower() in NEVER_DOWNWARD or name.lower().startswith("x-lockgate-"):
+        elif name.lower() in NEVER_DOWNWARD or name.lower().startswith(OURS):
             yield place, f"{name!r} never comes down from a backend", "take it out of the list"

@@ -56,6 +56,9 @@ NEVER_DOWNWARD: Final = frozenset(
 )
 """Fields that frame an answer or speak for the origin: the proxy writes its own, or none."""
 
+OURS: Final = ("access-control-", "x-lockgate-")
+"""How names begin that only the proxy says downward: who may read an answer is the policy's."""
+
 
 def as_name(name: str) -> str:
     """Return `name` as a backend or a rule may be called."""
