@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from proxy.policy.backends import Backend
 from proxy.policy.mend import write
 from proxy.policy.spec import RouterSpec
-from proxy.policy.spelling import NEVER_DOWNWARD, OURS, NEVER_UPWARD, TOKEN, as_header
+from proxy.policy.spelling import NEVER_DOWNWARD, NEVER_UPWARD, OURS, TOKEN, as_header
 
 Fault = tuple[str, str, str]
 
