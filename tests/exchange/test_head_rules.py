@@ -1,9 +1,11 @@
 """What a policy and the address listened on add to the gates of a head."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.exchange.errors import RejectedError
-from proxy.exchange.head_rules import NO_RULES, HeadRules, is_loopback
+from proxy.exchange.head_rules import FRAMING, NO_RULES, HeadRules, is_loopback
 from proxy.exchange.request_head import Head, Heads, read_head
 
 LABELS = ("x-data-class", "x-llmkube-team", "x-org")
@@ -65,6 +67,35 @@ def test_another_policy_reads_other_names_whatever_was_remembered() -> None:
         heads.read(asked)
     heads.adopt(NO_RULES)
     assert heads.read(asked)[0].dropped == ("x_org",)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text("xXoOrR-_", min_size=1, max_size=6)
+            | st.sampled_from(["X_Org", "x-org", "Host_"]),
+            st.text("ab ,", max_size=4),
+        ),
+        max_size=6,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_what_is_let_in_is_what_was_sent_without_underscores(
+    fields: list[tuple[str, str]],
+) -> None:
+    plain: dict[str, tuple[str, ...]] = {"host": ("127.0.0.1:1",)}
+    taken_for_ours = False
+    for name, value in fields:
+        key = name.lower()
+        if "_" in key:
+            taken_for_ours |= key.replace("_", "-") in {*LABELS, *FRAMING}
+        else:
+            plain[key] = (*plain.get(key, ()), value.strip(" "))
+    asked = [f"{name}: {value}" for name, value in fields]
+    if taken_for_ours:
+        assert "_" in (refused(*asked).param or "")
+    else:
+        assert read(*asked).headers == plain
 
 
 # -- trailers
