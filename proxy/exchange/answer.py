@@ -19,6 +19,9 @@ MAX_WORDS_BYTES: Final = 8 * 1024
 """Of the text in which words are looked for: gateways put one error into another."""
 _TOLD: Final = ("message", "error_message", "detail", "errors")
 _STATUS_FIELDS: Final = ("code", "status", "status_code", "http_status_code")
+_PROMPT: Final = ("prompt_tokens", "input_tokens")
+_COMPLETION: Final = ("completion_tokens", "output_tokens")
+_NUMBERS: Final = (int, float)
 _NO_REASON: Final = frozenset({"", "null", "error"})
 
 
@@ -69,7 +72,10 @@ def is_completion(document: object) -> bool:
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices:
         return False
-    return all(isinstance(c, dict) and c.get("finish_reason") != "error" for c in choices)
+    for choice in choices:
+        if not isinstance(choice, dict) or choice.get("finish_reason") == "error":
+            return False
+    return True
 
 
 def tokens_used(document: object) -> tuple[int, int] | None:
@@ -77,17 +83,19 @@ def tokens_used(document: object) -> tuple[int, int] | None:
     usage = document.get("usage") if isinstance(document, dict) else None
     if not isinstance(usage, dict):
         return None
-    prompt = _count(usage, "prompt_tokens", "input_tokens")
-    completion = _count(usage, "completion_tokens", "output_tokens")
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(prompt) is int and type(completion) is int:
+        return prompt, completion
+    prompt, completion = _count(usage, _PROMPT), _count(usage, _COMPLETION)
     if prompt is None and completion is None:
         return None
     return prompt or 0, completion or 0
 
 
-def _count(usage: dict[str, Any], *names: str) -> int | None:
+def _count(usage: dict[str, Any], names: tuple[str, ...]) -> int | None:
     for name in names:
-        value = usage.get(name)
-        if isinstance(value, int | float) and 0 <= value < 1 << 53:
+        value: Any = usage.get(name)
+        if type(value) in _NUMBERS and 0 <= value < 1 << 53:
             return int(value)
     return None
 
@@ -193,10 +201,10 @@ def _sentence(value: object) -> str:
 def _status_of(holder: dict[str, Any], *, least: int = 400, most: int = 599) -> int | None:
     """Return the status that an error gives itself, as a number or its digits."""
     for key in _STATUS_FIELDS:
-        value = holder.get(key)
+        value: Any = holder.get(key)
         if isinstance(value, str) and value.isascii() and value.isdecimal():
             value = int(value[:9])
-        if isinstance(value, int | float) and least <= value <= most:
+        if type(value) in _NUMBERS and least <= value <= most:
             return int(value)
     return None
 

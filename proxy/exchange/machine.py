@@ -204,8 +204,10 @@ class Exchange(Judging):
     def _send_head(self, kind: bytes, framing: bytes | None, data: bytes) -> None:
         answer = cast("AnswerHead", self.answer)
         self.status = answer.status
-        lines = (kind, answer.passed_on, answer.hints, self._listed(answer), self._asked_headers())
-        head = head_of(self.request, answer.status, b"".join(lines), framing)
+        lines = kind + answer.passed_on + answer.hints + self._asked_headers()
+        if self.attempts.current.backend.downward_headers:
+            lines += self._listed(answer)
+        head = head_of(self.request, answer.status, lines, framing)
         self.bytes_out += len(data)
         self._out.append(do.SendDown(head + data))
 
