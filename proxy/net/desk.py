@@ -34,6 +34,7 @@ from proxy.net.dialler import Dialler
 from proxy.net.front import Front
 from proxy.net.gate import Gate
 from proxy.net.health import Health
+from proxy.net.later import Later
 from proxy.net.names import Names
 from proxy.net.recorder import Recorder
 from proxy.net.resolve import Endpoint, endpoint_of
@@ -78,6 +79,7 @@ class Desk:
         self._listens_on = listens_on
         self.memory = gate.memory
         self.fronts = Callers(max_connections)
+        self.later = Later(reactor)
         self.runs: set[Run] = set()
         self.draining = False  # answers say that their connection closes
         self.stopping = False  # nobody is accepted any more, and connections close when idle

@@ -171,7 +171,7 @@ class Front(Connection):
         full, unread = self.intake.waiting.is_full, bool(self.intake.unread)
         if unread and not full and not self._goes_on:
             self._goes_on = True
-            self.desk.wheel.soon(self._go_on)
+            self.desk.later.append(self._go_on)
         if (full or unread) != self._paused and not self.lost:
             self._paused = full or unread
             (self.transport.pauseProducing if self._paused else self.transport.resumeProducing)()

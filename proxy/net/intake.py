@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from proxy.net.desk import Desk
     from proxy.net.front import Front
 
-SLICE_BYTES: Final = 4 * 1024
+SLICE_BYTES: Final = 1024
 MANY_LINES: Final = 512
 """In one read, of chunks that carry less than half a KiB: they are read a slice a turn."""
 _log: Final = Logger("lockgate.intake")

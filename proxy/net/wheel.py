@@ -152,10 +152,6 @@ class Wheel:
         except Exception:  # noqa: BLE001 - its owner could not be ended either
             _log.failure("a deadline is lost")
 
-    def soon(self, call: Callable[[], None]) -> None:
-        """Call back in the next turn: others are served first."""
-        self._clock.callLater(0, call)
-
     def _go_on(self, seconds: float = SLOT_S) -> None:
         if self._slots and self._turn is None:
             self._expected = self.now() + seconds
