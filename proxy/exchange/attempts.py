@@ -187,7 +187,9 @@ class Attempts:
             return "no_allowed_upstream"
         rule = reading.rule
         required = rule.match.required_capabilities if rule and rule.match else ()
-        return "no_capable_backend" if required and cause == "upstreams_unavailable" else cause
+        kind = KINDS[cause]
+        down = cause == "upstreams_unavailable" or (kind.source, kind.phases) == ("upstream", "c")
+        return "no_capable_backend" if required and down else cause
 
     def _is_retryable(self) -> bool:
         """Whether anything that kept a candidate from serving may pass by itself."""

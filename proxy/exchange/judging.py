@@ -125,7 +125,7 @@ class Judging(Breaking):
             self._refusal = Refused(400, said, "context_length_exceeded")
         elif verdict.code == "upstream_model":
             self._refusal = Refused(404, evolve(said, param="model"), "model_not_found")
-        elif verdict.code in _HINTED:
+        elif verdict.code in _HINTED or status == 503:
             verdict = evolve(verdict, hints=answer.hints)
         self._fail(verdict, whole=whole)
 

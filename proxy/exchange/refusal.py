@@ -69,6 +69,13 @@ UNSUPPORTED_WORDS: Final = (
     b"at most 0 ",  # vLLM
     b"missing data required for image",  # Ollama
     b"requires --jinja",  # llama.cpp: tools
+    b"schema conversion failed",  # llama.cpp (aaif-goose/goose#4815)
+    b"unrecognized schema",  # the same
+    b"failed to parse grammar",  # the same
+    b"response_format type must be one of",  # ikawrakow/ik_llama.cpp#778
+    b"not implemented",
+    b"is not enabled for models/",  # Gemini
+    b"only supported by",  # OpenAI
 )
 """Words of a 500 or 501 that says: this server cannot do that."""
 _ASKED: Final = re.compile(
@@ -146,7 +153,8 @@ def judge(
         return Failure("upstream_error")
     code = _litellm(said.text)
     if code is not None:
-        return Failure(code, status, retry_after_s)
+        waits_s = retry_after_s if code == "upstream_rate_limited" else None
+        return Failure(code, status, waits_s)
     if status < 500:
         return _below_500(status, said, retry_after_s)
     if status in {500, 501}:

@@ -143,7 +143,7 @@ class Telling:
         final = self.attempts.final()
         kind, cause = KINDS[final.code], KINDS[final.cause]
         headers = self.request.answer_headers + self._asked_headers() + final.hints
-        if final.retry_after_s is not None and kind.status in {429, 503}:
+        if final.retry_after_s is not None:
             headers += b"retry-after: %d\r\n" % whole_seconds(final.retry_after_s)
         if not final.retryable:
             headers += DO_NOT_RETRY

@@ -12,6 +12,7 @@ from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.machine import GRACE_S
 from proxy.policy.backends import Timeouts
+from proxy.policy.rules import Match
 from tests.exchange.playbook import (
     ANSWER,
     DONE,
@@ -414,6 +415,8 @@ def test_somebody_elses_first_token_time_out_is_not_asked_twice(status: int) -> 
         (500, "image input is not supported - hint: you may need to provide the mmproj"),
         (501, "This server does not support embeddings. Start it with `--embeddings`"),
         (500, "tools param requires --jinja flag"),
+        (500, "JSON schema conversion failed: Unrecognized schema: {}"),  # aaif-goose/goose#4815
+        (500, "response_format type must be one of text, but got: json_schema"),
         (500, "litellm.InternalServerError: OpenAIException - image input is not supported"),
     ],
 )
@@ -487,6 +490,23 @@ def test_a_rate_limits_hints_come_down_and_long_waits_are_cut() -> None:
         b"retry-after: 60\r\n", b"retry-after-ms: 60000", b"x-ratelimit-reset", b"ratelimit: r"
     )
     asserted(book, told, do.Ended, do.Finish)
+
+
+def test_an_overloaded_backend_says_when_to_come_back_too() -> None:
+    fields = [*JSON, (b"retry-after", b"4"), (b"x-ratelimit-remaining-requests", b"0")]
+    book = Playbook(local("a")).answered()
+    book >> started(503, fields) << do.DropUpstream
+    told = down(b" 502 ", b"upstream_overloaded", b"retry-after: 4", b"x-ratelimit-remaining")
+    asserted(book, told, do.Ended, do.Finish)
+
+
+def test_with_the_capable_backend_down_it_is_no_capable_backend() -> None:
+    rule = Match(required_capabilities=("vision",))
+    book = Playbook(local("a", capabilities=("vision",)), match=rule)
+    book >> on.Start() << dial("a")
+    book >> on.UpstreamFailed("upstream_connect") << do.DropUpstream
+    asserted(book, down(b" 503 ", b"no_capable_backend", b"retry-after: 1"), do.Ended, do.Finish)
+    assert book.end().terminal == "Uc-connect"
 
 
 def test_what_a_backend_lists_comes_down_and_its_own_id_is_named() -> None:
