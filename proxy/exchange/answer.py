@@ -65,6 +65,21 @@ def error_in(document: dict[str, Any]) -> dict[str, Any] | None:
     return document if _status_of(document, least=400, most=999_999) else None
 
 
+def error_of(document: object) -> dict[str, Any] | None:
+    """Return the object that carries an error in a whole body, None where there is none.
+
+    Google's OpenAI door puts it into an array, OpenRouter into the choice that failed.
+    """
+    if isinstance(document, list) and document:
+        document = document[0]
+    if not isinstance(document, dict):
+        return None
+    for choice in usable_choices(document):
+        if choice.get("finish_reason") == "error" and is_said(choice.get("error")):
+            return choice
+    return error_in(document)
+
+
 def is_completion(document: object) -> bool:
     """Whether a whole answer is what the chat door promises: at least one choice, none failed."""
     if not isinstance(document, dict) or is_said(document.get("error")):

@@ -121,10 +121,6 @@ class HeadRules:
         """Refuse a page of another origin where this proxy listens on loopback."""
         if not self._on_loopback or not any(name in headers for name in _OF_A_PAGE):
             return
-        host = _without_port(headers["host"][0])
-        if not is_loopback(host):
-            told = f"This proxy listens on loopback, and {_shown(host)} is another name."
-            raise RejectedError("cross_origin", told, "host")
         origins = headers.get("origin", ())
         for origin in origins:
             if origin not in self._origins and not _is_loopback_origin(origin):
@@ -132,8 +128,14 @@ class HeadRules:
                 if origin == "null":
                     told = "It has no origin of its own: serve it from one, and list that."
                 raise RejectedError("cross_origin", told, "origin")
+        if origins:
+            return  # a page under a name that was made to point here has that name as its origin
+        host = _without_port(headers["host"][0])
+        if not is_loopback(host):
+            told = f"This proxy listens on loopback, and {_shown(host)} is another name."
+            raise RejectedError("cross_origin", told, "host")
         sites = {value.strip(" \t").lower() for value in headers.get("sec-fetch-site", ())}
-        if not origins and "cross-site" in sites:
+        if "cross-site" in sites:
             told = "Call it with fetch, from an origin in endpoint.cors.origins in the policy."
             raise RejectedError("cross_origin", told, "sec-fetch-site")
 

@@ -6,7 +6,7 @@ from attrs import evolve
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
-from proxy.exchange.answer import Said, error_in, said_by, said_in
+from proxy.exchange.answer import Said, error_of, said_by, said_in
 from proxy.exchange.answer_head import AnswerHead, ProtocolError, check_timely, check_usable
 from proxy.exchange.breaking import Breaking
 from proxy.exchange.lenient import read_json
@@ -102,7 +102,7 @@ class Judging(Breaking):
             else:
                 self._judged(answer.status, said_in(body), whole=whole)
             return
-        error = _error_of(body)
+        error = _error_in(body)
         if error is None:
             self._fail(_UNUSABLE, whole=whole)
         else:
@@ -150,12 +150,8 @@ class Judging(Breaking):
         self._dial(backend)
 
 
-def _error_of(body: bytes) -> object:
-    """Return what carries the error in a body, None where there is none."""
+def _error_in(body: bytes) -> object:
     try:
-        document = read_json(body)
+        return error_of(read_json(body))
     except ValueError:
         return None
-    if isinstance(document, list) and document:
-        document = document[0]
-    return error_in(document) if isinstance(document, dict) else None

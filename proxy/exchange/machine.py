@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
-from proxy.exchange.answer import error_in, is_completion, tokens_used
+from proxy.exchange.answer import error_of, is_completion, tokens_used
 from proxy.exchange.answer_head import AnswerHead
 from proxy.exchange.answers import EVENTS, JSON, LAST_CHUNK, chunk, head_of
 from proxy.exchange.errors import KINDS
@@ -178,7 +178,7 @@ class Exchange(Judging):
             self._send_whole(body)
             self._complete("Ud")
             return
-        error = error_in(document) if isinstance(document, dict) else None
+        error = error_of(document)
         if error is not None:
             self._judge_in_band(error, whole=True)
         else:
@@ -247,8 +247,8 @@ class Exchange(Judging):
             self._lost(relay.broken)
         elif relay.done:
             self._whole()
-        elif relay.finished != self._in_grace:
-            self._in_grace = relay.finished
+        elif relay.ends_soon != self._in_grace:
+            self._in_grace = relay.ends_soon
             if self._in_grace:
                 self._out.append(do.Arm("grace", GRACE_S))
             else:  # more came of a text that was finished
@@ -295,13 +295,15 @@ class Exchange(Judging):
     def _cut_by_deadline(self, event: on.DeadlinePassed) -> None:
         if event.name == "heartbeat":
             return  # the answer itself is the sign of life
-        if self._in_grace:
+        relay = self._relay
+        if relay is not None and relay.finished:
             self._finish_for()
         else:
             super()._cut_by_deadline(event)
 
     def _interrupted_late(self, event: on.Interrupted) -> None:
-        if self._in_grace and event.code == "draining":
+        relay = self._relay
+        if relay is not None and relay.finished and event.code == "draining":
             self._finish_for()
         else:
             super()._interrupted_late(event)

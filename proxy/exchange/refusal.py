@@ -74,13 +74,21 @@ UNSUPPORTED_WORDS: Final = (
     b"failed to parse grammar",  # the same
     b"response_format type must be one of",  # ikawrakow/ik_llama.cpp#778
     b"not implemented",
+    b"unimplemented",  # llama.cpp: keys of a schema
+    b"supported!",  # templates: "Only user, system and assistant roles are supported!"
+    b"is supported",  # "Only 'text' content type is supported"
+    b"roles must alternate",  # templates (janhq/jan#6254)
+    b"message must be at the beginning",  # templates (ollama/ollama#18241)
+    b"jinja exception",  # llama.cpp: a template's own word about the messages
+    b"embedding=true",  # llama-cpp-python: embeddings of a chat model
+    b"not appear to be an embedding model",  # SGLang
     b"is not enabled for models/",  # Gemini
     b"only supported by",  # OpenAI
 )
 """Words of a 500 or 501 that says: this server cannot do that."""
 _ASKED: Final = re.compile(
     rb"image|audio|video|vision|multimodal|tool|function|schema|grammar|response_format|embedding"
-    rb"|rerank|modality|input|content|logprobs|thinking|parameter"
+    rb"|rerank|modality|input|content|logprobs|thinking|parameter|role|message|template|request"
 )
 """What a caller asked for; without one of these it is the server's own trouble."""
 _QUOTA: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
@@ -160,7 +168,7 @@ def judge(
     if status in {500, 501}:
         if _is_context(said):
             return Failure("upstream_context", status)
-        if _is_unsupported(said):
+        if _is_unsupported(status, said):
             return Refused(400, said)
     if status in _SOMEBODYS_TIMEOUT:
         return Failure("first_token_timeout", status)
@@ -197,8 +205,12 @@ def _is_context(said: Said) -> bool:
     return found and not any(words in text for words in _ABOUT_RATE)
 
 
-def _is_unsupported(said: Said) -> bool:
-    if b"not_supported" in said.text:  # llama.cpp's type
+def _is_unsupported(status: int, said: Said) -> bool:
+    """Whether a 500 or 501 says that the server cannot do what was asked for.
+
+    A 501 says so by itself (RFC 9110, 15.6.2), once it has words at all.
+    """
+    if b"not_supported" in said.text or (status == 501 and said.message):  # llama.cpp's type
         return True
     found = any(words in said.text for words in UNSUPPORTED_WORDS)
     return found and _ASKED.search(said.text) is not None and b"cuda" not in said.text

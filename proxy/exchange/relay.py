@@ -5,6 +5,8 @@ event is, byte for byte. A partial event is never given out. The end is judged b
 
 - whole with ``[DONE]`` when every choice seen has a finish_reason;
 - whole without it, at a clean end of HTTP, when so many choices as were asked for have one;
+- soon whole, where the connection stays open, unless this server writes a reason into every event
+  (BerriAI/litellm#2195: Gemini): then only silence tells;
 - an event that cannot be read may have been content: nothing after it can be whole.
 """
 
@@ -34,9 +36,12 @@ class StreamRelay:
         "_finished",
         "_held",
         "_held_events_bytes",
+        "_is_plain",
+        "_reasons_mean_little",
         "_seen",
         "_show_usage",
         "_splitter",
+        "_spoke",
         "_spoken",
         "broken",
         "committed",
@@ -67,6 +72,9 @@ class StreamRelay:
         self._held_events_bytes = 0
         self._seen: set[int] = set()
         self._finished: set[int] = set()
+        self._spoke: set[int] = set()  # said something in an event without a reason
+        self._is_plain = False  # the first choice did
+        self._reasons_mean_little = False
         self.committed = continuing is not None
         self.done = False
         self.broken: str | None = None
@@ -79,6 +87,11 @@ class StreamRelay:
     def finished(self) -> bool:
         """Whether nothing of the text is missing: each choice asked for, and seen, has ended."""
         return len(self._finished) >= self._choices and self._seen <= self._finished
+
+    @property
+    def ends_soon(self) -> bool:
+        """Whether it is finished by a reason that can be believed before the stream's end."""
+        return not self._reasons_mean_little and self.finished
 
     @property
     def held_bytes(self) -> int:
@@ -156,9 +169,12 @@ class StreamRelay:
         if event is CONTENT:
             self.committed = True
             self.content_events += 1
-            self._seen.add(0)
+            if not self._is_plain:
+                self._is_plain = True
+                self._seen.add(0)
+                self._spoke.add(0)
             if self._finished:
-                self._finished.discard(0)
+                self._take_back(CONTENT)
         else:
             self._note(event)
             if self.broken:
@@ -184,11 +200,23 @@ class StreamRelay:
         if event.usage is not None:
             self.usage = event.usage
         self._seen.update(event.seen)
-        self._finished.difference_update(event.said)
+        if self._finished:
+            self._take_back(event)
+        for index in event.said:
+            if index not in event.finished:
+                self._spoke.add(index)
+            elif index not in self._spoke:
+                self._reasons_mean_little = True  # its first word came with a reason
         self._finished.update(event.finished)
         if event.content:
             self.committed = True
             self.content_events += 1
+
+    def _take_back(self, event: Event) -> None:
+        """Content behind a reason takes the reason back."""
+        if not self._finished.isdisjoint(event.said):
+            self._finished.difference_update(event.said)
+            self._reasons_mean_little = True
 
     def _take_done(self, raw: bytes, out: list[bytes]) -> None:
         if self._continuing is not None and self._continuing.skipping:

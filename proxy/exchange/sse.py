@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
-from proxy.exchange.answer import error_in, finish_reason, tokens_used, usable_choices
+from proxy.exchange.answer import error_in, error_of, finish_reason, tokens_used, usable_choices
 from proxy.exchange.lenient import read_json
 
 MAX_EVENT_BYTES: Final = 8 << 20
@@ -28,6 +28,12 @@ THOUGHTS: Final = frozenset(
 )
 """Where servers put what a model thinks before it answers: DeepSeek and vLLM the first, OpenRouter
 the next two, LiteLLM the last."""
+
+
+_NO_WORDS: Final = frozenset(
+    {"role", "name", "annotations", "provider_specific_fields", "token_ids", "stop_reason"}
+)
+"""Parts of a delta that say nothing: about it, not of it (LiteLLM, OpenRouter, vLLM)."""
 
 
 class EventTooLargeError(Exception):
@@ -164,9 +170,13 @@ def read_event(raw: bytes) -> Event:
         return _NOTHING
     if data.startswith(_DONE_DATA):
         return _DONE
-    document = _object(data)
-    if document is None:
+    try:
+        document = read_json(data)
+    except ValueError:
         return _MALFORMED
+    if not isinstance(document, dict):
+        error = error_of(document)
+        return _MALFORMED if error is None else Event("error", document=error)
     error = error_in(document)
     if error is not None:
         return Event("error", document=error)
@@ -255,7 +265,7 @@ def _part(choice: dict[str, Any]) -> dict[str, Any]:
 
 def _words_of(choice: dict[str, Any]) -> set[str]:
     """Return what a choice says besides a role: a word, a tool call, a refusal, audio."""
-    words = {key for key, value in _part(choice).items() if value and key != "role"}
+    words = {key for key, value in _part(choice).items() if value and key not in _NO_WORDS}
     if choice.get("text"):
         words.add("text")
     return words

@@ -141,6 +141,22 @@ def test_more_content_in_the_grace_is_content() -> None:
     is_cut(book, "idle_timeout")
 
 
+def test_a_server_that_writes_a_reason_into_every_event_is_waited_for() -> None:
+    # BerriAI/litellm#2195: Gemini's "stop" in every chunk
+    book = streaming(chunk((0, "The ", "stop")))
+    assert "grace" not in book.armed
+    book >> chunk((0, "answer", "stop")) << down(b"answer")
+    assert "grace" not in book.armed
+    book >> on.DeadlinePassed("silence")
+    asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.DropUpstream, do.Ended, do.Finish)
+    assert book.end().outcome == "complete"
+
+
+def test_a_last_word_may_come_with_its_reason() -> None:
+    book = streaming(event("The "), chunk((0, "answer", "stop")))
+    assert book.armed["grace"] == GRACE_S
+
+
 @pytest.mark.parametrize("code", ["upstream_reset", "upstream_truncated", "upstream_protocol"])
 def test_an_odd_end_behind_text_and_usage_is_complete_and_stands_in_the_record(code: str) -> None:
     book = streaming(event("a"), finish(), USAGE)
@@ -258,6 +274,8 @@ def test_a_callers_error_behind_the_commit_point_counts_against_nobody() -> None
         (b'{"error": {"message": "no"}}', do.Pause),
         (b'{"error": {"message": "bad", "code": 400}}', do.SendDown),
         (b'{"detail": "Not Found"}', do.Pause),
+        (b'[{"error": {"message": "bad", "code": 400}}]', do.SendDown),
+        (b'{"choices": [{"finish_reason": "error", "error": {"code": 429}}]}', dial("b")),
         (b'{"choices": []}', dial("b")),
         (b'{"choices": [{"finish_reason": "error", "message": {}}]}', dial("b")),
         (b"null", dial("b")),
@@ -417,6 +435,12 @@ def test_somebody_elses_first_token_time_out_is_not_asked_twice(status: int) -> 
         (500, "tools param requires --jinja flag"),
         (500, "JSON schema conversion failed: Unrecognized schema: {}"),  # aaif-goose/goose#4815
         (500, "response_format type must be one of text, but got: json_schema"),
+        (500, "System role not supported"),
+        (500, "Only user, system and assistant roles are supported!"),
+        (500, 'Grammar error: Unimplemented keys: ["propertyNames"]'),
+        (500, "Llama model must be created with embedding=True to call this method"),
+        (500, "Jinja Exception: Conversation roles must alternate user/assistant"),
+        (501, "no such thing"),
         (500, "litellm.InternalServerError: OpenAIException - image input is not supported"),
     ],
 )
