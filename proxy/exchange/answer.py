@@ -152,19 +152,27 @@ def said_by(document: object) -> Said:
     code = inner.get("code")
     words = _message(document, inner)
     kind = _text(inner.get("type")) or _text(document.get("error_type"))
-    metadata = inner.get("metadata")
-    flagged = isinstance(metadata, dict) and any(
-        metadata.get(key) for key in ("flagged_input", "reasons")
-    )
     return Said(
         message=_cut(words) or None,
         type=kind,
         param=_text(inner.get("param")),
         code=_text(code) if isinstance(code, str) and not code.isdecimal() else None,
         status=_status_of(inner) or _status_of(document),
-        text=_lowered(f"{words} {kind} {code}"),
-        flagged=flagged or bool(inner.get("flagged_input")),
+        text=_lowered(f"{words} {kind} {code} {_raw(inner)}"),
+        flagged=any(map(_is_flagged, (document, inner))),
     )
+
+
+def _is_flagged(holder: dict[str, Any]) -> bool:
+    """Whether an error says which words of the prompt it is about, or why (OpenRouter, Azure)."""
+    places = (holder, holder.get("metadata"), holder.get("innererror"))
+    for place in places:
+        if isinstance(place, dict):
+            if place.get("flagged_input") or place.get("reasons"):
+                return True
+            if place.get("code") == "ResponsibleAIPolicyViolation":
+                return True
+    return False
 
 
 def refusal(said: Said, status: int, code: str | None, request_id: str) -> dict[str, object]:
@@ -192,6 +200,13 @@ def _message(document: dict[str, Any], inner: dict[str, Any]) -> str:
                 return found
     base = document.get("base_resp")
     return _sentence(base.get("status_msg")) if isinstance(base, dict) else ""
+
+
+def _raw(inner: dict[str, Any]) -> str:
+    """Return a provider's own words, which OpenRouter puts beside its own."""
+    metadata = inner.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return raw if isinstance(raw, str) else ""
 
 
 def _sentence(value: object) -> str:

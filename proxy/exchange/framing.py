@@ -22,7 +22,12 @@ _TRAILER_BEGUN: Final = re.compile(rb"[\t -~\x80-\xff]*\r?\Z")
 
 
 class FramingError(Exception):
-    """The body's framing is broken: where it ends cannot be known."""
+    """The body's framing is broken: where it ends cannot be known.
+
+    `body` is what came of it, in the same bytes, before the place where it is broken.
+    """
+
+    body: bytes = b""
 
 
 @final
@@ -96,7 +101,11 @@ class ChunkedBody:
                 self._left -= len(piece)
                 self._ending = self._left == 0
             else:
-                after = self._line(data, at)
+                try:
+                    after = self._line(data, at)
+                except FramingError as broken:
+                    broken.body = b"".join(out)
+                    raise
                 if after == at:
                     self._rest = data[at:]
                     break

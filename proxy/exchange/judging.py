@@ -9,7 +9,7 @@ from proxy.exchange import events as on
 from proxy.exchange.answer import Said, error_of, said_by, said_in
 from proxy.exchange.answer_head import AnswerHead, ProtocolError, check_timely, check_usable
 from proxy.exchange.breaking import Breaking
-from proxy.exchange.lenient import read_json
+from proxy.exchange.lenient import read_json, write_json
 from proxy.exchange.refusal import Refused, judge, status_of
 from proxy.exchange.relay import StreamRelay
 from proxy.exchange.resume import Spoken
@@ -97,9 +97,7 @@ class Judging(Breaking):
         body = b"".join(self._held)
         answer = cast("AnswerHead", self.answer)
         if answer.status >= 400:
-            if self._refuses_our_splice(answer.status, body):
-                self._ask_without_usage(whole=whole)
-            else:
+            if not self._asks_without_usage(answer.status, body, whole=whole):
                 self._judged(answer.status, said_in(body), whole=whole)
             return
         error = _error_in(body)
@@ -111,7 +109,9 @@ class Judging(Breaking):
     def _judge_in_band(self, error: object, *, whole: bool = False) -> None:
         """Judge an error that came behind a status of 200."""
         said = said_by(error)
-        self._judged(status_of(said), said, whole=whole)
+        status = status_of(said)
+        if not self._asks_without_usage(status, write_json(error), whole=whole):
+            self._judged(status, said, whole=whole)
 
     def _judged(self, status: int | None, said: Said, *, whole: bool = False) -> None:
         answer = cast("AnswerHead", self.answer)
@@ -129,25 +129,27 @@ class Judging(Breaking):
             verdict = evolve(verdict, hints=answer.hints)
         self._fail(verdict, whole=whole)
 
-    def _refuses_our_splice(self, status: int, body: bytes) -> bool:
-        """Whether a backend says that it knows no stream_options, which only we had asked for."""
-        return (
-            status in _REFUSES_OPTIONS
-            and "stream_options.include_usage" in self.splices
-            and self.attempts.current.backend.stream_usage == "auto"
-            and b"stream_options" in body
-        )
+    def _asks_without_usage(self, status: int | None, body: bytes, *, whole: bool) -> bool:
+        """Whether a backend refused stream_options, which only we had asked for: asked again.
 
-    def _ask_without_usage(self, *, whole: bool) -> None:
-        """Ask the same backend again, as the caller wrote it; remembered, and blamed on nobody."""
-        self.ports.refuses_usage(self.attempts.current.backend)
+        It is remembered, and blamed on nobody.
+        """
+        attempt = self.attempts.current
+        if (
+            status not in _REFUSES_OPTIONS
+            or "stream_options.include_usage" not in self.splices
+            or attempt.backend.stream_usage != "auto"
+            or b"stream_options" not in body
+        ):
+            return False
+        self.ports.refuses_usage(attempt.backend)
         backend = self.attempts.without_usage()
         if backend is None:
-            self._judged(cast("AnswerHead", self.answer).status, Said(), whole=whole)
-            return
+            return False
         self._out.append(do.RELEASE if whole else do.DROP)
         self._forget_held()
         self._dial(backend)
+        return True
 
 
 def _error_in(body: bytes) -> object:

@@ -19,7 +19,7 @@ def read_json(data: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(data.decode())
+        return json.loads(data.decode("utf-8-sig"))  # which some servers on Windows begin with
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -21,8 +21,9 @@ from proxy.exchange.answer_head import AnswerHead
 from proxy.exchange.answers import EVENTS, JSON, LAST_CHUNK, chunk, head_of
 from proxy.exchange.errors import KINDS
 from proxy.exchange.judging import Judging
+from proxy.exchange.large_answer import LargeAnswer
 from proxy.exchange.lenient import read_json
-from proxy.exchange.lexer import Lexer, NotJsonError
+from proxy.exchange.lexer import NotJsonError
 from proxy.exchange.relay import StreamRelay
 from proxy.exchange.retry import Failure
 from proxy.exchange.state import ImpossibleEventError, State
@@ -145,11 +146,9 @@ class Exchange(Judging):
     def _commit_body(self) -> None:
         """A large answer goes down before it is whole; what is no JSON object never does."""
         begun = b"".join(self._held)
-        is_object = begun.lstrip(_BLANK)[:1] == b"{"
-        if cast("AnswerHead", self.answer).framing == "close":
-            self._document = Lexer(constants=True)  # its end tells a whole answer from a cut
-            is_object = is_object and self._reads_on(begun)
-        if not is_object:
+        self._document = LargeAnswer()
+        is_object = begun.removeprefix(_BOM).lstrip(_BLANK)[:1] == b"{"
+        if not is_object or not self._reads_on(begun.removeprefix(_BOM)):
             self._fail(Failure("upstream_protocol", deterministic=True))
             return
         self._commit(JSON, begun)
@@ -203,7 +202,7 @@ class Exchange(Judging):
 
     def _send_head(self, kind: bytes, framing: bytes | None, data: bytes) -> None:
         answer = cast("AnswerHead", self.answer)
-        self.status = answer.status
+        self.status, self._head_out = answer.status, True
         lines = kind + answer.passed_on + answer.hints + self._asked_headers()
         if self.attempts.current.backend.downward_headers:
             lines += self._listed(answer)
@@ -227,15 +226,15 @@ class Exchange(Judging):
         self._after_feed(relay)
 
     def _reads_on(self, data: bytes) -> bool:
-        """Whether `data` may go on the document of an answer that lasts until its connection."""
+        """Whether `data` may go on the answer's document."""
         try:
-            cast("Lexer", self._document).feed(data)
+            cast("LargeAnswer", self._document).feed(data)
         except NotJsonError:
             return False
         return True
 
     def _relay_body(self, event: on.AnswerData) -> None:
-        if self._document is not None and not self._reads_on(event.data):
+        if not self._reads_on(event.data):
             self._lost("upstream_protocol")
             return
         self._pass_down(event.data)
@@ -262,13 +261,17 @@ class Exchange(Judging):
         self._after_feed(relay)
 
     def _relayed(self, _: on.AnswerEnded) -> None:
-        if self._document is not None:
-            try:
-                self._document.end()
-            except NotJsonError:
-                self._lost("upstream_truncated")
-                return
-        self._whole()
+        """HTTP says that all came; the document says whether it is an answer."""
+        document = cast("LargeAnswer", self._document)
+        try:
+            document.end()
+        except NotJsonError:
+            self._lost("upstream_truncated")
+            return
+        if document.is_answer:
+            self._whole()
+        else:
+            self._lost("upstream_protocol")
 
     def _whole(self) -> None:
         self._end_chunks()

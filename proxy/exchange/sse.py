@@ -227,7 +227,7 @@ def _read_chunk(document: dict[str, Any]) -> Event:
 def _read_choices(document: dict[str, Any], choices: list[dict[str, Any]], usage: object) -> Event:
     """Read a chunk choice by choice."""
     seen, said, finished = [], [], []
-    thoughts, roles = False, False
+    thoughts, shown = False, False
     failure: dict[str, Any] | None = None
     for place, choice in enumerate(choices):
         index = choice.get("index")
@@ -237,7 +237,7 @@ def _read_choices(document: dict[str, Any], choices: list[dict[str, Any]], usage
         if words:
             said.append(index)
             thoughts = thoughts or words <= THOUGHTS
-        roles = roles or bool(_part(choice).get("role"))
+        shown = shown or bool(_part(choice).get("role") or choice.get("logprobs"))
         reason = finish_reason(choice)
         if reason is not None:
             finished.append(index)
@@ -251,7 +251,7 @@ def _read_choices(document: dict[str, Any], choices: list[dict[str, Any]], usage
         failure is not None,
         thoughts and not finished,
         tokens_used(document),
-        usage_only=bool(usage) and not (said or finished or roles),
+        usage_only=usage is not None and not (said or finished or shown),
         document=failure,
     )
 

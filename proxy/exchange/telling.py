@@ -22,8 +22,8 @@ from proxy.exchange.answers import (
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.deadlines import NO_DEADLINES, Deadlines
 from proxy.exchange.errors import KINDS, Kind, error_event, error_object
+from proxy.exchange.large_answer import LargeAnswer
 from proxy.exchange.lenient import write_json
-from proxy.exchange.lexer import Lexer
 from proxy.exchange.outcome import Outcome, Phase
 from proxy.exchange.ports import Ports
 from proxy.exchange.refusal import Refused
@@ -100,12 +100,12 @@ class Telling:
         self._resumes = rule is not None and rule.recovery == "resume"
         self._spoken: Spoken | None = None
         self._continuation: Continuation | None = None
-        self._document: Lexer | None = None  # of an answer that lasts until its connection
+        self._document: LargeAnswer | None = None  # what goes down before it is whole
         self._limits = NO_DEADLINES
         self._failed_in: Phase = "r"  # the phase of the last failure
         self._total_armed: float | None = None
         self._heartbeat_armed = False
-        self._head_out = False  # a status line went down before there was an answer
+        self._head_out = False  # a status line went down, maybe before there was an answer
         self._waiting_since_s = 0.0  # when the request was up, for the first token
         self._refusal: Refused | None = None  # the caller's own, where nobody else can serve
         self._relay: StreamRelay | None = None

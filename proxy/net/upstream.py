@@ -95,8 +95,12 @@ class Upstream(Connection):
         try:
             while data and not self._complete:
                 data = self._take_head(data) if self._framing is None else self._take_body(data)
-        except (ProtocolError, FramingError):
+        except ProtocolError:
             failure = UpstreamFailed("upstream_protocol")
+        except FramingError as broken:
+            failure = UpstreamFailed("upstream_protocol")
+            if broken.body:
+                self._body.append(broken.body)  # it may have been all that was to come
         self._report(failure)
 
     def _take_head(self, data: bytes) -> bytes:

@@ -10,8 +10,8 @@ from proxy.exchange.machine import HOLD_LIMIT_BYTES
 from tests.exchange.playbook import Playbook, down, local, started
 
 UNTIL_CLOSE = [(b"content-type", b"application/json")]
-LARGE = json.dumps({"choices": [], "data": [[float("nan"), 1.5, "x,é"]] * 100_000}).encode()
-AT = HOLD_LIMIT_BYTES + 7
+LARGE = json.dumps({"choices": [{}], "data": [[float("nan"), 1.5, "x,é"]] * 100_000}).encode()
+AT = HOLD_LIMIT_BYTES + 9
 
 
 def begun(data: bytes = LARGE[:AT]) -> Playbook:

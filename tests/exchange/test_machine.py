@@ -23,6 +23,8 @@ from tests.exchange.playbook import (
     started,
 )
 
+HALF = 600 * 1024
+LARGE = b'{"pad": "' + b"x" * (2 * HALF) + b'", "choices": [%b]}'
 WHOLE = (do.SendDown, do.ReleaseUpstream, do.Ended, do.Finish(close=False))
 
 
@@ -424,12 +426,30 @@ def test_an_event_that_cannot_happen_is_a_typed_error() -> None:
 
 def test_a_large_answer_commits_at_the_limit_and_goes_on() -> None:
     book = Playbook(local("a")).answered()
-    piece = on.AnswerData(b"{" + b"x" * (600 * 1024))
-    book >> started(200, JSON) >> piece >> piece
+    data = LARGE % b'{"finish_reason": "stop"}'
+    book >> started(200, JSON) >> on.AnswerData(data[:HALF]) >> on.AnswerData(data[HALF:-9])
     asserted(book, down(b"chunked"), do.Relay)
-    book >> piece << do.SendDown
+    book >> on.AnswerData(data[-9:]) << do.SendDown
     book >> on.AnswerEnded() << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended << do.Finish
     assert book.end().outcome == "complete"
+
+
+@pytest.mark.parametrize(
+    ("data", "outcome"),
+    [
+        (LARGE % b"", "upstream_died"),
+        (LARGE % b'{"finish_reason": "error"}', "upstream_died"),
+        ((LARGE % b"{}").replace(b"choices", b"error"), "upstream_died"),
+        ((LARGE % b"{}")[:-1], "truncated"),
+    ],
+)
+def test_a_large_answer_that_turns_out_to_be_none_never_ends_cleanly(
+    data: bytes, outcome: str
+) -> None:
+    book = Playbook(local("a")).answered()
+    book >> started(200, JSON) >> on.AnswerData(data) << down(b"chunked") << do.Relay
+    book >> on.AnswerEnded() << do.DropUpstream << do.Ended << do.Break
+    assert book.end().outcome == outcome
 
 
 def test_p6_a_policy_that_changed_during_the_dial_sends_no_byte_there() -> None:

@@ -104,6 +104,11 @@ FINISHED = Event("data", seen=(0,), finished=(0,))
             Event("data", usage=(1, 2), usage_only=True),
         ),
         (data('{"choices":[{"delta":{"content":"x"}}],"usage":null}'), SAID),
+        (data('{"choices":[],"usage":{}}'), Event("data", usage_only=True)),
+        (
+            data('{"choices":[{"index":0,"delta":{},"logprobs":{"content":[1]}}],"usage":{}}'),
+            SEEN,
+        ),
         (
             choice('"delta":{"content":"x"},"logprobs":{"logprob":-Infinity},"stop":NaN'),
             SAID,

@@ -144,3 +144,10 @@ def test_h1_t9_the_end_of_a_connection_ends_an_answer_only_where_nothing_else_ca
         upstream.dataReceived(raw)
     upstream.connectionLost(Failure(reason))
     assert seen.end == end
+
+
+def test_what_came_before_a_broken_chunk_is_told_before_the_break() -> None:
+    """The end of an answer and an odd end behind it may come in one read."""
+    upstream, seen, _ = opened()
+    upstream.dataReceived(GOOD_ANSWERS["chunked"][:-5] + b"zz\r\n")
+    assert (seen.status, seen.body, seen.end) == (200, b"{}", "upstream_protocol")
