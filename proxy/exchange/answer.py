@@ -18,6 +18,8 @@ MAX_MESSAGE_BYTES: Final = 1024
 MAX_WORDS_BYTES: Final = 8 * 1024
 """Of the text in which words are looked for: gateways put one error into another."""
 _TOLD: Final = ("message", "error_message", "detail", "errors")
+_WORDED: Final = (*_TOLD, "error_description", "Message", "error")
+"""Where the sentence of an error is looked for, in this order."""
 _STATUS_FIELDS: Final = ("code", "status", "status_code", "http_status_code")
 _PROMPT: Final = ("prompt_tokens", "input_tokens")
 _COMPLETION: Final = ("completion_tokens", "output_tokens")
@@ -190,11 +192,8 @@ def refusal(said: Said, status: int, code: str | None, request_id: str) -> dict[
 
 
 def _message(document: dict[str, Any], inner: dict[str, Any]) -> str:
-    error = document.get("error")
-    if isinstance(error, str) and error.strip():
-        return error
     for holder in (inner, document):
-        for key in _TOLD:
+        for key in _WORDED:
             found = _sentence(holder.get(key))
             if found:
                 return found
@@ -217,7 +216,7 @@ def _sentence(value: object) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, dict):
-        for key in ("message", "msg", "detail"):
+        for key in ("message", "msg", "detail", "error", "text"):
             found = _sentence(value.get(key))
             if found:
                 place = value.get("loc")

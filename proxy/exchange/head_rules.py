@@ -161,7 +161,7 @@ class HeadRules:
         asked = ", ".join(headers.get("access-control-request-headers", ()))
         if _TOKENS.match(asked):
             lines += b"access-control-allow-headers: %b\r\n" % asked.encode("ascii")
-        return lines + b"vary: Access-Control-Request-Headers\r\n"
+        return lines
 
     def _listed(self, headers: Headers) -> bytes | None:
         origins = headers.get("origin", ())

@@ -86,6 +86,7 @@ UNSUPPORTED_WORDS: Final = (
     b"schema conversion failed",  # llama.cpp (aaif-goose/goose#4815)
     b"unrecognized schema",  # the same
     b"failed to parse grammar",  # the same
+    b"input should be",  # llama-cpp-python (ggml-org/llama.cpp#23463)
     b"response_format type must be one of",  # ikawrakow/ik_llama.cpp#778
     b"not implemented",
     b"unimplemented",  # llama.cpp: keys of a schema
@@ -111,7 +112,15 @@ _FLAGGED: Final = re.compile(r"content|moderation|safety|policy|flagged|guardrai
 _FLAGGED_WORDS: Final = (b"was flagged", b"usage guidelines", b"safety_check", b"content policy")
 """In the sentence of one, where the code says nothing (OpenRouter, xAI)."""
 _MODEL: Final = re.compile(rb"model|deployment|no endpoints found")
-_LITELLM: Final = (
+_OURS: Final = (
+    # a key or an account of ours, told with the caller's status (Gemini, xAI; Anthropic:
+    # anthropics/anthropic-sdk-typescript#618; OpenAI; DashScope)
+    (b"api_key_invalid", "upstream_auth"),
+    (b"api key not valid", "upstream_auth"),
+    (b"incorrect api key", "upstream_auth"),
+    (b"credit balance is too low", "insufficient_quota"),
+    (b"billing_hard_limit_reached", "insufficient_quota"),
+    (b"arrearage", "insufficient_quota"),
     # https://docs.litellm.ai/docs/proxy/error_diagnosis
     (b"invalid model name", "upstream_model"),
     (b"no_db_connection", "upstream_auth"),
@@ -173,7 +182,7 @@ def judge(
     """Return what an error with `status` comes to; None where nobody knows its status."""
     if status is None:
         return Failure("upstream_error")
-    code = _litellm(said.text)
+    code = _ours(said.text)
     if code is not None:
         waits_s = retry_after_s if code == "upstream_rate_limited" else None
         return Failure(code, status, waits_s)
@@ -239,8 +248,8 @@ def _is_flagged(said: Said) -> bool:
     )
 
 
-def _litellm(text: bytes) -> str | None:
-    for words, code in _LITELLM:
+def _ours(text: bytes) -> str | None:
+    for words, code in _OURS:
         if words in text:
             return code
     return None

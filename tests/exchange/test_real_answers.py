@@ -425,6 +425,36 @@ def test_an_empty_account_is_no_rate_limit(kind: str) -> None:
     assert b"retry-after" not in alone.down
 
 
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Your credit balance is too low to access the API", "insufficient_quota"),
+        ("API key not valid. Please pass a valid API key.", "upstream_auth"),
+    ],
+)
+def test_our_own_account_is_not_the_callers_fault(message: str, code: str) -> None:
+    # anthropics/anthropic-sdk-typescript#618
+    body = json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
+    book = asserted(answered(400, body), do.ReleaseUpstream, dial("b"))
+    assert book.exchange.attempts.log[0].outcome == code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": {"error": "WORDS"}}, {"detail": {"message": "WORDS"}}, {"Message": "WORDS"},
+        {"error": [{"message": "WORDS"}]}, {"error": {"error": "WORDS"}},
+        {"message": {"text": "WORDS"}}, {"error": "invalid", "error_description": "WORDS"},
+        {"error": "Bad Request", "message": "WORDS"},
+        {"detail": [{"loc": ["body", "n"], "msg": "WORDS", "input": "PROMPT"}]},
+    ],
+)  # fmt: skip
+def test_the_words_of_an_error_reach_the_caller_in_whatever_shape(body: object) -> None:
+    book = answered(422, json.dumps(body).encode())
+    asserted(book, do.ReleaseUpstream, down(b" 422 ", b"WORDS"), do.Ended, do.Finish)
+    assert b"PROMPT" not in book.down
+
+
 @pytest.mark.parametrize("status", [504, 522, 524])
 def test_somebody_elses_first_token_time_out_is_not_asked_twice(status: int) -> None:
     book = asserted(answered(status), do.DropUpstream, dial("b"))
