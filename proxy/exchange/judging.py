@@ -50,8 +50,6 @@ class Judging(Breaking):
             self._error_head(answer)
         elif not streams:
             self.state = State.HOLDING_BODY
-        elif answer.kind == "json":
-            self._await_words()  # no stream; it may say why
         else:
             self.state = State.HOLDING_STREAM
             self._spoken = Spoken() if self._resumes else None

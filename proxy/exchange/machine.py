@@ -30,8 +30,6 @@ from proxy.exchange.state import ImpossibleEventError, State
 
 HOLD_LIMIT_BYTES: Final = 1 << 20
 """A non-streamed answer up to this size is held until it is one whole JSON document."""
-GRACE_S: Final = 1.5
-"""For what may follow a text that is whole, its usage and [DONE], where the upstream stays open."""
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -90,7 +88,7 @@ class Exchange(Judging):
 
     def _hold_stream(self, event: on.AnswerData) -> None:
         relay = cast("StreamRelay", self._relay)
-        if cast("AnswerHead", self.answer).kind == "unknown" and not self._are_events(event.data):
+        if cast("AnswerHead", self.answer).kind != "events" and not self._are_events(event.data):
             return
         data = relay.feed(event.data)
         if relay.committed:
@@ -112,7 +110,7 @@ class Exchange(Judging):
             self._saw_life()
 
     def _are_events(self, data: bytes) -> bool:
-        """Whether what has no telling type begins like events; what does not is held for its words.
+        """Whether what has another type begins like events; what does not is held for its words.
 
         A stream begins with a field or a comment; JSON is an error that came without its status.
         """
@@ -215,7 +213,7 @@ class Exchange(Judging):
         data = relay.feed(event.data)
         if data:
             self._pass_down(data)
-        if not self._in_grace:
+        if not self._grace_s:
             self._out.append(do.TOUCH if relay.saw_data else do.STIR)
         kept = relay.held_bytes
         if self._spoken is not None:
@@ -246,10 +244,10 @@ class Exchange(Judging):
             self._lost(relay.broken)
         elif relay.done:
             self._whole()
-        elif relay.ends_soon != self._in_grace:
-            self._in_grace = relay.ends_soon
-            if self._in_grace:
-                self._out.append(do.Arm("grace", GRACE_S))
+        elif relay.grace_s != self._grace_s:
+            self._grace_s = relay.grace_s
+            if self._grace_s:
+                self._out.append(do.Arm("grace", self._grace_s))
             else:  # more came of a text that was finished
                 self._out.append(do.Watch(self._limits.silence_s, self._limits.idle_s))
 

@@ -109,6 +109,8 @@ _ASKED: Final = re.compile(
 _QUOTA: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _FLAGGED: Final = re.compile(r"content|moderation|safety|policy|flagged|guardrail", re.IGNORECASE)
 """In the code or type of a 403 (OpenRouter's error page, DashScope, Mistral)."""
+_FILTERED: Final = re.compile(r"content_(filter|policy)|moderation|safety|guardrail", re.IGNORECASE)
+"""The same for a 400, where other things are named so too."""
 _FLAGGED_WORDS: Final = (b"was flagged", b"usage guidelines", b"safety_check", b"content policy")
 """In the sentence of one, where the code says nothing (OpenRouter, xAI)."""
 _MODEL: Final = re.compile(rb"model|deployment|no endpoints found")
@@ -151,6 +153,8 @@ _AS_STATUS: Final = {
 }
 _SOMEBODYS_TIMEOUT: Final = frozenset({504, 522, 524})
 """A gateway's or CDN's own wait for a first byte is over (RFC 9110, 15.6.5; Cloudflare's 5xx)."""
+_NOT_THERE: Final = frozenset({404, 405, 410})
+"""410: a model that its provider has retired."""
 _KEYS: Final = frozenset({401, 402, 407})
 
 
@@ -202,8 +206,8 @@ def judge(
 def _below_500(status: int, said: Said, retry_after_s: float | None) -> Refused | Failure:
     if status in _KEYS or (status == 403 and not _is_flagged(said)):
         return Failure("upstream_auth", status)
-    if status in {404, 405}:
-        about_model = status == 404 and _MODEL.search(said.text) is not None
+    if status in _NOT_THERE:
+        about_model = status != 405 and _MODEL.search(said.text) is not None
         return Failure("upstream_model" if about_model else "upstream_path", status)
     if status == 411:
         return Failure("upstream_protocol", status)  # the framing is ours
@@ -217,7 +221,7 @@ def _below_500(status: int, said: Said, retry_after_s: float | None) -> Refused 
         return Failure("upstream_rate_limited", status)
     if said.code == "model_not_found":
         return Failure("upstream_model", status)
-    if _is_context(said):
+    if _is_context(said) and not (said.flagged or _names(said, _FILTERED)):
         return Failure("upstream_context", status)
     return Refused(status, said)
 
@@ -243,8 +247,13 @@ def _is_flagged(said: Said) -> bool:
     """Whether a 403 is about the prompt and not about the key."""
     if said.flagged or any(words in said.text for words in _FLAGGED_WORDS):
         return True
+    return _names(said, _FLAGGED)
+
+
+def _names(said: Said, words: "re.Pattern[str]") -> bool:
+    """Whether the code or the type of an error names one of `words`."""
     return any(
-        word is not None and _FLAGGED.search(word) is not None for word in (said.code, said.type)
+        word is not None and words.search(word) is not None for word in (said.code, said.type)
     )
 
 

@@ -5,8 +5,9 @@ event is, byte for byte. A partial event is never given out. The end is judged b
 
 - whole with ``[DONE]`` when every choice seen has a finish_reason;
 - whole without it, at a clean end of HTTP, when so many choices as were asked for have one;
-- soon whole, where the connection stays open, unless this server writes a reason into every event
-  (BerriAI/litellm#2195: Gemini): then only silence tells;
+- whole after a grace, where the connection stays open: a long one where the first word came with
+  its reason, since some servers write one into every event (BerriAI/litellm#2195: Gemini); where a
+  reason was taken back only silence tells;
 - an event that cannot be read may have been content: nothing after it can be whole.
 """
 
@@ -17,6 +18,10 @@ from proxy.exchange.sse import CONTENT, Event, EventTooLargeError, Splitter, rea
 
 HOLD_LIMIT_BYTES: Final = 1 << 20
 """What is kept of whole events before the commit point."""
+GRACE_S: Final = 1.5
+"""For what may follow a text that is whole, its usage and [DONE], where the upstream stays open."""
+LONG_GRACE_S: Final = 10.0
+"""Longer than a model pauses between two words."""
 DONE_EVENT: Final = b"data: [DONE]\n\n"
 
 
@@ -31,18 +36,19 @@ class StreamRelay:
     """
 
     __slots__ = (
+        "_began_with_reason",
         "_choices",
         "_continuing",
         "_finished",
         "_held",
         "_held_events_bytes",
         "_is_plain",
-        "_reasons_mean_little",
         "_seen",
         "_show_usage",
         "_splitter",
         "_spoke",
         "_spoken",
+        "_was_taken_back",
         "broken",
         "committed",
         "content_events",
@@ -74,7 +80,8 @@ class StreamRelay:
         self._finished: set[int] = set()
         self._spoke: set[int] = set()  # said something in an event without a reason
         self._is_plain = False  # the first choice did
-        self._reasons_mean_little = False
+        self._began_with_reason = False
+        self._was_taken_back = False
         self.committed = continuing is not None
         self.done = False
         self.broken: str | None = None
@@ -89,9 +96,11 @@ class StreamRelay:
         return len(self._finished) >= self._choices and self._seen <= self._finished
 
     @property
-    def ends_soon(self) -> bool:
-        """Whether it is finished by a reason that can be believed before the stream's end."""
-        return not self._reasons_mean_little and self.finished
+    def grace_s(self) -> float:
+        """How long to wait for the end of a stream that is finished; 0 where no wait tells."""
+        if self._was_taken_back or not self.finished:
+            return 0.0
+        return LONG_GRACE_S if self._began_with_reason else GRACE_S
 
     @property
     def held_bytes(self) -> int:
@@ -206,7 +215,7 @@ class StreamRelay:
             if index not in event.finished:
                 self._spoke.add(index)
             elif index not in self._spoke:
-                self._reasons_mean_little = True  # its first word came with a reason
+                self._began_with_reason = True
         self._finished.update(event.finished)
         if event.content:
             self.committed = True
@@ -216,7 +225,7 @@ class StreamRelay:
         """Content behind a reason takes the reason back."""
         if not self._finished.isdisjoint(event.said):
             self._finished.difference_update(event.said)
-            self._reasons_mean_little = True
+            self._was_taken_back = True
 
     def _take_done(self, raw: bytes, out: list[bytes]) -> None:
         if self._continuing is not None and self._continuing.skipping:

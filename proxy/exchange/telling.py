@@ -44,11 +44,11 @@ class Telling:
         "_continuation",
         "_document",
         "_failed_in",
+        "_grace_s",
         "_head_out",
         "_heartbeat_armed",
         "_held",
         "_held_bytes",
-        "_in_grace",
         "_limits",
         "_out",
         "_outgoing",
@@ -110,7 +110,7 @@ class Telling:
         self._refusal: Refused | None = None  # the caller's own, where nobody else can serve
         self._relay: StreamRelay | None = None
         self._begun = False  # something of a whole answer came besides blank lines
-        self._in_grace = False  # its text is whole, its end is not there yet
+        self._grace_s = 0.0  # its text is whole, its end is waited for so long
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._booked = 0  # of the memory budget
@@ -270,7 +270,7 @@ class Telling:
 
     def _forget_held(self) -> None:
         self._held, self._held_bytes, self._relay = [], 0, None
-        self._begun = self._in_grace = False
+        self._begun, self._grace_s = False, 0.0
         self._book(0)
 
     @property

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
-from proxy.exchange.machine import GRACE_S
+from proxy.exchange.relay import GRACE_S, LONG_GRACE_S
 from proxy.policy.backends import Timeouts
 from proxy.policy.rules import Match
 from tests.exchange.playbook import (
@@ -144,7 +144,7 @@ def test_more_content_in_the_grace_is_content() -> None:
 def test_a_server_that_writes_a_reason_into_every_event_is_waited_for() -> None:
     # BerriAI/litellm#2195: Gemini's "stop" in every chunk
     book = streaming(chunk((0, "The ", "stop")))
-    assert "grace" not in book.armed
+    assert book.armed.pop("grace") == LONG_GRACE_S
     book >> chunk((0, "answer", "stop")) << down(b"answer")
     assert "grace" not in book.armed
     book >> on.DeadlinePassed("silence")
@@ -304,6 +304,8 @@ def test_json_for_a_stream_may_be_an_error_that_came_too_late_for_its_status() -
         << do.Finish
     )
     book.end()
+    events = Playbook(local("a"), local("b"), body=STREAM).answered()
+    events >> started(200, JSON) >> event("hi") << down(b"text/event-stream", b"hi") << do.Relay
     again = Playbook(local("a"), local("b"), body=STREAM).answered()
     again >> started(200, JSON) >> on.AnswerData(ANSWER) >> on.AnswerEnded()
     asserted(again, do.ReleaseUpstream, dial("b"))
@@ -402,6 +404,11 @@ def test_a_flagged_prompt_is_the_callers_and_goes_to_nobody_else(body: bytes) ->
     # OpenRouter's error page; maximhq/bifrost#3261
     book = asserted(answered(403, body), do.ReleaseUpstream, down(b" 403 "), do.Ended, do.Finish)
     assert [a.outcome for a in book.end().attempts.log] == ["upstream_refused"]
+
+
+def test_a_flagged_prompt_stays_one_whatever_else_is_said_of_it() -> None:
+    said = b'{"error":{"message":"maximum context length; filtered","code":"content_filter"}}'
+    asserted(answered(400, said), do.ReleaseUpstream, down(b" 400 "), do.Ended, do.Finish)
 
 
 @pytest.mark.parametrize(
