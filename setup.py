@@ -43,6 +43,8 @@ BESIDES = [
     "proxy/govern/sink.py",
     "proxy/observe/metrics.py",
     "proxy/policy/decide.py",
+    "proxy/policy/decision.py",
+    "proxy/policy/value.py",
     "proxy/providers/dialect.py",
 ]
 

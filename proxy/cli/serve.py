@@ -6,8 +6,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from itertools import count
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from attrs import evolve, frozen
 
 from proxy.cli.options import Address, HostPort, is_address, parse_go_duration
 from proxy.net.policy_file import PolicyFile
+from proxy.net.request_ids import RequestIds
 from proxy.policy.loaded import LoadedPolicy
 from proxy.policy.problem import PolicyRefusedError, Problem
 from proxy.policy.spec import AuditLog
@@ -205,12 +205,6 @@ def check_again(policy: LoadedPolicy, options: ServeOptions, audit: AuditLog) ->
     check_addresses(policy, {k: v for k, v in options.addresses.items() if k in names})
 
 
-def _request_ids() -> Callable[[], str]:
-    """Return ids that are unique across replicas and restarts, and cheap."""
-    prefix, numbers = secrets.token_hex(6), count(1)
-    return lambda: f"req-{prefix}-{next(numbers):x}"
-
-
 def run_workers(options: ServeOptions, file: PolicyFile) -> int:
     """Serve with several processes until they have drained; return the exit status."""
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - installed when it is needed
@@ -264,7 +258,8 @@ def run(
     clock: Any = reactor
     clock.seconds = time.monotonic  # deadlines must not follow the wall clock (X9)
     try:
-        house = build(clock, options, file, policy, _request_ids())
+        ids = RequestIds(secrets.token_hex(6))
+        house = build(clock, options, file, policy, ids.next)
     except CertificateRefusedError as problem:
         click.echo(f"cannot serve TLS: {problem}", err=True)
         return 2

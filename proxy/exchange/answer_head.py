@@ -14,7 +14,6 @@ import httptools
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.framing import ChunkedBody, LengthBody, UntilClose
 from proxy.exchange.headers import is_allowed_down, is_hint
-from proxy.exchange.value import Value
 from proxy.exchange.wire import (
     Fields,
     SecondReader,
@@ -23,6 +22,7 @@ from proxy.exchange.wire import (
     remember,
     without_length,
 )
+from proxy.policy.value import Value
 
 Framing = Literal["none", "length", "chunked", "close"]
 Kind = Literal["json", "events", "unknown", "other"]

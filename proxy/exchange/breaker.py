@@ -17,7 +17,7 @@ from typing import ClassVar, Final, final
 from attrs import frozen
 
 from proxy.exchange.tally import Blame, Suspect, Tally
-from proxy.exchange.value import Value
+from proxy.policy.value import Value
 
 FIRST_SHARE: Final = 0.25
 JITTER_SHARE: Final = 0.2

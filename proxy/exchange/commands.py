@@ -5,8 +5,8 @@ from typing import ClassVar, Final, final
 from proxy.exchange.events import DeadlineName
 from proxy.exchange.scan import Edit
 from proxy.exchange.upload import Outgoing
-from proxy.exchange.value import Value
 from proxy.policy.backends import Backend
+from proxy.policy.value import Value
 
 
 @final

@@ -2,10 +2,10 @@
 
 from typing import ClassVar, Final, final
 
-from proxy.exchange.value import Value
 from proxy.policy.backends import Backend, Timeouts
 from proxy.policy.rules import Rule
 from proxy.policy.spec import Proxy
+from proxy.policy.value import Value
 
 CONNECT_S: Final = 3.0
 """DNS, TCP and TLS of a healthy backend take well under a second; three cover a lost SYN."""

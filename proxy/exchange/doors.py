@@ -13,7 +13,7 @@ from typing import ClassVar, Final, Literal, final
 from urllib.parse import unquote_to_bytes
 
 from proxy.exchange.errors import RejectedError
-from proxy.exchange.value import Value
+from proxy.policy.value import Value
 
 DoorName = Literal["chat", "models", "options"]
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Final, Literal, final
 from proxy.exchange.answer_head import AnswerHead
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.scan import Scan
-from proxy.exchange.value import Value
+from proxy.policy.value import Value
 
 DeadlineName = Literal[
     "connect", "first_token", "silence", "idle", "total", "grace", "error_body", "heartbeat"

@@ -34,11 +34,9 @@ class Orders:
     def of(self, route: Route, now: float) -> tuple[Backend, ...]:
         """Return the candidates of `route` in the order in which they are to be tried."""
         rule = route.reading.rule
-        if rule is None:
+        if rule is None or route.is_in_order:
             return route.candidates
         slo_ms = rule.match.latency_slo_ms if rule.match is not None else None
-        if slo_ms is None and rule.route.strategy == "primary-fallback":
-            return route.candidates
         own = [b for b in route.candidates if b.name in rule.route.backends]
         last = [b for b in route.candidates if b.name not in rule.route.backends]
         own = self._by_strategy(rule, own)

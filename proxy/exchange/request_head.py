@@ -19,7 +19,6 @@ import httptools
 from proxy.exchange.doors import DoorName, door_of
 from proxy.exchange.errors import RejectedError
 from proxy.exchange.head_rules import NO_RULES, HeadRules
-from proxy.exchange.value import Value
 from proxy.exchange.wire import (
     Fields,
     SecondReader,
@@ -29,6 +28,7 @@ from proxy.exchange.wire import (
     remember,
     without_length,
 )
+from proxy.policy.value import Value
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 

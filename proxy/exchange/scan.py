@@ -10,7 +10,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed la
 from typing import ClassVar, Final, final
 
 from proxy.exchange.errors import RejectedError
-from proxy.exchange.value import Value
+from proxy.policy.value import Value
 
 MAX_MODEL_CHARS: Final = 1024
 MAX_FIELDS: Final = 1_000

@@ -22,7 +22,7 @@ from typing import Final, final
 
 from attrs import frozen
 
-from proxy.exchange.value import Value
+from proxy.policy.value import Value
 
 LEAST: Final = 5
 """So few failures open a breaker, where nothing succeeds; as Envoy's `consecutive_5xx`."""

@@ -7,7 +7,7 @@ since servers send a token an event.
 
 from typing import ClassVar, Final, Literal, final
 
-from proxy.exchange.value import Value
+from proxy.policy.value import Value
 
 BYTES_A_TOKEN: Final = 4
 Source = Literal["reported", "estimated", "summed"]

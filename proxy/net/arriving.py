@@ -7,7 +7,7 @@ from proxy.exchange.framing import ChunkedBody, LengthBody
 from proxy.exchange.request_head import Head
 from proxy.exchange.scan import Scan
 from proxy.exchange.upload import EARLY_BYTES, Upload
-from proxy.exchange.value import Value
+from proxy.policy.value import Value
 
 BODY_S: Final = 30.0
 WHOLE_BYTES: Final = 256 * 1024

@@ -245,7 +245,8 @@ class Desk:
         request = run.exchange.request
         self.memory.give(request.charged_bytes, request.caller)
         self.recorder.exchange(run.exchange)
-        self.shadows.after(run.exchange)
+        if request.route.is_shadowed:
+            self.shadows.after(run.exchange)
 
     def record_unserved(
         self,

@@ -139,7 +139,7 @@ class Intake:
         self.begun, self.head_is_timed = b"", False
         self._work -= 1
         self._head_size = end - start
-        self.is_bodiless = data.startswith(b"HEAD ", start)
+        self.is_bodiless = data[start : start + 5] == b"HEAD "
         head, length = self._desk.heads.read(data[start:end])
         if self._tls is not None:
             self._check_server_name(head)

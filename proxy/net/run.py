@@ -1,6 +1,5 @@
 """Runs one exchange: hands it events from both sides and carries out its commands."""
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -64,7 +63,7 @@ class Run:
         self._cancel_dial: Callable[[], None] | None = None
         self._dialler: Dialler | None = None
         self._lift: Lift | None = None
-        self._events: deque[on.Event] = deque()
+        self._events: list[on.Event] = []  # rarely more than one
         self._running = False
         self._producing = False
         self._phase: Timer = front.phase_timer
@@ -89,7 +88,7 @@ class Run:
         exchange, waiting = self.exchange, self._events
         try:
             while waiting and exchange.state is not State.DONE:
-                event = waiting.popleft()
+                event = waiting.pop(0)
                 try:
                     for command in exchange.handle(event):
                         _EXECUTE[type(command)](self, command)
@@ -109,7 +108,7 @@ class Run:
         if isinstance(event, on.Interrupted) or self.exchange.state is State.DONE:
             self._give_up()
         else:
-            self._events.appendleft(on.Interrupted("internal"))
+            self._events.insert(0, on.Interrupted("internal"))
 
     def _give_up(self) -> None:
         """Not even its end could be told: hold nothing any more, and cut the caller off."""
@@ -298,7 +297,7 @@ class Run:
 
     def _drop(self, _: do.DropUpstream) -> None:
         while self._events and isinstance(self._events[0], _OF_UPSTREAM):
-            self._events.popleft()  # what else the dropped upstream said in the same read
+            del self._events[0]  # what else the dropped upstream said in the same read
         cancel, self._cancel_dial = self._cancel_dial, None
         if cancel is not None:
             cancel()

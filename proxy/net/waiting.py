@@ -1,6 +1,5 @@
 """Whole requests of one connection that wait for their turn."""
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -26,8 +25,9 @@ class Waiting:
     def __init__(self, desk: "Desk") -> None:
         self.caller = ""
         self._desk = desk
-        self._requests: deque[Received] = deque()
-        self._heads: deque[int] = deque()  # about what each one's head takes
+        # lists, since they are short
+        self._requests: list[Received] = []
+        self._heads: list[int] = []  # about what each one's head takes
         self.head_bytes = 0
 
     def __len__(self) -> int:
@@ -47,8 +47,8 @@ class Waiting:
 
     def next(self) -> Received:
         """Return the one whose turn it is."""
-        self.head_bytes -= self._heads.popleft()
-        return self._requests.popleft()
+        self.head_bytes -= self._heads.pop(0)
+        return self._requests.pop(0)
 
     def give_up(self, received: Received, why: RejectedError, request_id: str | None) -> None:
         """Give back what a request that is not served holds; its one record says why."""

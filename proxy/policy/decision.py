@@ -4,12 +4,13 @@ The audit record, the answer of `lockgate explain` and the log line are this val
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Final, Literal, final
 
 from attrs import field, frozen
 
 from proxy.policy.backends import Backend
 from proxy.policy.rules import Rule
+from proxy.policy.value import Value
 
 Skip = Literal["candidate", "cloud_tier_for_sensitive", "lacks_capability"]
 """Why a backend in the chain is, or is not, a candidate."""
@@ -53,31 +54,50 @@ class Considered:
     reason: Skip
 
 
-@frozen
-class Reading:
+@final
+class Reading(Value):
     """What was read off a request to decide it: the part common to both outcomes.
 
     `complexity` is the header as sent, None when absent; `headers_read` are the values of
     the headers that the policy reads, an empty tuple for one that is absent; `rule` is None when
-    no rule matched, and `via` then says which default was taken.
+    no rule matched, and `via` then says which default was taken; `rule_name` is its name.
     """
 
-    model: str
-    labels: Labels
-    complexity: str | None
-    team: str | None
-    headers_read: Mapping[str, tuple[str, ...]]
-    rule: Rule | None
-    via: Via
-    considered: tuple[Considered, ...]
-    policy_digest: str
-    # not a cached_property: with slots that is a __getattr__, which every read of a field pays for
-    rule_name: str | None = field(init=False, eq=False, repr=False)
-    """The determining rule's name."""
+    __match_args__: ClassVar = (
+        "model",
+        "labels",
+        "complexity",
+        "team",
+        "headers_read",
+        "rule",
+        "via",
+        "considered",
+        "policy_digest",
+    )
 
-    @rule_name.default
-    def _name_of_rule(self) -> str | None:
-        return self.rule.name if self.rule else None
+    def __init__(  # noqa: PLR0913 - a decision is made of many things
+        self,
+        *,
+        model: str,
+        labels: Labels,
+        complexity: str | None,
+        team: str | None,
+        headers_read: Mapping[str, tuple[str, ...]],
+        rule: Rule | None,
+        via: Via,
+        considered: tuple[Considered, ...],
+        policy_digest: str,
+    ) -> None:
+        self.model: Final = model
+        self.labels: Final = labels
+        self.complexity: Final = complexity
+        self.team: Final = team
+        self.headers_read: Final = headers_read
+        self.rule: Final = rule
+        self.via: Final = via
+        self.considered: Final = considered
+        self.policy_digest: Final = policy_digest
+        self.rule_name: Final = rule.name if rule else None
 
     @property
     def fail_closed(self) -> bool:
@@ -85,21 +105,36 @@ class Reading:
         return self.labels.sensitive or (self.rule is not None and self.rule.fail_closed)
 
 
-@frozen
-class Route:
-    """Go to `candidates`, in this order, and nowhere else."""
+@final
+class Route(Value):
+    """Go to `candidates`, in this order, and nowhere else.
 
-    reading: Reading
-    candidates: tuple[Backend, ...]
+    `is_in_order`: no strategy and no latency of theirs changes the order. `is_shadowed`: copies may
+    go to others of the rule's.
+    """
+
+    __match_args__: ClassVar = ("reading", "candidates")
+
+    def __init__(self, reading: Reading, candidates: tuple[Backend, ...]) -> None:
+        self.reading: Final = reading
+        self.candidates: Final = candidates
+        rule = reading.rule
+        slo_ms = rule.match.latency_slo_ms if rule is not None and rule.match is not None else None
+        strategy = "primary-fallback" if rule is None else rule.route.strategy
+        self.is_in_order: Final = strategy == "primary-fallback" and slo_ms is None
+        self.is_shadowed: Final = strategy == "shadow"
 
 
-@frozen
-class Refuse:
-    """No backend may serve this request; `code` is one of `proxy.exchange.errors`."""
+@final
+class Refuse(Value):
+    """Go nowhere; `code` is one of `proxy.exchange.errors`."""
 
-    reading: Reading
-    status: int
-    code: RefusalCode
+    __match_args__: ClassVar = ("reading", "status", "code")
+
+    def __init__(self, reading: Reading, status: int, code: RefusalCode) -> None:
+        self.reading: Final = reading
+        self.status: Final = status
+        self.code: Final = code
 
 
 Decision = Route | Refuse

@@ -7,7 +7,7 @@ import pytest
 from proxy.exchange import commands as do
 from proxy.exchange import events as on
 from proxy.exchange.answer_head import AnswerHead
-from proxy.exchange.value import Value
+from proxy.policy.value import Value
 
 VALUES = sorted(Value.__subclasses__(), key=lambda value: value.__name__)
 

@@ -1,0 +1,14 @@
+"""The ids of requests."""
+
+import re
+
+from proxy.net.request_ids import RequestIds
+
+
+def test_ids_differ_and_are_of_their_process() -> None:
+    ids, others = RequestIds("0a1b"), RequestIds("2c3d")
+    found = [ids.next() for _ in range(300)] + [others.next() for _ in range(300)]
+    assert len(set(found)) == 600
+    assert found[0] == "req-0a1b-1"
+    assert found[299] == "req-0a1b-12c"
+    assert all(re.fullmatch(r"req-(0a1b|2c3d)-[0-9a-f]+", one) for one in found)
