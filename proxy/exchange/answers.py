@@ -5,6 +5,7 @@ from typing import Final
 
 from proxy.exchange.admitted import Admitted
 from proxy.exchange.errors import Kind, RejectedError, error_body
+from proxy.exchange.framing import SIZE_LINES
 
 _REASON: Final = {status.value: status.phrase for status in HTTPStatus}
 
@@ -27,7 +28,9 @@ DO_NOT_RETRY: Final = b"x-should-retry: false\r\n"
 
 def chunk(data: bytes) -> bytes:
     """Return `data` as one chunk of a chunked body (RFC 9112, section 7.1)."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    size = len(data)
+    line = SIZE_LINES[size] if size < len(SIZE_LINES) else b"%x\r\n" % size
+    return b"%b%b\r\n" % (line, data)
 
 
 def status_line(status: int) -> bytes:

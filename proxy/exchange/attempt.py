@@ -1,6 +1,6 @@
 """One try at one backend, and what became of it."""
 
-from typing import Any, final
+from typing import Any, Final, final
 
 from proxy.exchange.breaker import Opened
 from proxy.policy.backends import Backend
@@ -17,6 +17,8 @@ class Attempt:
 
     def __init__(self, backend: Backend, permit: Any, started_s: float) -> None:
         self.backend = backend
+        self.name: Final[str] = backend.name  # read often, and slowly from there
+        self.tier: Final[str] = backend.tier
         self.permit = permit
         self.started_s = started_s
         self.reused = False

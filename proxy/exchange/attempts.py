@@ -93,7 +93,7 @@ class Attempts:
         """End the current attempt, under `limits`, as failed; return what the retry law says."""
         self._last = failure
         if failure.code == "first_token_timeout":
-            self.saw_first_token()
+            self.saw_first_token(self.ports.now())
         counted = counts(failure) and limits.blames(failure.code)
         self.end(failure.code, "failed" if counted else "released", failure.status)
         if failure.code == "upstream_context":
@@ -118,10 +118,10 @@ class Attempts:
         self.ports.settle(attempt, "released", self.request)
         self.skipped.append(Skipped(attempt.backend.name, "policy_changed"))
 
-    def saw_first_token(self) -> None:
+    def saw_first_token(self, now: float) -> None:
         """The current attempt brought its first token, or its deadline for it: a sample."""
         attempt = self.current
-        self.ports.saw_first_token(attempt.backend, self.ports.now() - attempt.started_s)
+        self.ports.saw_first_token(attempt.backend, now - attempt.started_s)
 
     def commit(self) -> None:
         """The current attempt answers: a probe has proved its backend, whatever comes then."""

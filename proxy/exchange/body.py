@@ -41,6 +41,7 @@ WHOLE_BYTES: Final = 1 << 20
 _FEW_OPENINGS: Final = 400
 """So many cannot bring Python's own scanner near its limit."""
 _SPACE: Final = " \t\n\r"
+_BRACE: Final = 0x7D
 _Field = tuple[Any, int, int]
 
 
@@ -74,10 +75,13 @@ def _separators(text: bytes) -> int:
 
 def _glance(body: bytes) -> Scan | None:
     """Return the scan of a plain body; None for whatever needs a closer look."""
-    at = body.find(b'"model"')
-    if at < 0 or body.find(b'"model"', at + 7) >= 0:
+    found = _MODEL.search(body)
+    if found is None:
         return None
-    if body.find(b"\\") >= 0 and _ESCAPED.search(body) is not None:
+    start, stop = found.span(1)
+    if body.count(b'"model"') != 1:
+        return None
+    if b"\\" in body and _ESCAPED.search(body) is not None:
         return None
     try:
         document = orjson.loads(body)
@@ -88,8 +92,7 @@ def _glance(body: bytes) -> Scan | None:
     if not USUAL_KEYS.issuperset(document) and not all(map(is_harmless, document)):
         return None
     model, stream = document.get("model"), document.get("stream", False)
-    found = _MODEL.match(body, at)
-    if found is None or type(model) is not str or type(stream) is not bool:
+    if type(model) is not str or type(stream) is not bool:
         return None
     if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable():
         return None
@@ -97,17 +100,22 @@ def _glance(body: bytes) -> Scan | None:
         "n" in document and (body.count(b'"n"') != 1 or type(document["n"]) is float)
     ):
         return None
-    end = body.rindex(b"}")
+    end = _last_brace(body)
     edit = (end, end, USAGE_FIELD) if stream else None
     return Scan(
         model,
-        found.span(1),
+        (start, stop),
         stream=stream,
         include_usage=False,
         usage_edit=edit,
         choices=choices_of(document["n"]) if "n" in document else 1,
         end=end,
     )
+
+
+def _last_brace(body: bytes) -> int:
+    last = len(body) - 1
+    return last if body[last] == _BRACE else body.rindex(b"}")
 
 
 def walk(body: bytes) -> Scan:
@@ -172,7 +180,8 @@ def splices(
         edits.append(prefill)
         names = ("messages",)
     if model is not None and model != scanned.model:
-        edits.append((*scanned.model_span, orjson.dumps(model)))
+        start, end = scanned.model_span
+        edits.append((start, end, orjson.dumps(model)))
         names += ("model",)
     if include_usage and scanned.usage_edit is not None:
         edits.append(scanned.usage_edit)

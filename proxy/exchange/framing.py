@@ -17,6 +17,9 @@ MAX_TRAILER_BYTES: Final = 8 * 1024
 _MAX_SIZE_LINE: Final = 16 + MAX_EXTENSION_BYTES + 2
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~]{0,255})?\r\n")
 _SIZE_BEGUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t -~]{0,255})?\r?)?\Z")
+SIZE_LINES: Final = [b"%x\r\n" % size for size in range(2048)]
+"""How a chunk of a size begins, where nothing is said of it: nearly all do."""
+_USUAL_SIZES: Final = {line[:-2]: size for size, line in enumerate(SIZE_LINES) if size}
 _TRAILER: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*)?\r\n")
 _TRAILER_BEGUN: Final = re.compile(rb"[\t -~\x80-\xff]*\r?\Z")
 
@@ -120,6 +123,11 @@ class ChunkedBody:
             return self._chunk_end(data, at)
         if self._trailing:
             return self._trailer(data, at)
+        end = data.find(b"\r\n", at, at + 5)
+        usual = _USUAL_SIZES.get(data[at:end]) if end > at else None
+        if usual is not None:
+            self._left = usual
+            return end + 2
         found = _SIZE_LINE.match(data, at)
         if found is None:
             if len(data) - at > _MAX_SIZE_LINE or _SIZE_BEGUN.match(data, at) is None:

@@ -46,7 +46,7 @@ class Exchange(Judging):
 
     def handle(self, event: on.Event) -> list[do.Command]:
         """Take one event; return what is to be done, in order."""
-        react = TRANSITIONS.get((self.state, type(event)))
+        react = _REACTIONS[self.state].get(type(event))
         if react is None:
             raise ImpossibleEventError(self.state, event)
         react(self, event)
@@ -71,7 +71,7 @@ class Exchange(Judging):
     def _go_on(self, data: bytes) -> None:
         """Take the data and the end that came with a head."""
         for step in (on.AnswerData(data), on.ENDED):
-            react = TRANSITIONS.get((self.state, type(step)))
+            react = _REACTIONS[self.state].get(type(step))
             if react is None:
                 return  # the head or the data was the end of it
             react(self, step)
@@ -80,9 +80,10 @@ class Exchange(Judging):
         self._judge(event)
 
     def _saw_first_token(self) -> None:
-        self.attempts.saw_first_token()
+        now = self.ports.now()
+        self.attempts.saw_first_token(now)
         if self.first_token_s is None:
-            self.first_token_s = self.ports.now() - self.started_s
+            self.first_token_s = now - self.started_s
 
     # -- an answer held before its commit point
 
@@ -371,3 +372,9 @@ def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
 
 
 TRANSITIONS: Final = _table()
+_Reactions = dict[type, Callable[[Exchange, Any], None]]
+_REACTIONS: Final[dict[State, _Reactions]] = {
+    state: {kind: react for (held, kind), react in TRANSITIONS.items() if held is state}
+    for state in State
+}
+"""The same table by state: an event is looked up in it without a key being made."""

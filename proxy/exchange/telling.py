@@ -180,7 +180,7 @@ class Telling:
         if not self.attempts.log:
             return b""
         attempt = self.attempts.current
-        lines = b"x-lockgate-backend: %b\r\n" % attempt.backend.name.encode()
+        lines = b"x-lockgate-backend: %b\r\n" % attempt.name.encode()
         if attempt.own_id:
             lines += b"x-lockgate-upstream-request-id: %b\r\n" % attempt.own_id.encode()
         return lines
@@ -285,14 +285,14 @@ class Telling:
         """
         if self.first_token_s is None:
             return None
-        before, usage = self.tokens_before, self.usage
-        relay = self._relay
+        prompt_before, completion_before = self.tokens_before
+        usage, relay = self.usage, self._relay
         events = relay.content_events if relay is not None else 0
-        if before == (0, 0):
+        if not (prompt_before or completion_before):
             if usage is not None:
-                return Tokens(*usage, "reported")
+                return Tokens(usage[0], usage[1], "reported")
             return estimated(self.request.received_bytes, events, self.bytes_out)
         if relay is None:  # nobody went on
-            return Tokens(*before, "estimated")
+            return Tokens(prompt_before, completion_before, "estimated")
         prompt, completion = usage or (of_bytes(self.request.received_bytes), events)
-        return Tokens(prompt + before[0], completion + before[1], "summed")
+        return Tokens(prompt + prompt_before, completion + completion_before, "summed")

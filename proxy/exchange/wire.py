@@ -29,6 +29,8 @@ _NEVER: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\
 _LENGTH: Final = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]+)[ \t]*\r\n")
 _USUAL_LENGTHS: Final = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 """As nearly everybody writes it; found in half the time that the pattern takes."""
+_ZERO: Final = 0x30
+_NINE: Final = 0x39
 Fields = list[tuple[bytes, bytes]]
 MEMO_BOUND: Final = 256
 MEMO_KEY_BYTES: Final = 4 * 1024
@@ -80,11 +82,11 @@ def without_length(raw: bytes) -> tuple[bytes, int | None]:
     is empty from having the key of one whose length was taken out.
     """
     for usual in _USUAL_LENGTHS:
-        before, found_usual, after = raw.partition(usual)
+        before, found_usual, after = raw.partition(usual)  # compiled, half as slow as `find`
         if found_usual:
-            digits, _, rest = after.partition(b"\r\n")
-            if digits.isdigit() and len(digits) <= 18:
-                return before + usual + b"0\r\n" + rest, int(digits)
+            length, digits = _number_at_start(after)
+            if 0 < digits <= 18 and after[digits : digits + 2] == b"\r\n":
+                return b"%b%b0%b" % (before, usual, after[digits:]), length
     found = _LENGTH.search(raw)
     if found is None:
         return raw, None
@@ -92,6 +94,17 @@ def without_length(raw: bytes) -> tuple[bytes, int | None]:
     if end - start > 18:
         return raw, None
     return raw[:start] + b"0" + raw[end:], int(found[1])
+
+
+def _number_at_start(text: bytes) -> tuple[int, int]:
+    """Return the number that `text` begins with, and how many digits it has, 19 at most."""
+    number = digits = 0
+    for byte in text[:19]:
+        if not _ZERO <= byte <= _NINE:
+            break
+        number = number * 10 + byte - _ZERO
+        digits += 1
+    return number, digits
 
 
 def remember(memo: dict[bytes, Any], key: bytes, head: object) -> None:

@@ -14,10 +14,6 @@ from proxy.exchange.machine import Exchange
 from proxy.exchange.tokens import Tokens
 from proxy.policy.backends import Backend
 
-_ATTEMPT: Final = (
-    b'{"backend":"%b","tier":"%b","outcome":"%b","ms":%b,"status":%b,"reused":%b,'
-    b'"upstream_request_id":%b}'
-)
 _THOUSANDTHS: Final = [b"%03d" % number for number in range(1000)]
 
 
@@ -75,13 +71,13 @@ def exchange_line(
         b"null" if answered is None else _word(answered.name),
         b"null" if answered is None else _word(answered.tier),
         _attempts(attempts.log),
-        b"null" if order is request.route.candidates else _words([b.name for b in order]),
+        b"null" if order is request.route.candidates else _words(tuple(b.name for b in order)),
         _skipped(exchange),
         _breakers(attempts.log),
         request.received_bytes,
         exchange.bytes_out,
         _tokens(tokens),
-        _words(list(exchange.splices)),
+        _words(exchange.splices),
         exchange.malformed_events,
         stamp.deadlines,
         stamp.decided,
@@ -95,11 +91,14 @@ def _attempts(log: list[Attempt]) -> bytes:
 
 
 def _attempt(attempt: Attempt) -> bytes:
-    backend = attempt.backend
     own_id = b"null" if not attempt.own_id else orjson.dumps(attempt.own_id)
-    return _ATTEMPT % (
-        backend.name.encode(),
-        backend.tier.encode(),
+    # the format stands here, since that one is compiled
+    return (
+        b'{"backend":"%b","tier":"%b","outcome":"%b","ms":%b,"status":%b,"reused":%b,'
+        b'"upstream_request_id":%b}'
+    ) % (
+        attempt.name.encode(),
+        attempt.tier.encode(),
         attempt.outcome.encode(),
         _milliseconds(attempt.ended_s - attempt.started_s),
         _number(attempt.status),
@@ -156,7 +155,9 @@ def _word(value: str | None) -> bytes:
     return b"null" if value is None else b'"%b"' % value.encode()
 
 
-def _words(values: list[str]) -> bytes:
+def _words(values: tuple[str, ...]) -> bytes:
+    if len(values) == 1:
+        return b'["%b"]' % values[0].encode()
     return b'["%b"]' % '","'.join(values).encode() if values else b"[]"
 
 

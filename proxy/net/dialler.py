@@ -315,20 +315,26 @@ class Dialler:
 
         `broke` is called once where a fault of ours, which is logged, ends the attempt.
         """
-        now = self.reactor.seconds()
+        upstream = self.kept()
+        if upstream is None:
+            attempt = Dial(self, connected, failed, broke)
+            attempt.start()
+            return attempt.cancel
+        try:
+            connected(upstream, True)
+        except Exception:
+            upstream.abort()
+            raise
+        return _nothing
+
+    def kept(self) -> Upstream | None:
+        """Return a connection that rests, if there is one."""
         while self._idle:
             upstream = self._idle.pop()
-            if upstream.idle_since + IDLE_S > now:
-                try:
-                    connected(upstream, True)
-                except Exception:
-                    upstream.abort()
-                    raise
-                return _nothing
+            if upstream.idle_since + IDLE_S > self.reactor.seconds():
+                return upstream
             upstream.abort()
-        attempt = Dial(self, connected, failed, broke)
-        attempt.start()
-        return attempt.cancel
+        return None
 
     def reason_against(self, address: str) -> str | None:
         """Return None when the policy lets this backend be at `address`, else why not."""

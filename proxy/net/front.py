@@ -205,6 +205,9 @@ class Front(Connection):
 
         As long as it takes something it has time: no other deadline runs.
         """
+        plain = self.plain
+        if plain is not None and plain.unsent_bytes <= most:
+            return False
         if not self.reader.has_yet_to_take(most):
             return False
         self._timer.disarm()

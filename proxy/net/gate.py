@@ -62,6 +62,8 @@ class Gate:
         """Put `policy` in force; breakers of backends that stay where they are keep their state."""
         moved = self._moved(policy)
         self.policy = policy
+        self._digest = policy.digest
+        self._keyless = _keyless(policy)
         self.decider = Decider(policy)
         self.retry_after_max_s = policy.spec.proxy.retry_after_max
         self.max_event_bytes = policy.spec.proxy.max_event_bytes
@@ -91,7 +93,8 @@ class Gate:
 
     def order(self, request: Admitted) -> tuple[Backend, ...]:
         """Return the candidates in the order of the rule's strategy."""
-        return self.orders.of(request.route, self.now())
+        route = request.route
+        return route.candidates if route.is_in_order else self.orders.of(route, self.now())
 
     def saw_first_token(self, backend: Backend, seconds: float) -> None:
         """Take one time to first token."""
@@ -114,7 +117,7 @@ class Gate:
 
     def allows(self, backend: Backend, request: Admitted) -> bool:
         """Whether the policy in force lets the request go to `backend`."""
-        if request.route.reading.policy_digest == self.policy.digest:
+        if request.route.reading.policy_digest == self._digest:
             return True
         again = self.decider.decide(request.scan.model, request.caller_headers)
         # the whole backend is compared: the same name with another address is another backend
@@ -122,15 +125,16 @@ class Gate:
 
     def admit(self, backend: Backend, request: Admitted) -> Any:
         """Return a permit, or why this candidate is not tried now."""
+        name: str = backend.name
         if not self.allows(backend, request):
-            return Skipped(backend.name, "policy_changed")
-        if self.credentials.is_missing(backend):
-            return Skipped(backend.name, "credentials_missing")
+            return Skipped(name, "policy_changed")
+        if name not in self._keyless and self.credentials.is_missing(backend):
+            return Skipped(name, "credentials_missing")
         now = self.now()
-        breaker = self.breakers[backend.name]
-        if backend.name in self.unhealthy:
-            wait_s = max(0.0, self.unhealthy[backend.name] - now)
-            return Skipped(backend.name, "unhealthy", wait_s)
+        breaker = self.breakers[name]
+        if name in self.unhealthy:
+            wait_s = max(0.0, self.unhealthy[name] - now)
+            return Skipped(name, "unhealthy", wait_s)
         if isinstance(breaker.state, Closed):
             permit = breaker.admit(now)
         elif request.whole:
@@ -138,7 +142,7 @@ class Gate:
         else:  # its verdict would be as far off as its caller likes: no probe
             permit = None
         if permit is None:
-            return Skipped(backend.name, "breaker_open", breaker.retry_after(now))
+            return Skipped(name, "breaker_open", breaker.retry_after(now))
         self.permits_out += 1
         return permit
 
@@ -168,7 +172,7 @@ class Gate:
 
     def commit(self, attempt: Attempt, request: Admitted) -> None:
         """The attempt answers: a probe ends there, and the attempt holds an ordinary permit."""
-        breaker = self.breakers.get(attempt.backend.name)
+        breaker = self.breakers.get(attempt.name)
         if breaker is None:
             return
         held = breaker.commit(attempt.permit, request.caller, self.now())
@@ -179,7 +183,7 @@ class Gate:
     def settle(self, attempt: Attempt, how: Settlement, request: Admitted) -> None:
         """Give a permit back to the breaker it came from."""
         self.permits_out -= 1
-        breaker = self.breakers.get(attempt.backend.name)
+        breaker = self.breakers.get(attempt.name)
         if breaker is None:
             return
         if how == "succeeded":
@@ -229,3 +233,12 @@ class Gate:
     def refuses_usage(self, backend: Backend) -> None:
         """`backend` knows no `stream_options`: it is not asked again under this policy."""
         self._without_usage.add(backend.name)
+
+
+def _keyless(policy: LoadedPolicy) -> frozenset[str]:
+    """Return the backends that name no Secret: none of theirs can be missing."""
+    return frozenset(
+        b.name
+        for b in policy.spec.backends
+        if b.tls is None and (b.external is None or b.external.credentials_secret_ref is None)
+    )

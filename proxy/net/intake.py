@@ -191,7 +191,7 @@ class Intake:
             if isinstance(framing, ChunkedBody) and framing.trailers:
                 self._desk.heads.rules.check_trailer(framing.trailers)
             self._arrived(arriving)
-            return framing.surplus + rest
+            return framing.surplus + rest if rest else framing.surplus
         run = self._front.run
         if arriving.begun and run is not None:
             run.body_more()

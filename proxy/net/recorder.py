@@ -202,7 +202,7 @@ class Recorder:
 
     def _count_attempts(self, attempts: Attempts) -> None:
         for attempt in attempts.log:
-            self.metrics.attempt(attempt.backend.name, attempt.outcome)
+            self.metrics.attempt(attempt.name, attempt.outcome)
             if attempt.outcome in ALARMS:
                 self.metrics.alarm(attempt.backend.name, attempt.outcome)
                 self.alarmed(attempt)

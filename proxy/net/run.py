@@ -91,7 +91,12 @@ class Run:
                 event = waiting.pop(0)
                 try:
                     for command in exchange.handle(event):
-                        _EXECUTE[type(command)](self, command)
+                        if isinstance(command, do.SendDown):  # the two there are most of
+                            self.front.send(command.data)
+                        elif isinstance(command, do.Touch):
+                            self._touch(command)
+                        else:
+                            _EXECUTE[type(command)](self, command)
                 except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
                     _log.failure("exchange failed on {event}", event=type(event).__name__)
                     self._fail(event)
@@ -199,6 +204,10 @@ class Run:
 
     def _dial(self, command: do.Dial) -> None:
         dialler = self._dialler = self.desk.diallers[command.backend.name]
+        kept = dialler.kept()
+        if kept is not None:
+            self._connected(kept, True)
+            return
         cancel = dialler.dial(self._connected, self._dial_failed, self.broke)
         if self._upstream is None and not self._events:
             self._cancel_dial = cancel
@@ -229,9 +238,6 @@ class Run:
     def _go_on_uploading(self, _: do.GoOnUploading) -> None:
         if self._lift is not None:
             self._lift.go_on()
-
-    def _send_down(self, command: do.SendDown) -> None:
-        self.front.send(command.data)
 
     def _arm(self, command: do.Arm) -> None:
         if command.name == "total":
@@ -318,9 +324,10 @@ class Run:
 
     def _stop(self) -> None:
         self._phase.disarm()
-        for timer in (self._total, self._beat):
-            if timer is not None:
-                timer.cancel()
+        if self._total is not None:
+            self._total.cancel()
+        if self._beat is not None:
+            self._beat.cancel()
         self._total = self._beat = None  # each holds its run
         if self._producing:
             self._producing = False
@@ -343,11 +350,9 @@ _EXECUTE: Final[dict[type, Callable[[Run, Any], None]]] = {
     do.SendUp: Run._send_up,
     do.BeginUpload: Run._begin_upload,
     do.GoOnUploading: Run._go_on_uploading,
-    do.SendDown: Run._send_down,
     do.Arm: Run._arm,
     do.Disarm: Run._disarm,
     do.Watch: Run._watch,
-    do.Touch: Run._touch,
     do.Stir: Run._stir,
     do.Pause: Run._pause,
     do.Relay: Run._relay,

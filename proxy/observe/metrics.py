@@ -123,12 +123,17 @@ class Histogram:
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         self._limits: list[float] = [float(bound) for bound in bounds]
+        self._last = 0  # the place of the last value, where the next one often belongs too
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
     def add(self, value: float) -> None:
         """Count one value."""
-        limits = self._limits
+        self.total += value
+        limits, last = self._limits, self._last
+        if last < len(limits) and value <= limits[last] and (not last or value > limits[last - 1]):
+            self.counts[last] += 1
+            return
         low, high = 0, len(limits)
         while low < high:  # bisect_left, in compiled code
             middle = (low + high) // 2
@@ -137,7 +142,7 @@ class Histogram:
             else:
                 high = middle
         self.counts[low] += 1
-        self.total += value
+        self._last = low
 
     def buckets(self) -> list[tuple[str, float]]:
         """Return the running counts by bound, as the exposition format wants them."""

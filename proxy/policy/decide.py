@@ -65,7 +65,8 @@ class Decider:
 
     def decide(self, model: str, headers: Mapping[str, tuple[str, ...]]) -> Decision:
         """Decide a request for `model`; `headers` maps lower-case names to all field values."""
-        key: _Key = (model, *[headers.get(name) for name in self.header_names])
+        held = headers if isinstance(headers, dict) else dict(headers)
+        key: _Key = (model, *[held.get(name) for name in self.header_names])
         decision = self._memo.get(key)
         if decision is None:
             decision = self._decide(Request(model, headers))

@@ -65,14 +65,27 @@ def request_head(
 
     `length` None: the body is chunked.
     """
-    extra = b""
-    hop = connection_named(caller_headers) if backend.upward_headers else frozenset()
-    for name in backend.upward_headers:
+    names: tuple[str, ...] = backend.upward_headers
+    listed = _listed(names, caller_headers) if names else b""
+    own_id = request_id.encode("ascii")
+    if length is None:
+        framing = b"transfer-encoding: chunked"
+        return b"%b%bx-request-id: %b\r\n%b\r\n\r\n" % (prefix, listed, own_id, framing)
+    return b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n" % (
+        prefix,
+        listed,
+        own_id,
+        length,
+    )
+
+
+def _listed(names: tuple[str, ...], caller_headers: Mapping[str, tuple[str, ...]]) -> bytes:
+    """Render what of the caller's headers goes up."""
+    lines = b""
+    hop = connection_named(caller_headers)
+    for name in names:
         if name.lower() in hop:
             continue
         for value in caller_headers.get(name.lower(), ()):
-            extra += b"%b: %b\r\n" % (name.lower().encode("ascii"), value.encode("latin-1"))
-    named = b"%b%bx-request-id: %b\r\n" % (prefix, extra, request_id.encode("ascii"))
-    if length is None:
-        return named + b"transfer-encoding: chunked\r\n\r\n"
-    return b"%bcontent-length: %d\r\n\r\n" % (named, length)
+            lines += b"%b: %b\r\n" % (name.lower().encode("ascii"), value.encode("latin-1"))
+    return lines
