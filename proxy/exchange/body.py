@@ -42,6 +42,7 @@ _FEW_OPENINGS: Final = 400
 """So many cannot bring Python's own scanner near its limit."""
 _SPACE: Final = " \t\n\r"
 _BRACE: Final = 0x7D
+_BACKSLASH: Final = 0x5C
 _Field = tuple[Any, int, int]
 
 
@@ -81,7 +82,7 @@ def _glance(body: bytes) -> Scan | None:
     start, stop = found.span(1)
     if body.count(b'"model"') != 1:
         return None
-    if b"\\" in body and _ESCAPED.search(body) is not None:
+    if _BACKSLASH in body and _ESCAPED.search(body) is not None:
         return None
     try:
         document = orjson.loads(body)

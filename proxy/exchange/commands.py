@@ -50,7 +50,8 @@ class SendUp(Value):
         """The edited body in pieces; what stays is sliced out of the original."""
         out, done = [], 0
         for at, end, new in self.edits:
-            out += [self.original[done:at], new]
+            out.append(self.original[done:at])
+            out.append(new)
             done = end
         out.append(self.original[done:])
         return out

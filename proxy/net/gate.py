@@ -15,7 +15,7 @@ from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.latency import Latency
 from proxy.exchange.memory import MemoryBudget
 from proxy.exchange.order import Orders
-from proxy.exchange.ports import Settlement, Skipped
+from proxy.exchange.ports import Ports, Settlement, Skipped
 from proxy.exchange.retry_budget import RetryBudget
 from proxy.exchange.tally import Blame
 from proxy.govern.credentials import Credentials
@@ -31,7 +31,7 @@ OUTLIER: Final = 3.0
 """So many times the median of the others: a difference that no noise makes."""
 
 
-class Gate:
+class Gate(Ports):
     """See the module's text. `now` is monotonic; `policy` and `decider` change at a reload."""
 
     def __init__(
@@ -42,10 +42,10 @@ class Gate:
         memory: MemoryBudget,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.now = now
+        self._now = now
         self.credentials = credentials
         self.memory = memory
-        self.jitter = jitter
+        self._jitter = jitter
         self.budget = RetryBudget()
         self.breakers: dict[str, Breaker] = {}
         self.latencies: dict[str, Latency] = {}
@@ -72,10 +72,10 @@ class Gate:
         quarantine_s = policy.spec.proxy.quarantine_duration
         names = [b.name for b in policy.spec.backends]
         self.latencies = {name: self.latencies.get(name) or Latency() for name in names}
-        self.orders = Orders(self.jitter, self.latencies)
+        self.orders = Orders(self._jitter, self.latencies)
         kept = self.breakers
         self.breakers = {
-            b.name: kept.get(b.name) or Breaker(quarantine_s, self.jitter)
+            b.name: kept.get(b.name) or Breaker(quarantine_s, self._jitter)
             for b in policy.spec.backends
         }
         for name, breaker in self.breakers.items():
@@ -90,6 +90,14 @@ class Gate:
         """Return the backends that `policy` has at another place than the policy in force."""
         old = {b.name: base_url(b) for b in self.policy.spec.backends}
         return {b.name for b in policy.spec.backends if old.get(b.name, base_url(b)) != base_url(b)}
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return self._now()
+
+    def jitter(self) -> float:
+        """Return a number in [0, 1)."""
+        return self._jitter()
 
     def order(self, request: Admitted) -> tuple[Backend, ...]:
         """Return the candidates in the order of the rule's strategy."""

@@ -2,6 +2,8 @@
 
 from typing import Final, final
 
+_ENDS: Final = [f"{number:03x}" for number in range(0x1000)]
+
 
 @final
 class RequestIds:
@@ -10,8 +12,12 @@ class RequestIds:
     def __init__(self, of_process: str) -> None:
         self._prefix: Final = f"req-{of_process}-"
         self._number = 0
+        self._begin = self._prefix + "0"
 
     def next(self) -> str:
         """Return the next request's id."""
         self._number += 1
-        return self._prefix + hex(self._number)[2:]  # noqa: FURB116 - compiled, formats are slow
+        end = self._number & 0xFFF
+        if not end:
+            self._begin = f"{self._prefix}{self._number >> 12:x}"
+        return self._begin + _ENDS[end]

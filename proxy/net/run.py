@@ -81,7 +81,8 @@ class Run:
 
     def feed_all(self, events: list[on.Event]) -> None:
         """Give the exchange events in order; events met while doing what it says wait."""
-        self._events.extend(events)
+        for event in events:
+            self._events.append(event)
         if self._running:
             return
         self._running = True
@@ -103,7 +104,7 @@ class Run:
         finally:
             self._running = False
         if exchange.state is State.DONE:
-            waiting.clear()
+            self._events = []
         elif self._armed_s is not None:
             self._phase.arm(self._armed_s)
             self._armed_s = None

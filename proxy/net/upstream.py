@@ -71,7 +71,11 @@ class Upstream(Connection):
         self.listener = listener
         self.reusable = False
         self._reused = self._framing is not None
-        self._sent_before = self.transport.sent_bytes if self._reused else 0
+        if self._reused:
+            plain = self.plain
+            self._sent_before = plain.sent_bytes if plain is not None else self.transport.sent_bytes
+        else:
+            self._sent_before = 0
         self._begun = b""
         self._framing = None
         self._interim = 0

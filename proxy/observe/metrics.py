@@ -44,7 +44,7 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         self._tallies: dict[tuple[str, ...], Tally] = {}
-        self._attempts: dict[tuple[str, ...], int] = {}
+        self._attempts: dict[tuple[str, ...], Count] = {}
         self.registry.register(_Requests(self._tallies))
         self.registry.register(_Attempts(self._attempts))
         self._shadows = self._counter(
@@ -79,7 +79,10 @@ class Metrics:
     def attempt(self, backend: str, outcome: str) -> None:
         """Count an attempt that ended."""
         labels = (backend, outcome)
-        self._attempts[labels] = self._attempts.get(labels, 0) + 1
+        count = self._attempts.get(labels)
+        if count is None:
+            count = self._attempts[labels] = Count()
+        count.number += 1
 
     def shadow(self, backend: str, outcome: str) -> None:
         """Count a shadow copy: answered, failed or skipped."""
@@ -115,6 +118,14 @@ class Metrics:
     def page(self) -> bytes:
         """Render the exposition text."""
         return generate_latest(self.registry)
+
+
+@final
+class Count:
+    """How many there were."""
+
+    def __init__(self) -> None:
+        self.number = 0
 
 
 class Histogram:
@@ -205,7 +216,7 @@ class _Requests(Collector):
 class _Attempts(Collector):
     """The counter of attempts."""
 
-    def __init__(self, counts: dict[tuple[str, ...], int]) -> None:
+    def __init__(self, counts: dict[tuple[str, ...], Count]) -> None:
         self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
@@ -213,7 +224,7 @@ class _Attempts(Collector):
         labels_of = ("backend", "outcome")
         family = CounterMetricFamily("lockgate_attempts", "Attempts ended", labels=labels_of)
         for labels, count in self._counts.items():
-            family.add_metric(labels, count)
+            family.add_metric(labels, count.number)
         yield family
 
 

@@ -18,7 +18,7 @@ from proxy.exchange.body import scan
 from proxy.exchange.deadlines import Deadlines, resolve_deadlines
 from proxy.exchange.machine import Exchange
 from proxy.exchange.memory import MemoryBudget
-from proxy.exchange.ports import Settlement, Skipped
+from proxy.exchange.ports import Ports, Settlement, Skipped
 from proxy.exchange.scan import Scan
 from proxy.exchange.upload import Upload
 from proxy.policy.backends import Backend, External, InferenceServiceRef
@@ -48,13 +48,12 @@ def cloud(name: str, **fields: Any) -> Backend:
     )
 
 
-class FakePorts:
+class FakePorts(Ports):
     """Time that stands still, no jitter, every backend open; `log` has what was settled."""
 
-    retry_after_max_s = 3.0
-    max_event_bytes = 8 << 20
-
     def __init__(self) -> None:
+        self.retry_after_max_s = 3.0
+        self.max_event_bytes = 8 << 20
         self.time = 100.0
         self.log: list[tuple[str, Settlement]] = []
         self.commits: list[str] = []
