@@ -207,7 +207,11 @@ class Run:
         dialler = self._dialler = self.desk.diallers[command.backend.name]
         kept = dialler.kept()
         if kept is not None:
-            self._connected(kept, True)
+            try:
+                self._connected(kept, True)
+            except Exception:
+                kept.abort()
+                raise
             return
         cancel = dialler.dial(self._connected, self._dial_failed, self.broke)
         if self._upstream is None and not self._events:
