@@ -137,7 +137,7 @@ $(VENV)/.build: requirements/build.txt $(VENV)/.program
 	@touch $@
 
 $(COMPILED)/.made: setup.py pyproject.toml $(shell find proxy -name '*.py') | $(VENV)/.build
-	@echo "compiling the data path (about half a minute)"
+	@echo "compiling the data path (about a minute and a half)"
 	@rm -rf build
 	@LOCKGATE_COMPILED=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps \
 		--no-build-isolation --wheel-dir build/wheel .

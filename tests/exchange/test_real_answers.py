@@ -84,6 +84,14 @@ def test_an_empty_finish_reason_is_no_end(reason: str | None) -> None:
     is_cut(book, "truncated")
 
 
+def test_a_prelude_without_choices_commits_nothing_and_is_passed_on() -> None:
+    # Azure's prompt_filter_results
+    prelude = on.AnswerData(b'data: {"choices":[],"prompt_filter_results":[{}]}\n\n')
+    book = streaming(prelude)
+    assert book.down == b""
+    book >> event("hi") << down(b"prompt_filter_results", b"hi") << do.Relay
+
+
 def test_an_empty_finish_reason_commits_nothing() -> None:
     book = streaming(chunk((0, None, "")))
     assert book.down == b""
