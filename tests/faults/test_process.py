@@ -1,7 +1,6 @@
 """Rows X: the process and its host."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -204,8 +203,13 @@ def test_x9_the_clock_jumps(start: Start, tmp_path: Path) -> None:
         pytest.skip("NOT RUN: no libfaketime (apt-get install libfaketime)")
     when = tmp_path / "when"
     when.write_text("+0s")
-    env = {**os.environ, "LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(when),
-           "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
+    env = environment(
+        LD_PRELOAD=str(library),
+        FAKETIME_TIMESTAMP_FILE=str(when),
+        FAKETIME_NO_CACHE="1",
+        FAKETIME_DONT_FAKE_MONOTONIC="1",
+        DONT_FAKE_MONOTONIC="1",
+    )
     house = start(env=env)
     house.local.script = lambda c, _: (
         c.sendall(SSE_HEAD + word("one")),
@@ -266,7 +270,7 @@ def test_x13_a_thundering_start(tmp_path: Path, upstreams: dict[str, Upstream]) 
 
 @fault("X15", "TMPDIR and HOME that are not there, umask 777", "100 kB and chunks served")
 def test_x15_no_place_to_write(start: Start) -> None:
-    house = start(env={**os.environ, "TMPDIR": "/nonexistent", "HOME": "/nonexistent"}, umask=0o777)
+    house = start(env=environment(TMPDIR="/nonexistent", HOME="/nonexistent"), umask=0o777)
     assert house.ask({**body(), "x": "y" * 200_000}).status == 200
     data = json.dumps(body()).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
