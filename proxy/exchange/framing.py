@@ -19,6 +19,8 @@ _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~]{0,255})?\r\n")
 _SIZE_BEGUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t -~]{0,255})?\r?)?\Z")
 SIZE_LINES: Final = [b"%x\r\n" % size for size in range(2048)]
 """How a chunk of a size begins, where nothing is said of it: nearly all do."""
+_CR: Final = 0x0D
+_LF: Final = 0x0A
 _USUAL_SIZES: Final = {line[:-2]: size for size, line in enumerate(SIZE_LINES) if size}
 _TRAILER: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*)?\r\n")
 _TRAILER_BEGUN: Final = re.compile(rb"[\t -~\x80-\xff]*\r?\Z")
@@ -123,11 +125,9 @@ class ChunkedBody:
             return self._chunk_end(data, at)
         if self._trailing:
             return self._trailer(data, at)
-        end = data.find(b"\r\n", at, at + 5)
-        usual = _USUAL_SIZES.get(data[at:end]) if end > at else None
-        if usual is not None:
-            self._left = usual
-            return end + 2
+        usual = self._usual(data, at)
+        if usual:
+            return usual
         found = _SIZE_LINE.match(data, at)
         if found is None:
             if len(data) - at > _MAX_SIZE_LINE or _SIZE_BEGUN.match(data, at) is None:
@@ -136,6 +136,19 @@ class ChunkedBody:
         self._left = int(found[1], 16)
         self._trailing = self._left == 0
         return found.end()
+
+    def _usual(self, data: bytes, at: int) -> int:
+        """Read the size of a small chunk of which nothing is said; return where it ends, else 0."""
+        end, most = at + 1, min(at + 4, len(data) - 2)
+        while end <= most:
+            if data[end] == _CR:
+                size = _USUAL_SIZES.get(data[at:end])
+                if size is None or data[end + 1] != _LF:
+                    return 0
+                self._left = size
+                return end + 2
+            end += 1
+        return 0
 
     def _chunk_end(self, data: bytes, at: int) -> int:
         found = data[at : at + 2]

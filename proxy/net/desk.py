@@ -233,8 +233,9 @@ class Desk:
             run.body_rejected(RejectedError("duplicate_key", param="model"))
 
     def _run(self, front: Front, request: Admitted) -> None:
-        self.gate.budget.saw_request(self.gate.now())
-        run = front.run = Run(self, front, Exchange(request, self.gate))
+        exchange = Exchange(request, self.gate)
+        self.gate.budget.saw_request(exchange.started_s)
+        run = front.run = Run(self, front, exchange)
         front.in_hand = None
         self.runs.add(run)
         run.feed(START)
