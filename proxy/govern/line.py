@@ -12,8 +12,8 @@ import orjson
 from proxy.exchange.attempt import Attempt
 from proxy.exchange.machine import Exchange
 from proxy.exchange.tokens import Tokens
-from proxy.policy.backends import Backend
 
+_NUMBERS: Final = [b"%d" % number for number in range(1000)]
 _THOUSANDTHS: Final = [b"%03d" % number for number in range(1000)]
 
 
@@ -43,9 +43,9 @@ class Stamp:
 
 
 def exchange_line(
-    exchange: Exchange, answered: Backend | None, tokens: Tokens | None, stamp: Stamp
+    exchange: Exchange, answered: Attempt | None, tokens: Tokens | None, stamp: Stamp
 ) -> bytes:
-    """Return the line of an exchange that ended; `answered` is the backend whose answer it was."""
+    """Return the line of an exchange that ended; `answered` is the attempt whose answer it was."""
     request, attempts = exchange.request, exchange.attempts
     order = attempts.order
     return (
@@ -140,15 +140,19 @@ def _changes(log: list[Attempt]) -> bytes:
 def _tokens(tokens: Tokens | None) -> bytes:
     if tokens is None:
         return b"null"
-    return b'{"prompt":%d,"completion":%d,"source":"%b"}' % (
-        tokens.prompt,
-        tokens.completion,
+    return b'{"prompt":%b,"completion":%b,"source":"%b"}' % (
+        _count(tokens.prompt),
+        _count(tokens.completion),
         tokens.source.encode(),
     )
 
 
 def _number(value: int | None) -> bytes:
-    return b"null" if value is None else b"%d" % value
+    return b"null" if value is None else _count(value)
+
+
+def _count(value: int) -> bytes:
+    return _NUMBERS[value] if 0 <= value < 1000 else b"%d" % value
 
 
 def _word(value: str | None) -> bytes:
@@ -164,7 +168,7 @@ def _words(values: tuple[str, ...]) -> bytes:
 def _milliseconds(seconds: float) -> bytes:
     """Return milliseconds, cut to whole microseconds."""
     micros = max(int(seconds * 1e6), 0)
-    return b"%d.%b" % (micros // 1000, _THOUSANDTHS[micros % 1000])
+    return b"%b.%b" % (_count(micros // 1000), _THOUSANDTHS[micros % 1000])
 
 
 def _seconds(wall: float) -> bytes:

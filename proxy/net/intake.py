@@ -18,7 +18,7 @@ from proxy.exchange.memory import RETRY_AFTER_S
 from proxy.exchange.request_head import MAX_BODY_BYTES, Head
 from proxy.exchange.upload import Upload
 from proxy.exchange.wire import HEAD_END, MAX_HEAD_BYTES, prefix_fault
-from proxy.net.arriving import Arriving, Received, received
+from proxy.net.arriving import WHOLE_BYTES, Arriving, Received, received
 from proxy.net.waiting import MOST, Waiting
 
 if TYPE_CHECKING:
@@ -143,8 +143,20 @@ class Intake:
         head, length = self._desk.heads.read(data[start:end])
         if self._tls is not None:
             self._check_server_name(head)
+        if length and length <= min(len(data) - end, WHOLE_BYTES) and not head.chunked:
+            self._take_whole(head, data[end : end + length])
+            return data[end + length :]
         self._admitted(head, length)
         return data[end:]
+
+    def _take_whole(self, head: Head, body: bytes) -> None:
+        """A small body came with its head, as most do."""
+        size = len(body)
+        if not self._desk.memory.take(size, self._caller):
+            self.arriving = Arriving(head, LengthBody(size), self._desk.wheel.now())
+            raise RejectedError("memory_full", retry_after_s=RETRY_AFTER_S)
+        self.expects = False
+        self.waiting.add(Received(head, body), self._head_size)
 
     def _check_server_name(self, head: Head) -> None:
         """Hold Host to the name that the TLS connection was made for (RFC 9110, 15.5.20)."""

@@ -70,7 +70,7 @@ class Recorder:
         """Record an exchange that ended."""
         attempts = exchange.attempts
         duration_s = self.now() - exchange.started_s
-        answered = attempts.log[-1].backend if attempts.log else None
+        answered = attempts.log[-1] if attempts.log else None
         if exchange.outcome not in {"complete", "upstream_refused"} and exchange.status != 200:
             answered = None
         decided, tokens = self._decided(exchange.request.route), exchange.tokens

@@ -15,7 +15,6 @@ from proxy.exchange.tally import Suspect
 from proxy.exchange.tokens import Tokens
 from proxy.govern.line import Stamp, exchange_line
 from proxy.govern.record import deadlines_document, decision_fields
-from proxy.policy.backends import Backend
 from tests.exchange.playbook import PLAIN, STREAM, Playbook, cloud, local
 
 BACKENDS = (local("a"), cloud("b-2"))
@@ -25,7 +24,7 @@ WORD = st.sampled_from(["complete", "client_gone", "upstream_reset", "first_toke
 
 
 def naive(
-    exchange: Exchange, answered: Backend | None, tokens: Tokens | None, stamp: Stamp
+    exchange: Exchange, answered: Attempt | None, tokens: Tokens | None, stamp: Stamp
 ) -> dict[str, Any]:
     """Return the record as a document, in the order of its members."""
     request, attempts = exchange.request, exchange.attempts
@@ -130,7 +129,7 @@ def exchanges(draw: st.DrawFn) -> Exchange:
 
 @given(
     exchanges(),
-    st.none() | st.sampled_from(BACKENDS),
+    st.none() | attempts(),
     st.none() | st.builds(Tokens, COUNT, COUNT, st.sampled_from(["reported", "estimated"])),
     st.builds(
         Stamp,
@@ -143,7 +142,7 @@ def exchanges(draw: st.DrawFn) -> Exchange:
     ),
 )
 def test_the_line_says_what_a_plain_rendering_says(
-    exchange: Exchange, answered: Backend | None, tokens: Tokens | None, bare: Stamp
+    exchange: Exchange, answered: Attempt | None, tokens: Tokens | None, bare: Stamp
 ) -> None:
     limits = exchange.ports.deadlines(exchange.request, BACKENDS[0])
     stamp = Stamp(
