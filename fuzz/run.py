@@ -110,9 +110,9 @@ def sse(data: bytes) -> None:
                 events += splitter.feed(piece)
         except EventTooLargeError:
             return
-        found.append((events + splitter.finish(), splitter.pending))
+        found.append((events + splitter.finish(), splitter.held_bytes))
     assert found[0] == found[1]
-    relay = StreamRelay(show_usage=True)
+    relay = StreamRelay(show_usage=True, max_event_bytes=1 << 20)
     out = relay.feed(data)
     if not (relay.done or relay.broken):
         out += relay.end()
