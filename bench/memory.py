@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import bodies
-from house import LOAD_CORE, bench, build_name, free_port, need, resident_mib, wait
+from house import ANSWER, LOAD_CORE, bench, build_name, free_port, need, resident_mib, wait
 
 STREAMS, BODIES, BODY_BYTES = 1000, 50, 8 << 20
 LIMIT_MIB, BUDGET = 256, "96Mi"
@@ -63,7 +63,7 @@ async def upstream(port: int) -> None:
                 else:
                     await asyncio.sleep(2)
                     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
-                    writer.write(b"content-length: 2\r\n\r\n{}")
+                    writer.write(b"content-length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER.encode()))
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 

@@ -20,12 +20,11 @@ from house import (
     Bench,
     bench,
     build_name,
-    cpu_seconds,
     free_port,
     need,
     wait,
 )
-from proxying import ROUNDS, wrk
+from proxying import ROUNDS, Round, measured
 
 
 def certificates(folder: Path) -> None:
@@ -109,20 +108,18 @@ def measure(held: Bench, version: str, seconds: int) -> None:
         "nginx": nginx_proxy(held, port, version, resume=False),
         "lockgate": lockgate(held, port),
     }
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in proxies}
-    for own, _ in proxies.values():
-        wrk(held, own, 16, 1)
+    found: dict[str, list[Round]] = {name: [] for name in proxies}
+    for own, pid in proxies.values():
+        measured(held, own, pid, 16, 1)
     for _ in range(ROUNDS):
         for name, (own, pid) in proxies.items():
-            before = cpu_seconds(pid)
-            rate = wrk(held, own, 16, seconds)[0]
-            found[name].append((rate, (cpu_seconds(pid) - before) / (rate * seconds) * 1e6))
+            found[name].append(measured(held, own, pid, 16, seconds))
     print(f"fresh connections, {version}, 16 callers, median of {ROUNDS}; lockgate of it:")
     median = {
         n: [statistics.median(column) for column in zip(*f, strict=True)] for n, f in found.items()
     }
-    own_rate, own_cpu = median["lockgate"]
-    for name, (rate, cpu) in median.items():
+    own_rate, _, own_cpu = median["lockgate"]
+    for name, (rate, _, cpu) in median.items():
         print(
             f"  {name:<16} {rate:>6.0f} requests/s {own_rate / rate:>5.2f}"
             f"   {cpu:>4.0f} us of CPU {cpu / own_cpu:>5.2f}"
