@@ -17,10 +17,15 @@ from typing import Any, Final
 from proxy.exchange.answer import finish_reason, tokens_used
 from proxy.exchange.conversation import Conversation
 from proxy.exchange.lenient import write_json
-from proxy.exchange.sse import THOUGHTS, document_of
+from proxy.exchange.sse import document_of
 
 KEEP_LIMIT_BYTES: Final = 256 * 1024
 """Text kept to go on from, some 64,000 tokens; a longer answer is cut."""
+THOUGHTS: Final = frozenset(
+    {"reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks"}
+)
+"""Where servers put what a model thinks before it answers: DeepSeek and vLLM the first, OpenRouter
+the next two, LiteLLM the last."""
 _PLAIN_DELTA: Final = frozenset({"role", "content"})
 _PREFILL: Final = "prefill"
 

@@ -26,11 +26,6 @@ _CR: Final = 0x0D
 _LF: Final = 0x0A
 """As numbers, which are looked for faster than texts of one byte."""
 _DONE_DATA: Final = b"[DONE]"
-THOUGHTS: Final = frozenset(
-    {"reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks"}
-)
-"""Where servers put what a model thinks before it answers: DeepSeek and vLLM the first, OpenRouter
-the next two, LiteLLM the last."""
 
 
 _NO_WORDS: Final = frozenset(
@@ -134,7 +129,7 @@ class Event:
     empty data; "done" is ``[DONE]``; "error" carries an error, `document` where that is an object;
     "malformed" is data that is not a JSON object. For "data": `seen` are the indices of its
     choices, `said` of those that say something, `finished` of those with a finish_reason, `failed`
-    that one gives "error" as its reason; `thoughts` that nothing is said but what a model thinks;
+    that one gives "error" as its reason;
     `usage` is (prompt, completion) tokens; `usage_only`: it has no choice that says anything.
     """
 
@@ -143,7 +138,6 @@ class Event:
     said: tuple[int, ...] = ()
     finished: tuple[int, ...] = ()
     failed: bool = False
-    thoughts: bool = False
     usage: tuple[int, int] | None = None
     usage_only: bool = False
     document: Any = None
@@ -232,16 +226,14 @@ def _read_chunk(document: dict[str, Any]) -> Event:
 def _read_choices(document: dict[str, Any], choices: list[dict[str, Any]], usage: object) -> Event:
     """Read a chunk choice by choice."""
     seen, said, finished = [], [], []
-    thoughts, shown = False, False
+    shown = False
     failure: dict[str, Any] | None = None
     for place, choice in enumerate(choices):
         index = choice.get("index")
         index = index if isinstance(index, int) else place
         seen.append(index)
-        words = _words_of(choice)
-        if words:
+        if _says(choice):
             said.append(index)
-            thoughts = thoughts or words <= THOUGHTS
         shown = shown or bool(_part(choice).get("role") or choice.get("logprobs"))
         reason = finish_reason(choice)
         if reason is not None:
@@ -254,7 +246,6 @@ def _read_choices(document: dict[str, Any], choices: list[dict[str, Any]], usage
         tuple(said),
         tuple(finished),
         failure is not None,
-        thoughts and not finished,
         tokens_used(document),
         usage_only=usage is not None and not (said or finished or shown),
         document=failure,
@@ -268,9 +259,9 @@ def _part(choice: dict[str, Any]) -> dict[str, Any]:
     return delta if isinstance(delta, dict) else {}
 
 
-def _words_of(choice: dict[str, Any]) -> set[str]:
-    """Return what a choice says besides a role: a word, a tool call, a refusal, audio."""
-    words = {key for key, value in _part(choice).items() if value and key not in _NO_WORDS}
-    if choice.get("text"):
-        words.add("text")
-    return words
+def _says(choice: dict[str, Any]) -> bool:
+    """Whether a choice says anything besides a role: a word, a tool call, a refusal, audio."""
+    for key, value in _part(choice).items():
+        if value and key not in _NO_WORDS:
+            return True
+    return bool(choice.get("text"))

@@ -211,6 +211,13 @@ class Playbook:
         return self.exchange
 
 
+def asserted(book: Playbook, *expected: Any) -> Playbook:
+    """Assert several commands, in order."""
+    for command in expected:
+        book << command
+    return book
+
+
 def dial(name: str) -> Callable[[Any], bool]:
     """Expect a dial to this backend."""
     return lambda command: isinstance(command, do.Dial) and command.backend.name == name

@@ -14,6 +14,7 @@ from tests.exchange.playbook import (
     SSE,
     STREAM,
     Playbook,
+    asserted,
     cloud,
     dial,
     down,
@@ -26,12 +27,6 @@ from tests.exchange.playbook import (
 HALF = 600 * 1024
 LARGE = b'{"pad": "' + b"x" * (2 * HALF) + b'", "choices": [%b]}'
 WHOLE = (do.SendDown, do.ReleaseUpstream, do.Ended, do.Finish(close=False))
-
-
-def asserted(book: Playbook, *expected: object) -> Playbook:
-    for command in expected:
-        book << command
-    return book
 
 
 def test_a_whole_answer_is_passed_on() -> None:

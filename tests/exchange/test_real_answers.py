@@ -20,6 +20,7 @@ from tests.exchange.playbook import (
     SSE,
     STREAM,
     Playbook,
+    asserted,
     cloud,
     dial,
     down,
@@ -59,12 +60,6 @@ def error(**fields: Any) -> on.AnswerData:
 
 
 CUT = (do.DropUpstream, down(b'"error"'), do.Ended, do.Break)
-
-
-def asserted(book: Playbook, *expected: object) -> Playbook:
-    for command in expected:
-        book << command
-    return book
 
 
 def is_cut(book: Playbook, outcome: str) -> None:

@@ -81,7 +81,7 @@ FINISHED = Event("data", seen=(0,), finished=(0,))
         (choice('"delta":{"refusal":"no"}'), SAID),
         (choice('"delta":{"images":[{}],"content":""}'), SAID),
         (choice('"message":{"content":"x"},"finish_reason":null'), SAID),
-        (choice('"delta":{"reasoning_content":"hm"}'), Event("data", (0,), (0,), thoughts=True)),
+        (choice('"delta":{"reasoning_content":"hm"}'), SAID),
         (choice('"delta":{},"finish_reason":"stop"'), FINISHED),
         (choice('"delta":{},"finish_reason":""'), SEEN),
         (choice('"delta":{"content":"x"},"finish_reason":"null"'), SAID),
