@@ -65,9 +65,9 @@ bench-report: $(VENV)/.report $(if $(CAN_COMPILE),$(COMPILED)/.made) ## growth w
 compiled: $(COMPILED)/.made ## the package as it is deployed: the data path compiled by mypyc
 
 test-compiled: $(COMPILED)/.made $(VENV)/.test ## the data path's tests on the compiled package
-	$(WITH_COMPILED) $(BIN)/python -c 'import proxy.net.run as run; assert run.__file__.endswith(".so")'
-	$(WITH_COMPILED) $(BIN)/python -m pytest -o pythonpath='$(COMPILED) .' \
-		tests/exchange tests/net tests/faults tests/properties tests/spec
+	$(WITH_COMPILED) $(BIN)/python -c 'import lockgate.server.driver as run; assert run.__file__.endswith(".so")'
+	$(WITH_COMPILED) $(BIN)/python -m pytest -o pythonpath='$(COMPILED) components .' \
+		tests/http1 tests/bodies tests/exchange tests/net tests/faults tests/properties tests/spec
 
 bench: $(VENV)/.bench $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lockgate against nginx and Envoy on the same core
 	@$(if $(CAN_COMPILE),:,echo "no C compiler or no Python.h: plain Python is measured (apt-get install gcc python3-dev)")
@@ -82,8 +82,8 @@ bench-proof: $(VENV)/.program ## seconds and memory of a proof: 200 and 1,000 ru
 	$(BIN)/python bench/proof.py
 
 docs: $(VENV)/.program ## the generated pages
-	$(BIN)/python -m proxy.policy.reference > docs/spec.md
-	$(BIN)/python -m proxy.exchange.reference > docs/errors.md
+	$(BIN)/python -m lockgate.policy.reading.reference > docs/spec.md
+	$(BIN)/python -m lockgate.errors.reference > docs/errors.md
 	$(BIN)/python -m tests.faults.page > docs/faults.md
 	$(BIN)/lockgate graph prod --out docs/policy-prod.svg
 
@@ -108,10 +108,10 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "venv is missing from this Python: install python3-venv"; exit 2; }
 
-$(VENV)/.program: requirements/program.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.program: requirements/program.txt proxy/pyproject.toml components/pyproject.toml | $(VENV)/bin/python
 	@echo "making the environment in $(VENV) (once, about a minute)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/program.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e proxy -e components
 	@rm -rf lockgate.egg-info  # a stale one here would shadow the verbs that are installed
 	@touch $@
 
@@ -136,12 +136,12 @@ $(VENV)/.build: requirements/build.txt $(VENV)/.program
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	@touch $@
 
-$(COMPILED)/.made: setup.py pyproject.toml $(shell find proxy -name '*.py') | $(VENV)/.build
+$(COMPILED)/.made: proxy/pyproject.toml pyproject.toml $(shell find proxy -name '*.py') | $(VENV)/.build
 	@echo "compiling the data path (about a minute and a half)"
-	@rm -rf build
+	@rm -rf build proxy/build
 	@LOCKGATE_COMPILED=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps \
-		--no-build-isolation --wheel-dir build/wheel .
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(COMPILED) build/wheel/*.whl
+		--no-build-isolation --wheel-dir build/wheel ./proxy
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(COMPILED) build/wheel/lockgate-*.whl
 	@touch $@
 
 $(VENV)/.uv: | $(VENV)/bin/python

@@ -19,7 +19,7 @@ from house import Bench, bench, build_name, need, resident_mib
 SIZE = 31 << 20
 CPU_S, FACTOR = 1.0, 3
 START, END = b'{"model":"gpt-4o","messages":[],"x":', b"}"
-ANSWER = (
+RESPONSE = (
     b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,'
     b'"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}'
 )
@@ -64,7 +64,7 @@ def sink() -> int:
             while length > 0 and (piece := file.read(min(length, 1 << 16))):
                 length -= len(piece)
             if length == 0:
-                connection.sendall(head + b"content-length: %d\r\n\r\n" % len(ANSWER) + ANSWER)
+                connection.sendall(head + b"content-length: %d\r\n\r\n" % len(RESPONSE) + RESPONSE)
 
     def accept() -> None:
         while True:

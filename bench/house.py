@@ -21,7 +21,7 @@ COMPILED = Path(__file__).parent.parent / "build" / "compiled"
 ENVOY = Path(sys.executable).with_name("envoy")
 """Where the wheel puts Envoy; absent on platforms that it has no wheel for."""
 TEXT = "y" * 600
-ANSWER = json.dumps(
+RESPONSE = json.dumps(
     {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -161,7 +161,7 @@ http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
             LOAD_CORE,
             "upstream",
             f"server {{ listen 127.0.0.1:{port} backlog=1024; location / "
-            f"{{ default_type application/json; return 200 '{ANSWER}'; }} }}",
+            f"{{ default_type application/json; return 200 '{RESPONSE}'; }} }}",
         )
         return wait(port)
 
@@ -215,7 +215,7 @@ http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
         addresses = [f"--address={backend['name']}={url}" for backend in held["backends"]]
         process = self.spawn(
             PROXY_CORE,
-            *(sys.executable, "-m", "proxy.cli.main", "serve", "--policy", str(file)),
+            *(sys.executable, "-m", "lockgate.cli.main", "serve", "--policy", str(file)),
             *("--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{self.admin}"),
             *addresses,
             *more,

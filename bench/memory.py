@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import bodies
-from house import ANSWER, LOAD_CORE, bench, build_name, free_port, need, resident_mib, wait
+from house import LOAD_CORE, RESPONSE, bench, build_name, free_port, need, resident_mib, wait
 
 STREAMS, BODIES, BODY_BYTES = 1000, 50, 8 << 20
 LIMIT_MIB, BUDGET = 256, "96Mi"
@@ -63,7 +63,9 @@ async def upstream(port: int) -> None:
                 else:
                     await asyncio.sleep(2)
                     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
-                    writer.write(b"content-length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER.encode()))
+                    writer.write(
+                        b"content-length: %d\r\n\r\n%b" % (len(RESPONSE), RESPONSE.encode())
+                    )
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
@@ -101,10 +103,10 @@ async def client(port: int) -> None:
             await asyncio.sleep(0.05)
     await asyncio.sleep(3)
     big = b'{"model": "gpt-4o", "x": "' + b"y" * (BODY_BYTES - 28) + b'"}'
-    answers = await asyncio.gather(*[ask(port, big, b"x-org: big") for _ in range(BODIES)])
+    responses = await asyncio.gather(*[ask(port, big, b"x-org: big") for _ in range(BODIES)])
     whole = [data for data in await asyncio.gather(*streams) if data.endswith(b"0\r\n\r\n")]
-    statuses = Counter(data[9:12].decode() for data in answers)
-    refused = [data for data in answers if data[9:12] == b"503"]
+    statuses = Counter(data[9:12].decode() for data in responses)
+    refused = [data for data in responses if data[9:12] == b"503"]
     told = sum(b"retry-after: " in data for data in refused)
     print(json.dumps({"streams": len(whole), "bodies": statuses, "told": told}))
 

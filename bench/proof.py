@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 
-from components.proof.report import Report, counted
-from components.proof.verdicts import prove
-from proxy.policy.backends import Backend, External, InferenceServiceRef
-from proxy.policy.load import compiled
-from proxy.policy.rules import Match, RouteTo, Rule
-from proxy.policy.spec import Classification, Governance, RouterSpec
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
+from lockgate.policy.spec.model_router import Classification, Governance, RouterSpec
+from lockgate.policy.spec.rules import Match, RouteTo, Rule
+from pulumi_lockgate.proof.checks import prove
+from pulumi_lockgate.proof.report import Report, counted
 
 SENSITIVE = tuple(f"secret-{n}" for n in range(12))
 KNOWN = tuple(f"label-{n}" for n in range(18))

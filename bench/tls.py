@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from house import (
-    ANSWER,
     LOAD_CORE,
     PROXY_CORE,
+    RESPONSE,
     Bench,
     bench,
     build_name,
@@ -63,7 +63,7 @@ def upstream(held: Bench, version: str) -> int:
         f"server {{ listen 127.0.0.1:{port} ssl backlog=1024; ssl_protocols {version}; "
         f"ssl_certificate {held.folder}/leaf.crt; "
         f"ssl_certificate_key {held.folder}/leaf.key; location / "
-        f"{{ default_type application/json; return 200 '{ANSWER}'; }} }}",
+        f"{{ default_type application/json; return 200 '{RESPONSE}'; }} }}",
     )
     return wait(port)
 

@@ -15,18 +15,18 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 with atheris.instrument_imports(include=["proxy"]):
-    from proxy.exchange.answer_head import ProtocolError, read_answer_head
-    from proxy.exchange.body import scan, splices, walk
-    from proxy.exchange.commands import SendUp
-    from proxy.exchange.errors import RejectedError
-    from proxy.exchange.framing import ChunkedBody, FramingError
-    from proxy.exchange.relay import StreamRelay
-    from proxy.exchange.request_head import Heads, read_head
-    from proxy.exchange.sse import EventTooLargeError, Splitter
-    from proxy.exchange.stepwise import BodyReader
-    from proxy.policy.backends import Backend
-    from proxy.policy.load import load_policy
-    from proxy.policy.problem import PolicyRefusedError
+    from lockgate.bodies.splices import scan, splices, walk
+    from lockgate.bodies.stepwise import BodyReader
+    from lockgate.errors.kinds import RejectedError
+    from lockgate.exchange.commands import SendUp
+    from lockgate.exchange.relay import StreamRelay
+    from lockgate.exchange.sse import EventTooLargeError, Splitter
+    from lockgate.http1.framing import ChunkedBody, FramingError
+    from lockgate.http1.request_head import Heads, read_head
+    from lockgate.http1.response_head import ProtocolError, read_response_head
+    from lockgate.policy.reading.load import load_policy
+    from lockgate.policy.reading.problem import PolicyRefusedError
+    from lockgate.policy.spec.backends import Backend
 
 import json
 
@@ -75,10 +75,10 @@ def request_head(data: bytes) -> None:
     assert not (head.chunked and length is not None)
 
 
-def answer_head(data: bytes) -> None:
+def response_head(data: bytes) -> None:
     """A head is refused or read; two framings are never taken."""
     try:
-        head = read_answer_head(data)
+        head = read_response_head(data)
     except ProtocolError:
         return
     low = data.lower()
@@ -149,7 +149,7 @@ def policy(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (request_head, answer_head, chunked, sse, body, policy)
+    one.__name__: one for one in (request_head, response_head, chunked, sse, body, policy)
 }
 
 

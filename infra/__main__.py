@@ -2,10 +2,9 @@
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-
-from components.config import last_policy, stack_settings
-from components.inference_service import InferenceService, InferenceServiceArgs
-from components.model_router import ModelRouter, ModelRouterArgs
+from pulumi_lockgate.inference_service import InferenceService, InferenceServiceArgs
+from pulumi_lockgate.model_router import ModelRouter, ModelRouterArgs
+from pulumi_lockgate.stack.engine import last_policy, stack_settings
 
 stack = stack_settings()
 settings = stack.settings

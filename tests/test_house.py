@@ -7,74 +7,144 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted(
-    p
-    for top in ("proxy", "components", "infra", "policy-pack/lockgate_pack")
-    for p in (ROOT / top).rglob("*.py")
-)
-PURE = {"proxy.policy", "proxy.exchange", "proxy.providers", "components.manifests"}
-IMPURE = {"twisted", "treq", "socket", "os", "time", "random", "subprocess", "asyncio", "threading", "secrets"}  # fmt: skip
-MAY = {
-    "proxy.policy": {"proxy.policy"},
-    "proxy.exchange": {"proxy.policy", "proxy.exchange"},
-    "proxy.providers": {"proxy.policy", "proxy.exchange", "proxy.providers"},
-    "proxy.govern": {"proxy.policy", "proxy.exchange", "proxy.providers", "proxy.govern"},
-    "proxy.observe": {"proxy"},
-    "proxy.net": {"proxy"},
-    "proxy.cli": {"proxy"},
-    "components": {"proxy.policy", "components"},
-    "infra": {"components"},
-    "policy-pack": set(),
+TOPS = {
+    "lockgate": ROOT / "proxy",
+    "pulumi_lockgate": ROOT / "components",
+    "infra": ROOT,
+    "lockgate_pack": ROOT / "policy-pack",
 }
-PLAN_TIME = {"pulumi", "pulumi_kubernetes", "z3", "openai", "components", "infra"}
+SOURCES = {
+    ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+    for top, folder in TOPS.items()
+    for path in sorted((folder / top).rglob("*.py"))
+}
+LAYERS = (
+    ("lockgate.value", "lockgate.clock"),
+    ("lockgate.policy",),
+    ("lockgate.errors",),
+    ("lockgate.http1", "lockgate.bodies", "lockgate.doors"),
+    ("lockgate.exchange", "lockgate.providers"),
+    ("lockgate.audit",),
+    ("lockgate.eventloop",),
+    ("lockgate.connections",),
+    ("lockgate.server",),
+    ("lockgate.cli",),
+)
+"""From the ground up: a room may know itself and those below it, and no other on its own floor."""
+PURE = LAYERS[:5]
+IMPURE = {"twisted", "treq", "socket", "os", "time", "random", "subprocess", "asyncio", "threading", "secrets"}  # fmt: skip
+PLAN_TIME = {"pulumi", "pulumi_kubernetes", "z3", "openai", "pulumi_lockgate", "infra"}
+KNOWN_FROM_ABOVE = {
+    "pulumi_lockgate": {"lockgate.policy", "lockgate.value", "pulumi_lockgate"},
+    "infra": {"pulumi_lockgate", "infra"},
+    "lockgate_pack": {"lockgate_pack"},
+}
+STILL_TO_CUT: set[tuple[str, str]] = {
+    ("lockgate.http1.request_head", "lockgate.doors"),
+    ("lockgate.connections.client", "lockgate.server.driver"),
+    ("lockgate.connections.client", "lockgate.server.router"),
+    ("lockgate.connections.intake", "lockgate.server.router"),
+    ("lockgate.connections.pipeline", "lockgate.server.router"),
+    ("lockgate.connections.slow_client", "lockgate.server.router"),
+    ("lockgate.server.app", "lockgate.cli.serve"),
+    ("lockgate.server.availability", "lockgate.cli.serve"),
+    ("lockgate.server.supervisor", "lockgate.cli.serve"),
+}
+"""Arrows upward that are known and on their way out; empty when the house is as it should be."""
 
 
 def imports(path: Path) -> Iterator[str]:
+    """Yield every module that `path` imports, type-checking and late imports too."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-
-
-def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules = [name for name in inner if name in SOURCES]
+            yield from modules
+            if len(modules) < len(inner):
+                yield node.module
 
 
 def within(name: str, place: str) -> bool:
     return name == place or name.startswith(f"{place}.")
 
 
+def room(module: str) -> str | None:
+    return next((r for floor in LAYERS for r in floor if within(module, r)), None)
+
+
+def floor(module: str) -> int:
+    return next(n for n, floor in enumerate(LAYERS) if any(within(module, r) for r in floor))
+
+
 def faults(module: str, imported: str) -> Iterator[str]:
     """Yield what is wrong with `module` importing `imported`."""
-    place = max((p for p in MAY if within(module, p)), key=len, default=None)
-    ours = any(within(imported, top) for top in ("proxy", "components", "infra"))
-    if ours and place and not any(within(imported, p) for p in MAY[place]):
-        yield f"{module} may not know {imported}"
-    if within(module, "proxy") and any(within(imported, p) for p in PLAN_TIME):
+    top, ours = module.partition(".")[0], imported.partition(".")[0] in TOPS
+    if top in KNOWN_FROM_ABOVE:
+        if ours and not any(within(imported, place) for place in KNOWN_FROM_ABOVE[top]):
+            yield f"{module} may not know {imported}"
+        return
+    if imported.partition(".")[0] in PLAN_TIME:
         yield f"{module} brings {imported} into the proxy's image"
-    if any(within(module, p) for p in PURE) and imported.partition(".")[0] in IMPURE:
+    if room(module) is None or imported == "lockgate":
+        return
+    if within(imported, "lockgate") and (module, imported) not in STILL_TO_CUT:
+        mine, its = floor(module), floor(imported)
+        if its > mine or (its == mine and room(imported) != room(module)):
+            yield f"{module} may not know {imported}: it stands higher, or beside it"
+    if any(room(module) in rooms for rooms in PURE) and imported.partition(".")[0] in IMPURE:
         yield f"{module} is pure and may not know {imported}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_of)
-def test_imports_point_one_way(path: Path) -> None:
-    found = [fault for name in imports(path) for fault in faults(module_of(path), name)]
+@pytest.mark.parametrize("module", SOURCES)
+def test_imports_point_one_way(module: str) -> None:
+    found = [fault for name in imports(SOURCES[module]) for fault in faults(module, name)]
     assert found == []
 
 
 def test_the_import_test_can_fail() -> None:
-    assert list(faults("proxy.policy.decide", "proxy.net.desk"))
-    assert list(faults("proxy.exchange.machine", "time"))
-    assert list(faults("components.model_router", "proxy.net.desk"))
-    assert list(faults("proxy.net.desk", "pulumi"))
-    assert list(faults("policy-pack.lockgate_pack.proof", "proxy.policy.load"))
-    assert not list(faults("proxy.net.desk", "proxy.policy.load"))
+    assert list(faults("lockgate.policy.deciding.decide", "lockgate.server.router"))
+    assert list(faults("lockgate.http1.framing", "lockgate.bodies.scan"))
+    assert list(faults("lockgate.exchange.machine", "time"))
+    assert list(faults("pulumi_lockgate.model_router", "lockgate.server.router"))
+    assert list(faults("lockgate.server.router", "pulumi"))
+    assert list(faults("lockgate_pack.proof", "lockgate.policy.reading.load"))
+    assert not list(faults("lockgate.server.router", "lockgate.policy.reading.load"))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_of)
-def test_no_room_is_too_large(path: Path) -> None:
-    text = path.read_text()
+def test_every_room_of_the_proxy_has_its_floor() -> None:
+    assert [m for m in SOURCES if within(m, "lockgate") and m != "lockgate" and not room(m)] == []
+
+
+def circles() -> list[list[str]]:
+    """Return every set of modules that import each other, straight or through others."""
+    known = {m: {i for i in imports(p) if i in SOURCES} for m, p in SOURCES.items()}
+    reach: dict[str, set[str]] = {}
+    for module, straight in known.items():
+        seen, todo = set[str](), list(straight)
+        while todo:
+            one = todo.pop()
+            if one not in seen:
+                seen.add(one)
+                todo += known[one]
+        reach[module] = seen
+    found = {
+        tuple(sorted({module} | {other for other in seen if module in reach[other]}))
+        for module, seen in reach.items()
+        if module in seen
+    }
+    return [list(circle) for circle in sorted(found)]
+
+
+@pytest.mark.xfail(reason="connections and server still know each other", strict=True)
+def test_no_two_rooms_know_each_other() -> None:
+    assert circles() == []
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_no_room_is_too_large(module: str) -> None:
+    text = SOURCES[module].read_text()
     assert len(text.splitlines()) <= 400, "two nouns in one file"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
@@ -82,12 +152,12 @@ def test_no_room_is_too_large(path: Path) -> None:
 
 
 def test_the_reference_page_is_what_the_types_say() -> None:
-    from proxy.policy.reference import page
+    from lockgate.policy.reading.reference import page
 
     assert (ROOT / "docs" / "spec.md").read_text() == page()
 
 
 def test_the_page_of_errors_is_what_the_tables_say() -> None:
-    from proxy.exchange.reference import page
+    from lockgate.errors.reference import page
 
     assert (ROOT / "docs" / "errors.md").read_text() == page()

@@ -13,7 +13,7 @@ TEXT = (ROOT / "README.md").read_text()
 
 
 def lockgate(*arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "proxy.cli.main", *arguments]
+    line = [sys.executable, "-m", "lockgate.cli.main", *arguments]
     return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
 
 

@@ -12,8 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from proxy.policy.document import MAX_BYTES
+from lockgate.policy.reading.document import MAX_BYTES
 
 MEMORY = 1 << 30
 """Bytes of address space, the interpreter and its libraries included."""
@@ -29,7 +28,7 @@ BOMB = "a: &a [x, x]\n" + "".join(f"{n}: &{n} [*{p}, *{p}]\n" for p, n in zip("a
 
 def lockgate(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))"
-    code = f"{limit}\nfrom proxy.cli.main import main\nmain()"
+    code = f"{limit}\nfrom lockgate.cli.main import main\nmain()"
     line = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=100)
 

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 from click.testing import CliRunner, Result
-
-from proxy.cli.main import cli
+from lockgate.cli.main import cli
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 PUBLISHED = str(EXAMPLES / "llmkube-readme.yaml")
@@ -42,16 +41,15 @@ def test_what_cannot_be_read_ends_with_2() -> None:
 
 def test_readings_that_contradict_each_other_end_with_5(monkeypatch: object) -> None:
     import pytest
-
-    from components.proof.report import ContradictionError
+    from pulumi_lockgate.proof.report import ContradictionError
 
     assert isinstance(monkeypatch, pytest.MonkeyPatch)
 
     def broken(*_: object) -> None:
         raise ContradictionError("the two disagree")
 
-    monkeypatch.setattr("components.proof.diff.compare", broken)
-    monkeypatch.setattr("components.proof.verdicts.prove", broken)
+    monkeypatch.setattr("pulumi_lockgate.proof.diff.compare", broken)
+    monkeypatch.setattr("pulumi_lockgate.proof.checks.prove", broken)
     for line in (["diff", "dev", "dev"], ["check", "dev"]):
         done = CliRunner().invoke(cli, line)
         assert (done.exit_code, "CONTRADICTION" in done.output) == (5, True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from lockgate.cli.main import GROUP, cli
 
-from proxy.cli.main import GROUP, cli
 from tests.cli.test_refusals import GOOD
 
 ROOT = Path(__file__).parent.parent.parent
@@ -21,7 +21,7 @@ SPEAKING: dict[str, tuple[list[str], int]] = {
     "check": ([LEAKING], 1),
     "diff": ([LEAKING, "examples/llmkube-readme-mended.yaml"], 0),
     "explain": ([LEAKING, "--model", "gpt-4o"], 0),
-    "import": (["tests/components/importing/samples/gate.yaml"], 0),
+    "import": (["tests/components/convert/samples/gate.yaml"], 0),
     "plan": (["dev"], 0),
     "replay": (["RECORD", "--policy", LEAKING], 0),
     "test": (["TESTS", "--policy", LEAKING], 0),
@@ -48,7 +48,7 @@ def line(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "proxy.cli.main", *words]
+    return [sys.executable, "-m", "lockgate.cli.main", *words]
 
 
 def test_each_verb_speaks_to_machines_or_has_nothing_to_say() -> None:

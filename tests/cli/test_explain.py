@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-
-from proxy.cli.main import cli
+from lockgate.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 PROD = str(ROOT / "stacks" / "Pulumi.prod.yaml")

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from lockgate.cli.main import cli
 
-from proxy.cli.main import cli
-
-SAMPLES = Path(__file__).parents[1] / "components" / "importing" / "samples"
+SAMPLES = Path(__file__).parents[1] / "components" / "convert" / "samples"
 GOOD = sorted(path for path in SAMPLES.glob("*.yaml") if path.stem != "bad-gate")
 
 

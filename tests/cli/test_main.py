@@ -6,22 +6,21 @@ from importlib.metadata import entry_points, version
 
 import pytest
 from click.testing import CliRunner
-
-from proxy.cli.main import GROUP, LATER, SUMMARIES, cli
+from lockgate.cli.main import GROUP, LATER, SUMMARIES, cli
 
 HEAVY = {"pulumi", "pulumi_kubernetes", "openai", "z3", "twisted"}
 IMAGE = """
 import sys
 class OnlyTheProxy:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"components", "infra", "pulumi", "openai"}:
+        if name.partition(".")[0] in {"pulumi_lockgate", "infra", "pulumi", "openai"}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, OnlyTheProxy())
 import importlib.util
 real = importlib.util.find_spec
-importlib.util.find_spec = lambda name: None if name == "components" else real(name)
+importlib.util.find_spec = lambda name: None if name == "pulumi_lockgate" else real(name)
 """
-"""Stands for the proxy's image, which has the distribution's metadata but no components/."""
+"""Stands for the proxy's image, which has the distribution's metadata but no pulumi_lockgate."""
 
 
 def run(code: str) -> "subprocess.CompletedProcess[str]":
@@ -47,7 +46,7 @@ def test_the_version_is_the_distributions() -> None:
 @pytest.mark.parametrize("line", [["--help"], ["--version"], *[[v, "--help"] for v in SUMMARIES]])
 def test_help_loads_neither_pulumi_nor_twisted(line: list[str]) -> None:
     done = run(
-        "import sys; from proxy.cli.main import cli\n"
+        "import sys; from lockgate.cli.main import cli\n"
         f"cli.main({line!r}, standalone_mode=False)\n"
         f"print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)"
     )
@@ -57,11 +56,11 @@ def test_help_loads_neither_pulumi_nor_twisted(line: list[str]) -> None:
 
 def test_a_verb_is_imported_only_when_it_is_asked_for() -> None:
     done = run(
-        "import sys; from proxy.cli.main import cli\n"
+        "import sys; from lockgate.cli.main import cli\n"
         "cli.main(['--help'], standalone_mode=False)\n"
-        "print([m for m in sys.modules if m.startswith(('proxy.', 'components.'))], file=sys.stderr)"
+        "print([m for m in sys.modules if m.startswith(('lockgate.', 'pulumi_lockgate.'))], file=sys.stderr)"
     )
-    assert done.stderr.strip() == "['proxy.cli', 'proxy.cli.main']"
+    assert done.stderr.strip() == "['lockgate.cli', 'lockgate.cli.main']"
 
 
 @pytest.mark.parametrize(
@@ -85,18 +84,18 @@ def test_what_is_not_there_ends_with_2_and_says_so(line: list[str], words: str) 
 
 
 def test_the_proxys_image_lists_only_its_own_verbs() -> None:
-    shown = run(f"{IMAGE}\nfrom proxy.cli.main import main\nmain(['--help'])")
+    shown = run(f"{IMAGE}\nfrom lockgate.cli.main import main\nmain(['--help'])")
     assert shown.returncode == 0, shown.stderr
     listed = {line.split()[0] for line in shown.stdout.partition("Verbs:")[2].splitlines()[1:]}
     assert listed == {"explain", "replay", "serve"}
 
 
 def test_the_proxys_image_says_that_a_plan_time_verb_is_not_part_of_it() -> None:
-    refused = run(f"{IMAGE}\nfrom proxy.cli.main import main\nmain(['check', 'x'])")
+    refused = run(f"{IMAGE}\nfrom lockgate.cli.main import main\nmain(['check', 'x'])")
     assert refused.returncode == 2
     assert "`lockgate check` is not part of this installation" in refused.stderr
 
 
 def test_the_proxys_image_runs_its_own_verbs() -> None:
-    shown = run(f"{IMAGE}\nfrom proxy.cli.main import main\nmain(['serve', '--help'])")
+    shown = run(f"{IMAGE}\nfrom lockgate.cli.main import main\nmain(['serve', '--help'])")
     assert (shown.returncode, "--policy" in shown.stdout) == (0, True), shown.stderr

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-
-from proxy.cli.main import cli
+from lockgate.cli.main import cli
 
 GOOD = """\
 config:
@@ -366,5 +365,5 @@ def test_each_says_a_line_to_write_or_what_to_do_with_the_one_there() -> None:
     )
     for _, _, said in BROKEN:
         for line in said:
-            mend = line.partition("; ")[2]
-            assert "`" in mend or any(words in mend for words in no_line), line
+            suggestion = line.partition("; ")[2]
+            assert "`" in suggestion or any(words in suggestion for words in no_line), line

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from click.testing import CliRunner, Result
+from lockgate.cli.main import cli
+from lockgate.policy.deciding.decision import Request
+from lockgate.policy.reading.load import load_policy
 
-from proxy.cli.main import cli
-from proxy.policy.decision import Request
-from proxy.policy.load import load_policy
-from tests.govern.test_replay import line
+from tests.audit.test_replay import line
 
 ROOT = Path(__file__).parents[2]
 DEV = ROOT / "stacks" / "Pulumi.dev.yaml"

@@ -6,8 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
-
-from proxy.cli.main import cli
+from lockgate.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 MENDED = ROOT / "examples" / "tests" / "llmkube-readme-mended.yaml"

@@ -5,11 +5,10 @@ from typing import Any
 
 import pulumi
 import pytest
-
-from components.config import LastOutputError, StackRefusedError, last_policy
-from components.evaluate import evaluate
-from components.model_router import WideningNotAcceptedError
-from proxy.policy.problem import PolicyRefusedError
+from lockgate.policy.reading.problem import PolicyRefusedError
+from pulumi_lockgate.model_router import WideningNotAcceptedError
+from pulumi_lockgate.stack.engine import LastOutputError, StackRefusedError, last_policy
+from pulumi_lockgate.stack.evaluate import evaluate
 
 
 def test_a_torn_read_is_repeated_and_a_lasting_one_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from components.evaluate import evaluate, read_stack
-from components.gate import KEY
+from pulumi_lockgate.stack.evaluate import evaluate, read_stack
+from pulumi_lockgate.widening import KEY
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parent.parent.parent

@@ -5,9 +5,8 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-
-from components.evaluate import Plan, evaluate, read_stack
-from components.stacks import stack_file
+from pulumi_lockgate.stack.evaluate import Plan, evaluate, read_stack
+from pulumi_lockgate.stack.files import stack_file
 
 STACKS = ("dev", "staging", "prod")
 PLANS: dict[str, Plan] = {}
@@ -128,6 +127,6 @@ def test_children_hang_under_their_component() -> None:
 
 
 def test_the_program_is_at_most_sixty_lines() -> None:
-    from components.evaluate import PROGRAM
+    from pulumi_lockgate.stack.evaluate import PROGRAM
 
     assert len(PROGRAM.read_text().splitlines()) <= 60

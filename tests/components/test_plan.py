@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from proxy.policy.load import load_policy
+from lockgate.policy.reading.load import load_policy
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
 
 
 def lockgate(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    run = [sys.executable, "-m", "proxy.cli.main", *arguments]
+    run = [sys.executable, "-m", "lockgate.cli.main", *arguments]
     return subprocess.run(run, capture_output=True, text=True, check=False, cwd=cwd, timeout=60)
 
 

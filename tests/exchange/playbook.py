@@ -9,24 +9,24 @@ Every command that comes out must be asserted, in order; `end` fails when one wa
 from collections.abc import Callable
 from typing import Any, Self
 
-from proxy.exchange import commands as do
-from proxy.exchange import events as on
-from proxy.exchange.admitted import Admitted
-from proxy.exchange.answer_head import ProtocolError, read_answer_head
-from proxy.exchange.attempt import Attempt
-from proxy.exchange.body import scan
-from proxy.exchange.deadlines import Deadlines, resolve_deadlines
-from proxy.exchange.machine import Exchange
-from proxy.exchange.memory import MemoryBudget
-from proxy.exchange.ports import Ports, Settlement, Skipped
-from proxy.exchange.scan import Scan
-from proxy.exchange.upload import Upload
-from proxy.policy.backends import Backend, External, InferenceServiceRef
-from proxy.policy.decide import decide
-from proxy.policy.decision import Request, Route
-from proxy.policy.load import compiled
-from proxy.policy.rules import RouteTo, Rule
-from proxy.policy.spec import Proxy, RouterSpec
+from lockgate.bodies.scan import Scan
+from lockgate.bodies.splices import scan
+from lockgate.bodies.upload import Upload
+from lockgate.exchange import commands as do
+from lockgate.exchange import events as on
+from lockgate.exchange.attempt import Attempt
+from lockgate.exchange.deadlines import Deadlines, resolve_deadlines
+from lockgate.exchange.machine import Exchange
+from lockgate.exchange.memory import MemoryBudget
+from lockgate.exchange.ports import Ports, Settlement, Skipped
+from lockgate.exchange.request import RoutedRequest
+from lockgate.http1.response_head import ProtocolError, read_response_head
+from lockgate.policy.deciding.decide import decide
+from lockgate.policy.deciding.decision import Request, Route
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
+from lockgate.policy.spec.model_router import Proxy, RouterSpec
+from lockgate.policy.spec.rules import RouteTo, Rule
 
 PLAIN = b'{"model": "m", "messages": []}'
 STREAM = b'{"model": "m", "messages": [], "stream": true}'
@@ -72,29 +72,29 @@ class FakePorts(Ports):
     def jitter(self) -> float:
         return 0.5
 
-    def order(self, request: Admitted) -> tuple[Backend, ...]:
+    def order(self, request: RoutedRequest) -> tuple[Backend, ...]:
         return request.route.candidates
 
     def saw_first_token(self, backend: Backend, seconds: float) -> None:
         self.first_tokens.append((backend.name, seconds))
 
-    def admit(self, backend: Backend, request: Admitted) -> Any:
+    def admit(self, backend: Backend, request: RoutedRequest) -> Any:
         if backend.name in self.closed:
             return self.closed[backend.name]
         self.out += 1
         return f"permit for {backend.name}"
 
-    def allows(self, backend: Backend, request: Admitted) -> bool:
+    def allows(self, backend: Backend, request: RoutedRequest) -> bool:
         return backend.name not in self.forbidden
 
-    def commit(self, attempt: Attempt, request: Admitted) -> None:
+    def commit(self, attempt: Attempt, request: RoutedRequest) -> None:
         self.commits.append(attempt.backend.name)
 
-    def settle(self, attempt: Attempt, how: Settlement, request: Admitted) -> None:
+    def settle(self, attempt: Attempt, how: Settlement, request: RoutedRequest) -> None:
         self.out -= 1
         self.log.append((attempt.backend.name, how))
 
-    def deadlines(self, request: Admitted, backend: Backend) -> Deadlines:
+    def deadlines(self, request: RoutedRequest, backend: Backend) -> Deadlines:
         return resolve_deadlines(request.route.reading.rule, backend, Proxy())
 
     def takes_chunked(self, backend: Backend) -> bool:
@@ -143,15 +143,15 @@ class Playbook:
                 "m", scanned.model_span, stream=False, include_usage=False, usage_edit=None
             )
         self.body = body
-        request = Admitted(
+        request = RoutedRequest(
             request_id="req-1",
             body=b"" if arriving else body,
             scan=scanned,
             upload=self.upload,
             whole=not arriving,
             route=route,
-            caller_headers=headers,
-            answer_headers=b"x-request-id: req-1\r\n",
+            client_headers=headers,
+            response_headers=b"x-request-id: req-1\r\n",
             chunks=chunks,
         )
         self.exchange = Exchange(request, self.ports)
@@ -228,9 +228,9 @@ def down(*parts: bytes) -> Callable[[Any], bool]:
     return lambda c: isinstance(c, do.SendDown) and all(part in c.data for part in parts)
 
 
-def event(text: str) -> on.AnswerData:
+def event(text: str) -> on.ResponseData:
     """Return one SSE event with a content delta."""
-    return on.AnswerData(
+    return on.ResponseData(
         b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % text.encode()
     )
 
@@ -239,14 +239,14 @@ def started(status: int, fields: list[tuple[bytes, bytes]]) -> on.Event:
     """Return what the shell reports of an answer's head."""
     lines = [b"HTTP/1.1 %d X" % status, *[b"%b: %b" % field for field in fields]]
     try:
-        return on.AnswerStarted(read_answer_head(b"\r\n".join(lines) + b"\r\n\r\n"))
+        return on.ResponseStarted(read_response_head(b"\r\n".join(lines) + b"\r\n\r\n"))
     except ProtocolError:
         return on.UpstreamFailed("upstream_protocol")
 
 
-def finish() -> on.AnswerData:
+def finish() -> on.ResponseData:
     """Return the event that carries a finish_reason."""
-    return on.AnswerData(b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n')
+    return on.ResponseData(b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n')
 
 
-DONE = on.AnswerData(b"data: [DONE]\n\n")
+DONE = on.ResponseData(b"data: [DONE]\n\n")

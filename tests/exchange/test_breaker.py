@@ -3,21 +3,20 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-
-from proxy.exchange.breaker import Breaker, Closed, HalfOpen, Open, Opened, Permit
-from proxy.exchange.tally import Blame, Suspect
+from lockgate.exchange.breaker import Breaker, Closed, HalfOpen, Open, Opened, Permit
+from lockgate.exchange.tally import Blame, Suspect
 
 QUARANTINE_S = 16.0
 
 
-def dead(caller: str = "a") -> Blame:
+def dead(client: str = "a") -> Blame:
     """Return a failure that says nothing about what was asked."""
-    return Blame(caller, 0, "upstream_connect")
+    return Blame(client, 0, "upstream_connect")
 
 
-def refused(caller: str, body: int) -> Blame:
+def refused(client: str, body: int) -> Blame:
     """Return a failure that may be the body's."""
-    return Blame(caller, body, "upstream_error", 500)
+    return Blame(client, body, "upstream_error", 500)
 
 
 def opened(now: float = 0.0, jitter: float = 0.0) -> Breaker:
@@ -29,17 +28,17 @@ def opened(now: float = 0.0, jitter: float = 0.0) -> Breaker:
     return breaker
 
 
-def opened_by(caller: str) -> Breaker:
+def opened_by(client: str) -> Breaker:
     breaker = Breaker(QUARANTINE_S, lambda: 0.0)
     for body in range(1, 6):
-        permit = breaker.admit(0.0, caller)
+        permit = breaker.admit(0.0, client)
         assert permit is not None
-        breaker.fail(permit, refused(caller, body), 0.0)
+        breaker.fail(permit, refused(client, body), 0.0)
     return breaker
 
 
-def probe(breaker: Breaker, now: float, caller: str = "a") -> Permit:
-    permit = breaker.admit(now, caller)
+def probe(breaker: Breaker, now: float, client: str = "a") -> Permit:
+    permit = breaker.admit(now, client)
     assert permit is not None
     assert permit.probe
     return permit
@@ -208,11 +207,11 @@ class AnyUse(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(caller=st.sampled_from("abc"), body=st.integers(1, 100))
-    def admit(self, caller: str, body: int) -> None:
-        permit = self.breaker.admit(self.now, caller, body)
+    @rule(client=st.sampled_from("abc"), body=st.integers(1, 100))
+    def admit(self, client: str, body: int) -> None:
+        permit = self.breaker.admit(self.now, client, body)
         if permit is not None:
-            self.out.append((permit, caller))
+            self.out.append((permit, client))
 
     @rule(
         which=st.integers(0, 5),
@@ -222,20 +221,20 @@ class AnyUse(RuleBasedStateMachine):
     def settle(self, which: int, how: str, body: int) -> None:
         if not self.out:
             return
-        permit, caller = self.out.pop(which % len(self.out))
+        permit, client = self.out.pop(which % len(self.out))
         if how == "succeed":
-            self.breaker.succeed(permit, caller, self.now)
+            self.breaker.succeed(permit, client, self.now)
         elif how == "commit":
-            self.out.append((self.breaker.commit(permit, caller, self.now), caller))
+            self.out.append((self.breaker.commit(permit, client, self.now), client))
         elif how == "release":
             self.breaker.release(permit)
         else:
-            blame = dead(caller) if how == "dead" else refused(caller, body)
+            blame = dead(client) if how == "dead" else refused(client, body)
             before, said = self.breaker.state, self.breaker.fail(permit, blame, self.now)
             assert isinstance(said, Opened) == (self.breaker.state != before)
 
-    @rule(caller=st.sampled_from("abc"))
-    def recovers(self, caller: str) -> None:
+    @rule(client=st.sampled_from("abc"))
+    def recovers(self, client: str) -> None:
         """Once its probes are over and the time is, a good one closes it."""
         if isinstance(self.breaker.state, Closed):
             return
@@ -243,8 +242,8 @@ class AnyUse(RuleBasedStateMachine):
             self.breaker.release(permit)
         self.out.clear()
         self.now += QUARANTINE_S
-        permit = probe(self.breaker, self.now, caller)
-        assert self.breaker.succeed(permit, caller, self.now)
+        permit = probe(self.breaker, self.now, client)
+        assert self.breaker.succeed(permit, client, self.now)
         assert self.breaker.state == Closed()
 
     @invariant()

@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from lockgate.exchange import commands as do
+from lockgate.exchange import events as on
+from lockgate.exchange.machine import HOLD_LIMIT_BYTES
 
-from proxy.exchange import commands as do
-from proxy.exchange import events as on
-from proxy.exchange.machine import HOLD_LIMIT_BYTES
 from tests.exchange.playbook import Playbook, down, local, started
 
 UNTIL_CLOSE = [(b"content-type", b"application/json")]
@@ -18,14 +18,14 @@ def begun(data: bytes = LARGE[:AT]) -> Playbook:
     """Return an exchange whose answer is over what is held, and goes down."""
     book = Playbook(local("a"), local("b")).answered()
     book >> started(200, UNTIL_CLOSE)
-    book >> on.AnswerData(data) << down(b"200", b"chunked") << do.Relay
+    book >> on.ResponseData(data) << down(b"200", b"chunked") << do.Relay
     return book
 
 
 def test_r22_a_large_answer_is_whole_when_its_document_is() -> None:
     assert len(LARGE) > AT
     book = begun()
-    book >> on.AnswerData(LARGE[AT:]) << do.SendDown
+    book >> on.ResponseData(LARGE[AT:]) << do.SendDown
     book >> on.ENDED << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended
     book << do.Finish(close=False)
     assert book.end().outcome == "complete"
@@ -34,7 +34,7 @@ def test_r22_a_large_answer_is_whole_when_its_document_is() -> None:
 @pytest.mark.parametrize("cut", [1, 2, 1000])
 def test_r22_one_that_ends_within_its_document_is_cut(cut: int) -> None:
     book = begun()
-    book >> on.AnswerData(LARGE[AT:-cut]) << do.SendDown
+    book >> on.ResponseData(LARGE[AT:-cut]) << do.SendDown
     book >> on.ENDED << do.DropUpstream << do.Ended << do.BREAK
     assert book.end().outcome == "truncated"
 
@@ -43,11 +43,11 @@ def test_r22_what_is_no_document_is_cut_at_once_and_before_the_limit_another_bac
     None
 ):
     book = begun()
-    book >> on.AnswerData(b"} <html>") << do.DropUpstream << do.Ended << do.BREAK
+    book >> on.ResponseData(b"} <html>") << do.DropUpstream << do.Ended << do.BREAK
     book.end()
     book = Playbook(local("a"), local("b")).answered()
     book >> started(200, UNTIL_CLOSE)
-    book >> on.AnswerData(b"<" + LARGE) << do.DropUpstream
+    book >> on.ResponseData(b"<" + LARGE) << do.DropUpstream
     assert not book.down
     book.pending.clear()
     book >> on.ClientGone() << do.DropUpstream << do.Ended

@@ -1,11 +1,10 @@
 """Deadlines: rule wins over backend wins over proxy, each of the four by itself."""
 
 import pytest
-
-from proxy.exchange.deadlines import resolve_deadlines
-from proxy.policy.backends import Backend, InferenceServiceRef, Timeouts
-from proxy.policy.rules import RouteTo, Rule
-from proxy.policy.spec import Proxy
+from lockgate.exchange.deadlines import resolve_deadlines
+from lockgate.policy.spec.backends import Backend, InferenceServiceRef, Timeouts
+from lockgate.policy.spec.model_router import Proxy
+from lockgate.policy.spec.rules import RouteTo, Rule
 
 REF = InferenceServiceRef(name="x")
 ROUTE = RouteTo(backends=("b",))

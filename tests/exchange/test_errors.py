@@ -7,23 +7,23 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, cast, get_args
 
 import pytest
+from lockgate.audit.sink import Sink
+from lockgate.errors.kinds import KINDS, RejectedError
+from lockgate.exchange import commands as do
+from lockgate.exchange import events as on
+from lockgate.exchange.machine import Exchange
+from lockgate.exchange.ports import Skipped, SkipReason
+from lockgate.exchange.state import State
+from lockgate.http1.request_head import Head
+from lockgate.policy.deciding.decide import decide
+from lockgate.policy.deciding.decision import RefusalCode, Refuse, Request
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.rules import Match, RouteTo, Rule
+from lockgate.server.metrics import Metrics
+from lockgate.server.recorder import Recorder
 from twisted.internet.task import Clock
 
-from proxy.exchange import commands as do
-from proxy.exchange import events as on
-from proxy.exchange.errors import KINDS, RejectedError
-from proxy.exchange.machine import Exchange
-from proxy.exchange.ports import Skipped, SkipReason
-from proxy.exchange.request_head import Head
-from proxy.exchange.state import State
-from proxy.govern.sink import Sink
-from proxy.net.recorder import Recorder
-from proxy.observe.metrics import Metrics
-from proxy.policy.decide import decide
-from proxy.policy.decision import RefusalCode, Refuse, Request
-from proxy.policy.load import compiled
-from proxy.policy.rules import Match, RouteTo, Rule
-from proxy.policy.spec import RouterSpec
 from tests.exchange.playbook import SSE, STREAM, Playbook, cloud, down, event, local, started
 
 HEAD = Head(door="chat", expects_continue=False, keep_alive=True, headers={})
@@ -161,7 +161,7 @@ def full(_: str) -> dict[str, Any]:
     """One large event, for which there is no room."""
     book = relaying()
     book.ports.memory.limit_bytes = 1 << 20
-    return play(book, on.AnswerData(b"data: " + b"x" * (2 << 20)))
+    return play(book, on.ResponseData(b"data: " + b"x" * (2 << 20)))
 
 
 ENDLESS: Final = 9 << 20
@@ -194,10 +194,10 @@ PLAYS: Final[dict[tuple[str, str], Play]] = {
     ("upstreams_unavailable", "r"): skipped("breaker_open"),
     ("credentials_missing", "r"): skipped("credentials_missing"),
     ("upstream_protocol", "s"): lambda _: play(
-        relaying(), on.AnswerData(b"data: " + b"x" * ENDLESS)
+        relaying(), on.ResponseData(b"data: " + b"x" * ENDLESS)
     ),
     ("upstream_error", "s"): lambda _: play(
-        relaying(), on.AnswerData(b'data: {"error": {"message": "x"}}\n\n')
+        relaying(), on.ResponseData(b'data: {"error": {"message": "x"}}\n\n')
     ),
     ("resume_diverged", "s"): diverged,
     ("memory_full", "s"): full,

@@ -1,12 +1,12 @@
 """The exchange's transcripts: each is one way that a request can go."""
 
 import pytest
+from lockgate.exchange import commands as do
+from lockgate.exchange import events as on
+from lockgate.exchange.ports import Skipped
+from lockgate.exchange.state import ImpossibleEventError
+from lockgate.policy.spec.backends import Timeouts
 
-from proxy.exchange import commands as do
-from proxy.exchange import events as on
-from proxy.exchange.ports import Skipped
-from proxy.exchange.state import ImpossibleEventError
-from proxy.policy.backends import Timeouts
 from tests.exchange.playbook import (
     ANSWER,
     DONE,
@@ -31,7 +31,7 @@ WHOLE = (do.SendDown, do.ReleaseUpstream, do.Ended, do.Finish(close=False))
 
 def test_a_whole_answer_is_passed_on() -> None:
     book = Playbook(local("a")).answered()
-    book >> started(200, JSON) >> on.AnswerData(ANSWER) >> on.AnswerEnded()
+    book >> started(200, JSON) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
     length = b"content-length: %d" % len(ANSWER)
     asserted(
         book,
@@ -45,7 +45,7 @@ def test_a_whole_answer_is_passed_on() -> None:
 
 def test_a_stream_proves_its_backend_at_its_first_content_and_its_death_counts_by_itself() -> None:
     book = Playbook(local("a"), body=STREAM).answered()
-    book >> started(200, SSE) >> on.AnswerData(b": here\n\n")
+    book >> started(200, SSE) >> on.ResponseData(b": here\n\n")
     assert book.ports.commits == []
     book >> event("hi") << down(b"200 OK") << do.Relay
     assert (book.ports.commits, book.ports.log) == (["a"], [])
@@ -74,8 +74,8 @@ def test_an_answer_that_is_not_what_the_door_promises_goes_to_nobody_and_comes_n
     book = Playbook(local("a"), local("b")).answered()
     book >> started(200, JSON)
     if body:
-        book >> on.AnswerData(body)
-    book >> on.AnswerEnded()
+        book >> on.ResponseData(body)
+    book >> on.ResponseEnded()
     asserted(book, do.ReleaseUpstream, dial("b"))
 
 
@@ -166,14 +166,14 @@ def test_408_is_worth_one_more_try_and_never_counts() -> None:
 def test_a_short_retry_after_is_waited_for_and_a_long_one_is_not() -> None:
     for seconds, expected in ((b"2", do.Pause(2.0)), (b"4", dial("b"))):
         book = Playbook(local("a"), local("b")).answered()
-        book >> started(429, [(b"retry-after", seconds)]) >> on.AnswerEnded()
+        book >> started(429, [(b"retry-after", seconds)]) >> on.ResponseEnded()
         asserted(book, do.ReleaseUpstream, expected)
         assert book.ports.log == [("a", "released")]
 
 
 def test_429_from_all_stays_429_with_its_retry_after() -> None:
     book = Playbook(local("a")).answered()
-    book >> started(429, [(b"retry-after", b"30")]) >> on.AnswerEnded()
+    book >> started(429, [(b"retry-after", b"30")]) >> on.ResponseEnded()
     asserted(
         book,
         do.ReleaseUpstream,
@@ -198,7 +198,7 @@ def test_a_refused_key_is_our_fault_and_the_next_backend_serves(status: int, cod
 def test_the_callers_own_error_is_passed_back_and_nobody_else_is_asked() -> None:
     body = b'{"error": {"message": "bad tool", "type": "invalid_request_error", "code": "x", "secret": "s"}}'
     book = Playbook(local("a"), local("b")).answered()
-    book >> started(422, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    book >> started(422, JSON) >> on.ResponseData(body) >> on.ResponseEnded()
     asserted(book, do.ReleaseUpstream, down(b"422", b"bad tool"), do.Ended, do.Finish)
     assert b"secret" not in book.down
     assert book.end().outcome == "upstream_refused"
@@ -213,14 +213,14 @@ def test_a_prompt_too_long_goes_to_a_larger_context_only() -> None:
     )
     body = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
     book = Playbook(*backends).answered()
-    book >> started(400, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    book >> started(400, JSON) >> on.ResponseData(body) >> on.ResponseEnded()
     asserted(book, do.ReleaseUpstream, dial("c"))
 
 
 def test_a_prompt_too_long_for_all_is_the_callers_400() -> None:
     body = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
     book = Playbook(local("a", context_length=8)).answered()
-    book >> started(400, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    book >> started(400, JSON) >> on.ResponseData(body) >> on.ResponseEnded()
     told = down(b" 400 ", b"too long", b'"code":"context_length_exceeded"')
     asserted(book, do.ReleaseUpstream, told, do.Ended, do.Finish)
     assert book.end().outcome == "upstream_refused"
@@ -273,7 +273,7 @@ def test_open_breakers_say_when_to_come_back() -> None:
 
 def test_a_stream_is_relayed_event_by_event_from_its_first_content() -> None:
     book = Playbook(local("a"), body=STREAM).answered()
-    role = on.AnswerData(b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n')
+    role = on.ResponseData(b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n')
     book >> started(200, SSE) >> role
     book >> event("hi") << down(b"200 OK", b"chunked", b"assistant", b"hi") << do.Relay
     book >> event("you") << down(b"you")
@@ -304,7 +304,7 @@ def test_an_error_or_a_bare_done_before_content_fails_the_attempt(
     data: bytes, then: object
 ) -> None:
     book = Playbook(local("a"), local("b"), body=STREAM).answered()
-    book >> started(200, SSE) >> on.AnswerData(data)
+    book >> started(200, SSE) >> on.ResponseData(data)
     asserted(book, do.DropUpstream, then)
 
 
@@ -320,10 +320,10 @@ CUT = (do.DropUpstream, down(b'"error"'), do.Ended, do.Break)
 @pytest.mark.parametrize(
     ("what", "outcome", "terminal"),
     [
-        (on.AnswerEnded(), "truncated", "Us-truncated"),
+        (on.ResponseEnded(), "truncated", "Us-truncated"),
         (on.UpstreamFailed("upstream_truncated"), "truncated", "Us-truncated"),
         (on.UpstreamFailed("upstream_reset"), "upstream_died", "Us-reset"),
-        (on.AnswerData(b'data: {"error": {"message": "x"}}\n\n'), "upstream_died", "Us-error"),
+        (on.ResponseData(b'data: {"error": {"message": "x"}}\n\n'), "upstream_died", "Us-error"),
         (on.DeadlinePassed("idle"), "idle_timeout", "Us-idle"),
         (on.DeadlinePassed("total"), "total_timeout", "Us-total"),
         (on.Interrupted("draining"), "drained", "Ps-drain"),
@@ -344,14 +344,14 @@ def test_what_is_cut_after_commit_never_ends_cleanly(
 def test_s5_a_clean_end_after_a_finish_reason_is_complete_and_gets_its_done() -> None:
     book = committed()
     book >> finish() << down(b"stop")
-    book >> on.AnswerEnded() << down(b"[DONE]") << down(b"0\r\n\r\n")
+    book >> on.ResponseEnded() << down(b"[DONE]") << down(b"0\r\n\r\n")
     asserted(book, do.ReleaseUpstream, do.Ended, do.Finish)
     assert book.end().outcome == "complete"
 
 
 def test_an_event_that_cannot_be_read_may_have_been_content() -> None:
     book = committed()
-    book >> on.AnswerData(b"data: {nonsense\n\n")
+    book >> on.ResponseData(b"data: {nonsense\n\n")
     asserted(book, *CUT)
     assert b"nonsense" not in book.down
     exchange = book.end()
@@ -360,7 +360,7 @@ def test_an_event_that_cannot_be_read_may_have_been_content() -> None:
 
 def test_s4_a_partial_event_is_never_given_out() -> None:
     book = committed()
-    book >> on.AnswerData(b'data: {"choices":[{"delta":{"content":"par')
+    book >> on.ResponseData(b'data: {"choices":[{"delta":{"content":"par')
     book >> on.UpstreamFailed("upstream_truncated")
     asserted(book, *CUT)
     assert b"par" not in book.down.replace(b"param", b"")
@@ -368,7 +368,7 @@ def test_s4_a_partial_event_is_never_given_out() -> None:
 
 def test_usage_that_the_caller_did_not_ask_for_is_counted_and_hidden() -> None:
     book = committed()
-    book >> on.AnswerData(
+    book >> on.ResponseData(
         b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'
     )
     book >> finish() << do.SendDown
@@ -415,17 +415,17 @@ def test_the_total_deadline_ends_the_search_for_a_backend() -> None:
 
 def test_an_event_that_cannot_happen_is_a_typed_error() -> None:
     book = Playbook(local("a"))
-    with pytest.raises(ImpossibleEventError, match="AnswerEnded while new"):
-        book >> on.AnswerEnded()
+    with pytest.raises(ImpossibleEventError, match="ResponseEnded while new"):
+        book >> on.ResponseEnded()
 
 
 def test_a_large_answer_commits_at_the_limit_and_goes_on() -> None:
     book = Playbook(local("a")).answered()
     data = LARGE % b'{"finish_reason": "stop"}'
-    book >> started(200, JSON) >> on.AnswerData(data[:HALF]) >> on.AnswerData(data[HALF:-9])
+    book >> started(200, JSON) >> on.ResponseData(data[:HALF]) >> on.ResponseData(data[HALF:-9])
     asserted(book, down(b"chunked"), do.Relay)
-    book >> on.AnswerData(data[-9:]) << do.SendDown
-    book >> on.AnswerEnded() << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended << do.Finish
+    book >> on.ResponseData(data[-9:]) << do.SendDown
+    book >> on.ResponseEnded() << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended << do.Finish
     assert book.end().outcome == "complete"
 
 
@@ -442,8 +442,8 @@ def test_a_large_answer_that_turns_out_to_be_none_never_ends_cleanly(
     data: bytes, outcome: str
 ) -> None:
     book = Playbook(local("a")).answered()
-    book >> started(200, JSON) >> on.AnswerData(data) << down(b"chunked") << do.Relay
-    book >> on.AnswerEnded() << do.DropUpstream << do.Ended << do.Break
+    book >> started(200, JSON) >> on.ResponseData(data) << down(b"chunked") << do.Relay
+    book >> on.ResponseEnded() << do.DropUpstream << do.Ended << do.Break
     assert book.end().outcome == outcome
 
 
@@ -454,7 +454,7 @@ def test_p6_a_policy_that_changed_during_the_dial_sends_no_byte_there() -> None:
     book >> on.Connected(reused=False)
     asserted(book, do.DropUpstream, dial("b"))
     book >> on.Connected(reused=False) << do.SendUp
-    book >> started(200, JSON) >> on.AnswerData(ANSWER) >> on.AnswerEnded()
+    book >> started(200, JSON) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
     asserted(book, *WHOLE)
     exchange = book.end()
     assert [attempt.backend.name for attempt in exchange.attempts.log] == ["b"]

@@ -2,9 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.exchange.memory import WAITS_S, MemoryBudget
-from proxy.policy.spec import CallerMemory
+from lockgate.exchange.memory import WAITS_S, MemoryBudget
+from lockgate.policy.spec.model_router import CallerMemory
 
 
 class Clock:
@@ -105,15 +104,15 @@ def test_no_more_is_held_than_the_budget_and_what_is_given_back_is_gone(
 ) -> None:
     memory, clock = budget()
     held: list[tuple[str, int]] = []
-    for caller, size, pause, gives in steps:
+    for client, size, pause, gives in steps:
         clock.now += pause
         if gives and held:
             owner, freed = held.pop(0)
             memory.give(freed, owner)
-        if memory.take(size, caller):
-            held.append((caller, size))
+        if memory.take(size, client):
+            held.append((client, size))
         assert memory.held_bytes == sum(size for _, size in held) <= memory.limit_bytes
     for owner, freed in held:
         memory.give(freed, owner)
     assert memory.held_bytes == 0
-    assert not memory._by_caller
+    assert not memory._by_client

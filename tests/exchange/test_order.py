@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lockgate.connections.credentials import Credentials
+from lockgate.exchange.latency import ENOUGH, WINDOW_S, Latency
+from lockgate.exchange.memory import MemoryBudget
+from lockgate.exchange.order import Orders
+from lockgate.policy.deciding.decide import decide
+from lockgate.policy.deciding.decision import Request, Route
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.backends import Backend
+from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.rules import Match, RouteTo, Rule
+from lockgate.server.upstream_state import UpstreamState
 
-from proxy.exchange.latency import ENOUGH, WINDOW_S, Latency
-from proxy.exchange.memory import MemoryBudget
-from proxy.exchange.order import Orders
-from proxy.govern.credentials import Credentials
-from proxy.net.gate import Gate
-from proxy.policy.backends import Backend
-from proxy.policy.decide import decide
-from proxy.policy.decision import Request, Route
-from proxy.policy.load import compiled
-from proxy.policy.rules import Match, RouteTo, Rule
-from proxy.policy.spec import RouterSpec
 from tests.exchange.playbook import cloud, local
 
 
@@ -160,7 +160,9 @@ def test_no_strategy_ever_reaches_what_the_decision_left_out(
 
 def test_a_backend_far_slower_than_its_tier_is_marked(tmp_path: Path) -> None:
     spec = RouterSpec(backends=(local("a"), local("b"), cloud("c")))
-    gate = Gate(lambda: 1.0, compiled(spec), Credentials(tmp_path, lambda: 1.0), MemoryBudget(1))
+    gate = UpstreamState(
+        lambda: 1.0, compiled(spec), Credentials(tmp_path, lambda: 1.0), MemoryBudget(1)
+    )
     gate.latencies.update({"a": slow(0.4), "b": slow(0.1), "c": slow(9.0)})
     assert gate.outliers(1.0) == {"a": 1.0, "b": 0.0, "c": 0.0}
     gate.latencies["a"] = slow(0.2)

@@ -7,12 +7,12 @@ import json
 from typing import Any
 
 import pytest
+from lockgate.exchange import commands as do
+from lockgate.exchange import events as on
+from lockgate.exchange.relay import GRACE_S, LONG_GRACE_S
+from lockgate.policy.spec.backends import Timeouts
+from lockgate.policy.spec.rules import Match
 
-from proxy.exchange import commands as do
-from proxy.exchange import events as on
-from proxy.exchange.relay import GRACE_S, LONG_GRACE_S
-from proxy.policy.backends import Timeouts
-from proxy.policy.rules import Match
 from tests.exchange.playbook import (
     ANSWER,
     DONE,
@@ -30,17 +30,19 @@ from tests.exchange.playbook import (
     started,
 )
 
-USAGE = on.AnswerData(b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')
+USAGE = on.ResponseData(
+    b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'
+)
 TWO = STREAM.replace(b"}", b', "n": 2}')
 
 
-def chunk(*choices: tuple[int, str | None, str | None]) -> on.AnswerData:
+def chunk(*choices: tuple[int, str | None, str | None]) -> on.ResponseData:
     """One event with (index, content, finish_reason) of each choice."""
     found = [
         {"index": i, "delta": {"content": text} if text else {}, "finish_reason": reason}
         for i, text, reason in choices
     ]
-    return on.AnswerData(b"data: %b\n\n" % json.dumps({"choices": found}).encode())
+    return on.ResponseData(b"data: %b\n\n" % json.dumps({"choices": found}).encode())
 
 
 def streaming(*events: on.Event, body: bytes = STREAM, **rule: Any) -> Playbook:
@@ -55,8 +57,8 @@ def streaming(*events: on.Event, body: bytes = STREAM, **rule: Any) -> Playbook:
     return book
 
 
-def error(**fields: Any) -> on.AnswerData:
-    return on.AnswerData(b"data: %b\n\n" % json.dumps({"error": fields}).encode())
+def error(**fields: Any) -> on.ResponseData:
+    return on.ResponseData(b"data: %b\n\n" % json.dumps({"error": fields}).encode())
 
 
 CUT = (do.DropUpstream, down(b'"error"'), do.Ended, do.Break)
@@ -75,13 +77,13 @@ def is_cut(book: Playbook, outcome: str) -> None:
 def test_an_empty_finish_reason_is_no_end(reason: str | None) -> None:
     # sgl-project/sglang#3912, ollama/ollama#4357
     book = streaming(chunk((0, "The answer is", reason)))
-    book >> on.AnswerEnded()
+    book >> on.ResponseEnded()
     is_cut(book, "truncated")
 
 
 def test_a_prelude_without_choices_commits_nothing_and_is_passed_on() -> None:
     # Azure's prompt_filter_results
-    prelude = on.AnswerData(b'data: {"choices":[],"prompt_filter_results":[{}]}\n\n')
+    prelude = on.ResponseData(b'data: {"choices":[],"prompt_filter_results":[{}]}\n\n')
     book = streaming(prelude)
     assert book.down == b""
     book >> event("hi") << down(b"prompt_filter_results", b"hi") << do.Relay
@@ -96,13 +98,13 @@ def test_an_empty_finish_reason_commits_nothing() -> None:
 def test_every_choice_needs_its_own_reason() -> None:
     # openai/openai-python#434: the choices of one stream end at different times
     book = streaming(chunk((0, "Yes.", None), (1, "It depends", None)), chunk((0, None, "stop")))
-    book >> on.AnswerEnded()
+    book >> on.ResponseEnded()
     is_cut(book, "truncated")
 
 
 def test_without_done_as_many_choices_as_were_asked_for_must_have_ended() -> None:
     book = streaming(chunk((0, "Yes.", None)), chunk((0, None, "stop")), body=TWO)
-    book >> on.AnswerEnded()
+    book >> on.ResponseEnded()
     is_cut(book, "truncated")
 
 
@@ -121,7 +123,7 @@ def test_done_without_any_reason_is_not_complete() -> None:
 
 def test_content_after_a_reason_takes_the_reason_back() -> None:
     book = streaming(event("a"), finish(), event("b"))
-    book >> on.AnswerEnded()
+    book >> on.ResponseEnded()
     is_cut(book, "truncated")
 
 
@@ -129,7 +131,7 @@ def test_an_end_that_never_comes_is_made_after_a_grace_and_nobody_is_blamed() ->
     # maximhq/bifrost#6784, earendil-works/pi#7954
     book = streaming(event("a"), finish())
     assert book.armed["grace"] == GRACE_S
-    book >> on.AnswerData(b": ping\n\n") << do.SendDown
+    book >> on.ResponseData(b": ping\n\n") << do.SendDown
     book >> on.DeadlinePassed("grace")
     asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.DropUpstream, do.Ended, do.Finish)
     exchange = book.end()
@@ -180,15 +182,15 @@ def test_an_odd_end_without_usage_is_cut() -> None:
 @pytest.mark.parametrize("tail", [b"data: [DONE]", b"data: [DONE]\n", b"data: [DONE]\r\n"])
 def test_a_last_done_needs_no_blank_line(tail: bytes) -> None:
     # NousResearch/hermes-agent#106404
-    book = streaming(event("a"), finish(), on.AnswerData(tail))
-    book >> on.AnswerEnded()
+    book = streaming(event("a"), finish(), on.ResponseData(tail))
+    book >> on.ResponseEnded()
     asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.ReleaseUpstream, do.Ended, do.Finish)
     assert book.end().outcome == "complete"
 
 
 def test_a_reason_without_its_blank_line_was_told_to_nobody() -> None:
-    book = streaming(event("a"), on.AnswerData(finish().data[:-2]))
-    book >> on.AnswerEnded()
+    book = streaming(event("a"), on.ResponseData(finish().data[:-2]))
+    book >> on.ResponseEnded()
     is_cut(book, "truncated")
 
 
@@ -198,7 +200,7 @@ def test_a_reason_without_its_blank_line_was_told_to_nobody() -> None:
 def test_an_empty_event_is_none() -> None:
     # NousResearch/hermes-agent#111887
     book = streaming(
-        on.AnswerData(b"data: \n\n"), event("a"), on.AnswerData(b"data:\n\n"), finish()
+        on.ResponseData(b"data: \n\n"), event("a"), on.ResponseData(b"data:\n\n"), finish()
     )
     book >> DONE
     asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.ReleaseUpstream, do.Ended, do.Finish)
@@ -219,21 +221,21 @@ def test_an_empty_event_is_none() -> None:
 def test_a_lost_event_never_makes_another_valid_answer(broken: bytes) -> None:
     # shiaho777/web-to-app#413
     book = streaming(event("delete /srv"))
-    book >> on.AnswerData(broken)
+    book >> on.ResponseData(broken)
     is_cut(book, "truncated")
     assert book.exchange.malformed_events == 1
 
 
 def test_a_lost_event_before_content_goes_to_the_next_backend_at_once() -> None:
     book = streaming()
-    book >> on.AnswerData(b"data: {oops\n\n") << do.DropUpstream << dial("b")
+    book >> on.ResponseData(b"data: {oops\n\n") << do.DropUpstream << dial("b")
     assert book.exchange.attempts.log[0].outcome == "upstream_protocol"
 
 
 def test_an_event_named_error_is_one_whatever_its_data() -> None:
     # davidmigloz/ai_clients_dart#88
     book = streaming(event("a"))
-    book >> on.AnswerData(b"event: error\ndata: Internal Server Error\n\n")
+    book >> on.ResponseData(b"event: error\ndata: Internal Server Error\n\n")
     is_cut(book, "upstream_died")
 
 
@@ -259,8 +261,8 @@ def test_an_error_that_could_not_send_its_status_is_judged_by_it(
     book = streaming()
     book >> error(**said) << do.DropUpstream << expected
     assert told in book.down
-    caller = not isinstance(expected, type) or expected is do.SendDown
-    assert book.ports.log == [("a", "released" if caller else "failed")]
+    client = not isinstance(expected, type) or expected is do.SendDown
+    assert book.ports.log == [("a", "released" if client else "failed")]
 
 
 def test_a_callers_error_behind_the_commit_point_counts_against_nobody() -> None:
@@ -290,17 +292,17 @@ def test_a_callers_error_behind_the_commit_point_counts_against_nobody() -> None
 def test_a_200_is_what_its_body_is_a_failed_attempt(body: bytes, expected: Any) -> None:
     # Aider-AI/aider#3550: a 200 whose body is an error object
     book = Playbook(local("a"), local("b")).answered()
-    book >> started(200, JSON) >> on.AnswerData(body) >> on.AnswerEnded()
+    book >> started(200, JSON) >> on.ResponseData(body) >> on.ResponseEnded()
     asserted(book, *((expected,) if ANSWER in body else (do.ReleaseUpstream, expected)))
     assert (book.exchange.attempts.log[0].outcome == "complete") == (ANSWER in body)
 
 
 def test_json_for_a_stream_may_be_an_error_that_came_too_late_for_its_status() -> None:
     book = Playbook(local("a"), local("b"), body=STREAM).answered()
-    book >> started(200, JSON) >> on.AnswerData(b'{"error": {"message": "bad", "code": 400}}')
+    book >> started(200, JSON) >> on.ResponseData(b'{"error": {"message": "bad", "code": 400}}')
     (
         book
-        >> on.AnswerEnded()
+        >> on.ResponseEnded()
         << do.ReleaseUpstream
         << down(b" 400 ", b"bad")
         << do.Ended
@@ -310,7 +312,7 @@ def test_json_for_a_stream_may_be_an_error_that_came_too_late_for_its_status() -
     events = Playbook(local("a"), local("b"), body=STREAM).answered()
     events >> started(200, JSON) >> event("hi") << down(b"text/event-stream", b"hi") << do.Relay
     again = Playbook(local("a"), local("b"), body=STREAM).answered()
-    again >> started(200, JSON) >> on.AnswerData(ANSWER) >> on.AnswerEnded()
+    again >> started(200, JSON) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
     asserted(again, do.ReleaseUpstream, dial("b"))
 
 
@@ -327,7 +329,7 @@ NAMELESS = [(b"content-length", b"9999")]
 def test_without_a_telling_type_the_first_bytes_decide(begin: bytes, then: Any) -> None:
     # maximhq/bifrost#3928, sigoden/aichat#651
     book = Playbook(local("a"), local("b"), body=STREAM).answered()
-    book >> started(200, NAMELESS) >> on.AnswerData(begin)
+    book >> started(200, NAMELESS) >> on.ResponseData(begin)
     asserted(book, *(then or ()))
     assert not book.pending
 
@@ -344,8 +346,8 @@ def answered(
     if book.pending:
         return book
     if body:
-        book >> on.AnswerData(body)
-    book >> on.AnswerEnded()
+        book >> on.ResponseData(body)
+    book >> on.ResponseEnded()
     return book
 
 
@@ -371,7 +373,7 @@ def test_path_and_model_are_ours_so_the_next_backend_serves(
 
 def test_alone_it_says_which_setting_to_look_at_and_that_no_repeat_helps() -> None:
     book = Playbook(local("a")).answered()
-    book >> started(404, JSON) >> on.AnswerData(b'{"detail":"Not Found"}') >> on.AnswerEnded()
+    book >> started(404, JSON) >> on.ResponseData(b'{"detail":"Not Found"}') >> on.ResponseEnded()
     told = down(
         b" 502 ", b"external.url", b"/v1", b"x-should-retry: false", b"x-lockgate-backend: a"
     )
@@ -382,10 +384,10 @@ def test_alone_it_says_which_setting_to_look_at_and_that_no_repeat_helps() -> No
 def test_a_model_of_the_callers_own_choice_that_nobody_has_is_the_callers_404() -> None:
     backends = (local("a", served_model="caller"), local("b", served_model="caller"))
     book = Playbook(*backends).answered()
-    missing = on.AnswerData(b'{"error":{"message":"model x not found","type":"api_error"}}')
-    book >> started(404, JSON) >> missing >> on.AnswerEnded() << do.ReleaseUpstream << dial("b")
+    missing = on.ResponseData(b'{"error":{"message":"model x not found","type":"api_error"}}')
+    book >> started(404, JSON) >> missing >> on.ResponseEnded() << do.ReleaseUpstream << dial("b")
     book >> on.Connected(reused=False) << do.SendUp
-    book >> started(404, JSON) >> missing >> on.AnswerEnded() << do.ReleaseUpstream
+    book >> started(404, JSON) >> missing >> on.ResponseEnded() << do.ReleaseUpstream
     asserted(book, down(b" 404 ", b"model_not_found", b"model x not found"), do.Ended, do.Finish)
     assert book.end().outcome == "upstream_refused"
 
@@ -428,7 +430,7 @@ def test_an_empty_account_is_no_rate_limit(kind: str) -> None:
     wait = (b"retry-after", b"1")
     asserted(answered(429, body, wait), do.ReleaseUpstream, dial("b"))
     alone = Playbook(local("a")).answered()
-    alone >> started(429, [*JSON, wait]) >> on.AnswerData(body) >> on.AnswerEnded()
+    alone >> started(429, [*JSON, wait]) >> on.ResponseData(body) >> on.ResponseEnded()
     told = down(b" 429 ", b"insufficient_quota", b"x-should-retry: false")
     asserted(alone, do.ReleaseUpstream, told, do.Ended, do.Finish)
     alone.end()
@@ -526,7 +528,7 @@ def test_a_splice_that_is_refused_is_left_out_and_remembered() -> None:
     book = Playbook(local("a"), body=STREAM)
     book >> on.Start() << do.Dial
     book >> on.Connected(reused=False) << (lambda c: b"stream_options" in c.body)
-    book >> started(422, JSON) >> on.AnswerData(refusal) >> on.AnswerEnded()
+    book >> started(422, JSON) >> on.ResponseData(refusal) >> on.ResponseEnded()
     asserted(book, do.ReleaseUpstream, dial("a"))
     book >> on.Connected(reused=False) << (lambda c: b"stream_options" not in c.body)
     assert book.ports.log == [("a", "released")]
@@ -537,9 +539,9 @@ def test_a_splice_that_is_refused_is_left_out_and_remembered() -> None:
 def test_a_splice_may_be_refused_inside_a_200(kind: list[tuple[bytes, bytes]]) -> None:
     said = b'{"error": {"message": "Unknown parameter: stream_options", "code": 400}}'
     book = Playbook(local("a"), body=STREAM).answered()
-    book >> started(200, kind) >> on.AnswerData(b"data: %b\n\n" % said if kind is SSE else said)
+    book >> started(200, kind) >> on.ResponseData(b"data: %b\n\n" % said if kind is SSE else said)
     if kind is JSON:
-        book >> on.AnswerEnded()
+        book >> on.ResponseEnded()
     asserted(book, do.DropUpstream if kind is SSE else do.ReleaseUpstream, dial("a"))
     book >> on.Connected(reused=False) << (lambda c: b"stream_options" not in c.body)
 
@@ -552,7 +554,7 @@ def test_where_it_may_not_be_asked_again_the_refusal_comes_back(usage: Any, retr
     book = Playbook(local("a", stream_usage=usage), body=STREAM, retry=retry)
     book >> on.Start() << do.Dial
     book >> on.Connected(reused=False) << (lambda c: (b"stream_options" in c.body) is bool(usage))
-    book >> started(422, JSON) >> on.AnswerData(refusal) >> on.AnswerEnded()
+    book >> started(422, JSON) >> on.ResponseData(refusal) >> on.ResponseEnded()
     asserted(book, do.ReleaseUpstream, down(b" 422 "), do.Ended, do.Finish)
     book.end()
 
@@ -564,7 +566,7 @@ def test_a_rate_limits_hints_come_down_and_long_waits_are_cut() -> None:
     # 8monkey-ai/hebo-gateway#128
     book = Playbook(local("a")).answered()
     hints = [(b"retry-after-ms", b"70000"), (b"x-ratelimit-reset", b"4s"), (b"ratelimit", b"r=0")]
-    book >> started(429, hints) >> on.AnswerEnded() << do.ReleaseUpstream
+    book >> started(429, hints) >> on.ResponseEnded() << do.ReleaseUpstream
     told = down(
         b"retry-after: 60\r\n", b"retry-after-ms: 60000", b"x-ratelimit-reset", b"ratelimit: r"
     )
@@ -591,7 +593,7 @@ def test_with_the_capable_backend_down_it_is_no_capable_backend() -> None:
 def test_what_a_backend_lists_comes_down_and_its_own_id_is_named() -> None:
     fields = [*JSON, (b"x-served-by", b"gpu-7"), (b"x-request-id", b"req_1"), (b"x-other", b"no")]
     book = Playbook(local("a", downward_headers=("X-Served-By",))).answered()
-    book >> started(200, fields) >> on.AnswerData(ANSWER) >> on.AnswerEnded()
+    book >> started(200, fields) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
     book << down(b"x-served-by: gpu-7", b"x-lockgate-upstream-request-id: req_1")
     assert b"x-other" not in book.down
     assert book.down.count(b"\r\nx-request-id: ") == 1
@@ -612,7 +614,7 @@ def test_the_wait_for_a_first_token_is_longer_while_the_backend_shows_that_it_li
     book >> started(200, SSE)
     assert book.armed["first_token"] == 8.0
     book.ports.time += 6
-    book >> on.AnswerData(b": processing\n\n")
+    book >> on.ResponseData(b": processing\n\n")
     assert book.armed["first_token"] == 34.0
     book >> on.DeadlinePassed("first_token") << do.DropUpstream << dial("b")
 
@@ -620,9 +622,9 @@ def test_the_wait_for_a_first_token_is_longer_while_the_backend_shows_that_it_li
 def test_blank_lines_before_a_whole_answer_are_signs_of_life() -> None:
     # DeepSeek's rate limit page
     book = Playbook(local("a", timeout=1.0)).answered()
-    book >> started(200, JSON) >> on.AnswerData(b"\r\n") >> on.AnswerData(b"  ")
+    book >> started(200, JSON) >> on.ResponseData(b"\r\n") >> on.ResponseData(b"  ")
     assert book.armed["first_token"] == 5.0
-    book >> on.AnswerData(ANSWER) >> on.AnswerEnded() << down(b"\r\n\r\n" + ANSWER)
+    book >> on.ResponseData(ANSWER) >> on.ResponseEnded() << down(b"\r\n\r\n" + ANSWER)
 
 
 def test_a_silence_says_so() -> None:
@@ -670,7 +672,12 @@ def test_an_error_behind_a_sign_of_life_is_an_event_and_no_clean_end() -> None:
 def test_the_callers_own_error_behind_a_sign_of_life_is_an_event_too() -> None:
     book = Playbook(local("a"), body=STREAM, **HEART).answered()
     book >> BEAT << do.SendDown
-    book >> started(400, JSON) >> on.AnswerData(b'{"error":{"message":"bad"}}') >> on.AnswerEnded()
+    (
+        book
+        >> started(400, JSON)
+        >> on.ResponseData(b'{"error":{"message":"bad"}}')
+        >> on.ResponseEnded()
+    )
     told = down(b'data: {"error":{"message":"bad"')
     asserted(book, do.ReleaseUpstream, told, do.Ended, do.Break)
     book.end()
@@ -679,7 +686,7 @@ def test_the_callers_own_error_behind_a_sign_of_life_is_an_event_too() -> None:
 def test_white_space_is_the_sign_of_life_of_an_answer_that_is_not_streamed() -> None:
     book = Playbook(local("a"), **HEART).answered()
     book >> BEAT << down(b" 200 OK", b"application/json", b"1\r\n\n\r\n")
-    book >> started(200, JSON) >> on.AnswerData(ANSWER) >> on.AnswerEnded()
+    book >> started(200, JSON) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
     book << down(ANSWER) << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended << do.Finish
     assert book.end().outcome == "complete"
 
@@ -688,7 +695,7 @@ def test_a_single_event_may_be_as_large_as_the_field_says() -> None:
     # open-webui/open-webui#20634: a picture in one event
     book = streaming(event("here: "))
     picture = b'data: {"choices":[{"delta":{"images":["%b"]}}]}\n\n' % (b"x" * (3 << 20))
-    book >> on.AnswerData(picture[:-9])
+    book >> on.ResponseData(picture[:-9])
     assert book.ports.memory.held_bytes > 3 << 20
-    book >> on.AnswerData(picture[-9:]) << down(b"images")
+    book >> on.ResponseData(picture[-9:]) << down(b"images")
     assert book.ports.memory.held_bytes == 0

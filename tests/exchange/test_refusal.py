@@ -4,10 +4,9 @@ import json
 from typing import Any
 
 import pytest
-
-from proxy.exchange.answer import said_in
-from proxy.exchange.refusal import Refused, judge, status_of
-from proxy.exchange.retry import Failure
+from lockgate.exchange.refusal import Refused, judge, status_of
+from lockgate.exchange.response_body import said_in
+from lockgate.exchange.retry import Failure
 
 Body = dict[str, Any] | list[Any]
 

@@ -11,29 +11,29 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lockgate.exchange import commands as do
+from lockgate.exchange import events as on
+from lockgate.policy.spec.backends import Backend
 
-from proxy.exchange import commands as do
-from proxy.exchange import events as on
-from proxy.policy.backends import Backend
 from tests.exchange.playbook import DONE, JSON, SSE, Playbook, cloud, event, finish, local, started
 
 BODY = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true}'
 TEXT = "the whole answer"
 
 
-def said(text: str, **more: Any) -> on.AnswerData:
+def said(text: str, **more: Any) -> on.ResponseData:
     delta: dict[str, Any] = {"content": text}
     document = {"id": "one", "model": "x", "choices": [{"index": 0, "delta": delta}], **more}
-    return on.AnswerData(b"data: " + orjson.dumps(document) + b"\n\n")
+    return on.ResponseData(b"data: " + orjson.dumps(document) + b"\n\n")
 
 
-def usage(prompt: int, completion: int) -> on.AnswerData:
+def usage(prompt: int, completion: int) -> on.ResponseData:
     document = {
         "id": "two",
         "choices": [],
         "usage": {"prompt_tokens": prompt, "completion_tokens": completion},
     }
-    return on.AnswerData(b"data: " + orjson.dumps(document) + b"\n\n")
+    return on.ResponseData(b"data: " + orjson.dumps(document) + b"\n\n")
 
 
 class Play:
@@ -151,7 +151,7 @@ def test_usage_is_summed_over_the_attempts_and_says_so() -> None:
 
 def test_what_a_lost_attempt_used_is_counted_once_also_where_nobody_goes_on() -> None:
     play = Play(local("a"), local("b"))
-    play.answered(said("a"), said("b"), on.AnswerData(b"data: {oops\n\n"))
+    play.answered(said("a"), said("b"), on.ResponseData(b"data: {oops\n\n"))
     play.feed(on.UpstreamFailed("upstream_connect"))
     assert play.ended() == "upstream_connect"
     exchange = play.book.exchange
@@ -217,7 +217,7 @@ def test_a_second_death_is_resumed_on_the_third_and_a_third_is_an_error() -> Non
 )
 def test_what_is_no_plain_text_is_cut_and_not_spliced(event: dict[str, Any]) -> None:
     raw = b"data: " + orjson.dumps({"choices": [{"index": 0, **event}]}) + b"\n\n"
-    play = Play().answered(said("a"), on.AnswerData(raw), on.UpstreamFailed("upstream_reset"))
+    play = Play().answered(said("a"), on.ResponseData(raw), on.UpstreamFailed("upstream_reset"))
     assert play.ended() == "upstream_reset"
     assert [name for name, _ in play.sent] == ["a"]
 
@@ -256,7 +256,7 @@ def test_a_caller_that_leaves_while_another_backend_is_asked_cancels_it() -> Non
 def test_where_only_thoughts_came_another_backend_begins_anew_and_the_answer_says_so() -> None:
     thought = b'{"id": "one", "choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}'
     body = BODY.replace(b'"stream"', b'"response_format": {"type": "json_object"}, "stream"')
-    play = Play(body=body).answered(on.AnswerData(b"data: %b\n\n" % thought))
+    play = Play(body=body).answered(on.ResponseData(b"data: %b\n\n" % thought))
     play.feed(on.UpstreamFailed("upstream_reset")).answered(*REST)
     assert play.ended() == "whole"
     assert play.text == TEXT
@@ -267,7 +267,7 @@ def test_the_halves_of_a_character_that_came_apart_go_on_as_one() -> None:
     halves = [b'data: {"choices":[{"index":0,"delta":{"content":"\\u%b"}}]}\n\n' % half
               for half in (b"d83d", b"de00")]  # fmt: skip
     play = Play(local("a"), local("b", capabilities=("prefill",)))
-    play.answered(*map(on.AnswerData, halves), on.UpstreamFailed("upstream_reset"))
+    play.answered(*map(on.ResponseData, halves), on.UpstreamFailed("upstream_reset"))
     play.answered(said("!"), finish(), DONE)
     assert json.loads(play.sent[1][1])["messages"][-1]["content"] == "\N{GRINNING FACE}"
     assert play.ended() == "whole"
@@ -305,8 +305,8 @@ def failing(*events: on.Event, before: tuple[on.Event, ...] = ()) -> tuple[on.Ev
 
 
 def error(status: int, body: bytes, *fields: tuple[bytes, bytes]) -> tuple[on.Event, ...]:
-    data = [on.AnswerData(body)] if body else []
-    end = [] if status == 503 else [on.AnswerEnded()]  # which needs no words
+    data = [on.ResponseData(body)] if body else []
+    end = [] if status == 503 else [on.ResponseEnded()]  # which needs no words
     return failing(started(status, [*JSON, *fields]), *data, *end)
 
 
@@ -324,9 +324,9 @@ FAULTS: dict[str, tuple[tuple[on.Event, ...], str]] = {
     "silence": (failing(on.DeadlinePassed("first_token")), "whole"),
     "slow first token": (stream(on.DeadlinePassed("first_token")), "whole"),
     "stall midway": (stream(_HALF, on.DeadlinePassed("idle")), "whole"),
-    "a malformed event": (stream(_HALF, on.AnswerData(b"data: {oops\n\n")), "whole"),
-    "a missing [DONE]": (stream(*REST[:-1], on.AnswerEnded()), "whole"),
-    "a missing end": (stream(_HALF, on.AnswerEnded()), "whole"),
+    "a malformed event": (stream(_HALF, on.ResponseData(b"data: {oops\n\n")), "whole"),
+    "a missing [DONE]": (stream(*REST[:-1], on.ResponseEnded()), "whole"),
+    "a missing end": (stream(_HALF, on.ResponseEnded()), "whole"),
     "context length": (error(400, _CONTEXT), "whole"),
     "content filter": (error(400, _FILTER), "content_filter"),
     "a flapping primary": (

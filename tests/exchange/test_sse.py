@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.exchange.sse import Event, EventTooLargeError, Splitter, read_event
+from lockgate.exchange.sse import Event, EventTooLargeError, Splitter, read_event
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:

@@ -6,8 +6,7 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.exchange.tally import BOUND, Blame, Suspect, Tally
+from lockgate.exchange.tally import BOUND, Blame, Suspect, Tally
 
 HALF_S = 15.0
 BODIES = count(1)
@@ -23,7 +22,7 @@ class Window:
 
     def fails(
         self,
-        caller: str = "a",
+        client: str = "a",
         times: int = 1,
         body: int | None = None,
         code: str = "upstream_error",
@@ -32,22 +31,22 @@ class Window:
         """Fail `times`; whether the backend is condemned at the end, or was before."""
         condemned = False
         for _ in range(times):
-            blame = Blame(caller, next(BODIES) if body is None else body, code, status)
+            blame = Blame(client, next(BODIES) if body is None else body, code, status)
             is_news = self.tally.saw_failure(blame, self.now, HALF_S, self.well)
             condemned |= is_news and self.tally.condemns()
         return condemned
 
-    def resets(self, caller: str = "a", times: int = 1, body: int | None = None) -> bool:
-        return self.fails(caller, times, body, "upstream_reset", None)
+    def resets(self, client: str = "a", times: int = 1, body: int | None = None) -> bool:
+        return self.fails(client, times, body, "upstream_reset", None)
 
-    def is_out_of_reach(self, caller: str = "a", times: int = 1) -> bool:
-        return self.fails(caller, times, 7, "upstream_connect", None)
+    def is_out_of_reach(self, client: str = "a", times: int = 1) -> bool:
+        return self.fails(client, times, 7, "upstream_connect", None)
 
-    def serves(self, caller: str = "a", times: int = 1) -> None:
-        self.well = caller
+    def serves(self, client: str = "a", times: int = 1) -> None:
+        self.well = client
         for _ in range(times):
             if self.tally.failures:
-                self.tally.saw_good(caller, self.now, HALF_S)
+                self.tally.saw_good(client, self.now, HALF_S)
 
 
 @pytest.fixture
@@ -117,16 +116,16 @@ def test_of_a_served_caller_as_many_more_must_fail_in_a_row_as_did_before(window
 
 def test_two_served_callers_that_fail_in_a_row_condemn_and_one_does_not(window: Window) -> None:
     window.fails("bad")
-    for caller in ("bad", "one", "two"):
-        window.serves(caller, 50)
+    for client in ("bad", "one", "two"):
+        window.serves(client, 50)
     assert not window.fails("one", 30)
     window.serves("one")
     assert not window.fails("one", 3)
     assert not window.fails("two", 2)
     window.tally.clear()
     window.fails("bad")
-    for caller in ("bad", "one", "two"):
-        window.serves(caller, 50)
+    for client in ("bad", "one", "two"):
+        window.serves(client, 50)
     assert not window.fails("one", 3)
     assert window.fails("two", 2)
 
@@ -149,18 +148,18 @@ def test_half_of_forty_answers_condemn(window: Window) -> None:
     assert verdicts == [False] * 19 + [True]
 
 
-@pytest.mark.parametrize("callers", [1, 2, 10])
+@pytest.mark.parametrize("clients", [1, 2, 10])
 def test_a_third_of_failures_condemns_nothing_and_two_thirds_do(
-    window: Window, callers: int
+    window: Window, clients: int
 ) -> None:
     for number in range(300):
-        assert not window.fails(f"caller {number % callers}")
-        window.serves(f"caller {(number + 1) % callers}", 2)
+        assert not window.fails(f"caller {number % clients}")
+        window.serves(f"caller {(number + 1) % clients}", 2)
     window.tally.clear()
     verdicts = []
     for number in range(30):
-        verdicts.append(window.fails(f"caller {number % callers}", 2))
-        window.serves(f"caller {(number + 1) % callers}")
+        verdicts.append(window.fails(f"caller {number % clients}", 2))
+        window.serves(f"caller {(number + 1) % clients}")
     assert any(verdicts)
 
 

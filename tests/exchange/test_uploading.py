@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from proxy.exchange import commands as do
-from proxy.exchange import events as on
-from proxy.exchange.errors import RejectedError
-from proxy.exchange.upload import ROOM_BYTES
-from proxy.policy.backends import Timeouts
+from lockgate.bodies.upload import ROOM_BYTES
+from lockgate.errors.kinds import RejectedError
+from lockgate.exchange import commands as do
+from lockgate.exchange import events as on
+from lockgate.policy.spec.backends import Timeouts
+
 from tests.exchange.playbook import (
     ANSWER,
     JSON,
@@ -49,7 +50,7 @@ def test_a_body_goes_up_as_it_comes_and_the_first_token_is_due_when_it_is_whole(
     book >> book.whole() << do.GO_ON
     assert book.armed["first_token"] == 600.0
     book >> started(200, JSON)
-    book >> on.AnswerData(ANSWER)
+    book >> on.ResponseData(ANSWER)
     book >> on.ENDED << down(b"200 OK") << do.ReleaseUpstream << do.Ended << do.Finish(close=False)
     book.end()
 
@@ -113,7 +114,7 @@ def test_r21_a_411_to_the_chunked_coding_is_asked_again_with_a_length() -> None:
     book >> book.whole() << dial("a")
     book >> on.Connected(reused=False) << up(len(PLAIN), PLAIN.replace(b'"m"', b'"a"'))
     book >> started(200, JSON)
-    book >> on.AnswerData(ANSWER)
+    book >> on.ResponseData(ANSWER)
     book >> on.ENDED << down(b"200 OK") << do.ReleaseUpstream << do.Ended << do.Finish(close=False)
     exchange = book.end()
     assert book.ports.log == [("a", "succeeded")]
@@ -180,7 +181,7 @@ def test_h6_an_early_error_is_the_answer_and_stops_the_upload() -> None:
     book = begun("a")
     book >> started(413, REFUSED)
     book >> book.more(PLAIN[:9])
-    book >> on.AnswerData(ANSWER)
+    book >> on.ResponseData(ANSWER)
     book >> on.ENDED << do.ReleaseUpstream << down(b"413", b"connection: close") << do.Ended
     book << do.Finish(close=True)
     assert book.end().outcome == "upstream_refused"

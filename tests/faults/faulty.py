@@ -14,43 +14,44 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proxy.exchange import events as on
-from proxy.exchange.commands import ReleaseUpstream
-from proxy.net.arriving import Received
-from proxy.net.desk import Desk
-from proxy.net.dialler import Dial
-from proxy.net.front import Front
-from proxy.net.intake import Intake
-from proxy.net.policy_file import PolicyFile
-from proxy.net.reader import Reader
-from proxy.net.run import _EXECUTE, Run
-from proxy.net.upstream import Upstream
+from lockgate.connections.client import ClientConnection
+from lockgate.connections.inbound import InboundRequest
+from lockgate.connections.intake import Intake
+from lockgate.connections.pool import Dial
+from lockgate.connections.slow_client import SlowClientWatch
+from lockgate.connections.upstream import Upstream
+from lockgate.exchange import events as on
+from lockgate.exchange.commands import ReleaseUpstream
+from lockgate.server.driver import _EXECUTE, ExchangeDriver
+from lockgate.server.policy_file import PolicyFile
+from lockgate.server.router import RequestRouter
+
 from tests.net.fresh import main
 
-_serve = Desk.serve
+_serve = RequestRouter.serve
 
 
-def serve(self: Desk, front: Front, received: Received) -> Any:
+def serve(self: RequestRouter, front: ClientConnection, received: InboundRequest) -> Any:
     """Serve, or fail."""
     if b'"block"' in received.body and os.environ["FAULT"] == "block":
         time.sleep(2)
     return _serve(self, front, received)
 
 
-_head = Desk.request_head
+_head = RequestRouter.request_head
 
 
-def request_head(self: Desk, backend: Any, length: int, request: Any) -> bytes:
+def request_head(self: RequestRouter, backend: Any, length: int, request: Any) -> bytes:
     """Render, or fail."""
     if request.scan.model == "raise" and os.environ["FAULT"] == "raise":
         raise RuntimeError("a fault of ours")
     return _head(self, backend, length, request)
 
 
-_release = Run._release
+_release = ExchangeDriver._release
 
 
-def release(self: Run, command: Any) -> None:
+def release(self: ExchangeDriver, command: Any) -> None:
     """Give back, or fail."""
     if self.exchange.request.scan.model == "late" and os.environ["FAULT"] == "raise":
         raise RuntimeError("a late fault of ours")
@@ -60,11 +61,11 @@ def release(self: Run, command: Any) -> None:
 def _run_of(callback: Any) -> Any:
     """Return the run that a callback belongs to, None where it is nobody's."""
     owner = getattr(callback, "__self__", None)
-    return owner if isinstance(owner, Run) else getattr(owner, "run", None)
+    return owner if isinstance(owner, ExchangeDriver) else getattr(owner, "run", None)
 
 
 def _model(run: Any) -> str:
-    return str(run.exchange.request.scan.model) if isinstance(run, Run) else ""
+    return str(run.exchange.request.scan.model) if isinstance(run, ExchangeDriver) else ""
 
 
 def _named(data: bytes) -> str:
@@ -73,33 +74,33 @@ def _named(data: bytes) -> str:
 
 
 def _answers(run: Any, events: Any) -> str:
-    heard = any(isinstance(event, on.AnswerWhole | on.AnswerStarted) for event in events)
+    heard = any(isinstance(event, on.ResponseWhole | on.ResponseStarted) for event in events)
     return _model(run) if heard else ""
 
 
 PLACES: dict[str, tuple[type, str, Callable[..., str], bool]] = {
     # the model, where it raises, whose request it is, whether what it should do is done before
-    "serve": (Desk, "serve", lambda _, __, received: _named(received.body), False),
-    "served": (Desk, "serve", lambda _, __, received: _named(received.body), True),
-    "begin": (Desk, "begin", lambda _, __, ___, upload: _named(upload.joined()), False),
-    "begun": (Desk, "begin", lambda _, __, ___, upload: _named(upload.joined()), True),
-    "complete": (Desk, "complete", lambda _, run, __: _model(run), False),
-    "completed": (Desk, "complete", lambda _, run, __: _model(run), True),
+    "serve": (RequestRouter, "serve", lambda _, __, received: _named(received.body), False),
+    "served": (RequestRouter, "serve", lambda _, __, received: _named(received.body), True),
+    "begin": (RequestRouter, "begin", lambda _, __, ___, upload: _named(upload.joined()), False),
+    "begun": (RequestRouter, "begin", lambda _, __, ___, upload: _named(upload.joined()), True),
+    "complete": (RequestRouter, "complete", lambda _, run, __: _model(run), False),
+    "completed": (RequestRouter, "complete", lambda _, run, __: _model(run), True),
     "dial": (Dial, "_next_address", lambda dial: _model(_run_of(dial._connected)), False),
-    "connected": (Run, "_connected", lambda run, *_: _model(run), False),
-    "unconnected": (Run, "_dial_failed", lambda run, *_: _model(run), False),
-    "deadline": (Run, "phase_reached", _model, False),
-    "total": (Run, "_total_reached", _model, False),
-    "heard": (Run, "feed_all", _answers, False),
+    "connected": (ExchangeDriver, "_connected", lambda run, *_: _model(run), False),
+    "unconnected": (ExchangeDriver, "_dial_failed", lambda run, *_: _model(run), False),
+    "deadline": (ExchangeDriver, "phase_reached", _model, False),
+    "total": (ExchangeDriver, "_total_reached", _model, False),
+    "heard": (ExchangeDriver, "feed_all", _answers, False),
     "read": (Upstream, "_take_head", lambda up, _: _model(_run_of(up.listener)), False),
     "lost": (Upstream, "connectionLost", lambda up, *_: _model(_run_of(up.listener)), False),
-    "paused": (Run, "pauseProducing", _model, False),
-    "resumed": (Run, "resumeProducing", _model, False),
-    "looked": (Reader, "_looked", lambda reader: _model(_run_of(reader._gave_up)), False),
-    "caller": (Front, "dataReceived", lambda front, _: _model(front.run), False),
-    "taken": (Intake, "_take_head", lambda intake, _: _model(intake._front.run), False),
-    "sent": (Front, "send", lambda front, _: _model(front.run), False),
-    "finished": (Front, "finished", lambda front, **_: _model(front.run), False),
+    "paused": (ExchangeDriver, "pauseProducing", _model, False),
+    "resumed": (ExchangeDriver, "resumeProducing", _model, False),
+    "looked": (SlowClientWatch, "_looked", lambda reader: _model(_run_of(reader._gave_up)), False),
+    "caller": (ClientConnection, "dataReceived", lambda front, _: _model(front.run), False),
+    "taken": (Intake, "_take_head", lambda intake, _: _model(intake._connection.run), False),
+    "sent": (ClientConnection, "send", lambda front, _: _model(front.run), False),
+    "finished": (ClientConnection, "finished", lambda front, **_: _model(front.run), False),
 }
 
 
@@ -134,7 +135,7 @@ def take(self: PolicyFile, text: bytes, check: Any) -> Any:
 PolicyFile.take = take  # type: ignore[method-assign]
 _EXECUTE[ReleaseUpstream] = release
 if os.environ["FAULT"] != "callbacks":
-    Desk.serve = serve  # type: ignore[method-assign]
-Desk.request_head = request_head  # type: ignore[method-assign]
+    RequestRouter.serve = serve  # type: ignore[method-assign]
+RequestRouter.request_head = request_head  # type: ignore[method-assign]
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,12 +9,12 @@ from tests.faults.house import request
 class Load:
     """Callers that ask without a pause; `failures` has what was not 200."""
 
-    def __init__(self, port: int, callers: int = 4) -> None:
+    def __init__(self, port: int, clients: int = 4) -> None:
         self.port = port
         self.count = 0
         self.failures: list[str] = []
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(callers)]
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
         for thread in self._threads:
             thread.start()
 

@@ -23,7 +23,7 @@ def main() -> None:
         sys.executable,
         "-B",
         "-m",
-        "proxy.cli.main",
+        "lockgate.cli.main",
         "serve",
         "--policy",
         f"/proc/self/fd/{policy}",

@@ -69,7 +69,7 @@ def upstream_script(chance: random.Random) -> Any:
     return script
 
 
-def caller(port: int, chance: random.Random, until: float, seen: Counter[str]) -> None:
+def client(port: int, chance: random.Random, until: float, seen: Counter[str]) -> None:
     """Ask in every way until the time is over."""
     while time.monotonic() < until:
         kind = chance.random()
@@ -119,7 +119,7 @@ def main() -> None:
         until = time.monotonic() + took
         threads = [
             threading.Thread(
-                target=caller, args=(proxy.port, random.Random(seed * 1000 + n), until, seen)
+                target=client, args=(proxy.port, random.Random(seed * 1000 + n), until, seen)
             )
             for n in range(CALLERS)
         ]

@@ -48,20 +48,20 @@ def test_r30_a_long_stream_proves_its_backend_with_its_first_content(start: Star
         reset(connection)
 
     house.local.script = script
-    with house.connect() as caller:
-        eventually(lambda: streams(caller))
+    with house.connect() as client:
+        eventually(lambda: streams(client))
         assert [house.ask(body("alone")).status for _ in range(20)] == [200] * 20
         before = house.grew("lockgate_breaker_failures")
         over.set()
-        eventually(lambda: not caller.recv(4096))
+        eventually(lambda: not client.recv(4096))
     assert house.grew("lockgate_breaker_failures") == before + 1  # its death counts by itself
     assert house.metrics()[STATE] == 0
 
 
-def streams(caller: socket.socket) -> bool:
+def streams(client: socket.socket) -> bool:
     """Ask for a stream; whether it began."""
-    caller.sendall(request(body("alone", stream=True)))
-    return caller.recv(4096).startswith(b"HTTP/1.1 200")
+    client.sendall(request(body("alone", stream=True)))
+    return client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 @fault("R31", "a body of 2 MiB that arrives slowly", "no probe before it is whole, then one")
@@ -73,18 +73,18 @@ def test_r31_a_body_that_is_not_whole_is_no_probe(start: Start) -> None:
     while not house.proxy.records.empty():
         house.record()
     house.local.requests.clear()
-    with house.connect() as caller:  # where another candidate is well, that one is asked
+    with house.connect() as client:  # where another candidate is well, that one is asked
         document = request(body("m", padding="x" * (2 << 20)))
-        caller.sendall(document[:-100_000])
+        client.sendall(document[:-100_000])
         eventually(lambda: house.cloud.connections)
-        caller.sendall(document[-100_000:])
-        assert caller.recv(4096).startswith(b"HTTP/1.1 200")
+        client.sendall(document[-100_000:])
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
     record = house.record()
     assert record["skipped"] == [{"backend": "local", "reason": "breaker_open"}]
     assert (record["backend"], house.local.requests) == ("cloud", [])
     document = request(body("alone", padding="x" * (2 << 20)))
-    with house.connect() as caller:
-        caller.sendall(document[:-100_000])
+    with house.connect() as client:
+        client.sendall(document[:-100_000])
         eventually(lambda: house.ask(body("alone")).status == 200)
     # alone: it is read whole, and is the probe then
     house.local.script = lambda c, _: reset(c)
@@ -93,19 +93,19 @@ def test_r31_a_body_that_is_not_whole_is_no_probe(start: Start) -> None:
     house.local.script = serve_well
     time.sleep(2)
     house.local.requests.clear()
-    with house.connect() as caller:
-        caller.sendall(document[:-100_000])
+    with house.connect() as client:
+        client.sendall(document[:-100_000])
         time.sleep(0.2)
         assert (house.local.requests, house.metrics()[STATE]) == ([], 2)
-        caller.sendall(document[-100_000:])
-        assert caller.recv(4096).startswith(b"HTTP/1.1 200")
+        client.sendall(document[-100_000:])
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
     assert house.metrics()[STATE] == 0
 
 
-def answers(house: House, caller: str, document: dict[str, Any]) -> int:
+def answers(house: House, client: str, document: dict[str, Any]) -> int:
     """Ask from an address of one's own; return the status."""
     place = ("127.0.0.1", house.proxy.port)
-    with socket.create_connection(place, 10, source_address=(caller, 0)) as connection:
+    with socket.create_connection(place, 10, source_address=(client, 0)) as connection:
         connection.sendall(request(document, close=True))
         answer = Answer.read(connection)
     house.answers.append(answer)

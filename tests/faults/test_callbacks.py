@@ -12,10 +12,10 @@ import time
 from typing import Any
 
 import pytest
+from lockgate.connections.timer_wheel import Timer, TimerWheel
+from lockgate.server import router as router_module
 from twisted.internet.task import Clock
 
-from proxy.net import desk as desk_module
-from proxy.net.wheel import Timer, Wheel
 from tests.faults.conftest import Start
 from tests.faults.house import POLICY, House, body, eventually, request
 from tests.net.conftest import SSE_HEAD, Answer, reset, serve_well, word
@@ -137,7 +137,7 @@ def internal(house: House, place: str) -> list[str]:
 
 
 @pytest.mark.skipif(
-    desk_module.__file__.endswith(".so"),
+    router_module.__file__.endswith(".so"),
     reason="compiled methods cannot be replaced by faulty ones; the plain build is injected",
 )
 @fault(
@@ -183,7 +183,7 @@ def test_r41_a_callback_may_empty_a_later_slot_and_every_other_deadline_is_met()
     """
     clock = Clock()
     reached: list[str] = []
-    wheel = Wheel(clock)
+    wheel = TimerWheel(clock)
     second = Timer(wheel, lambda: reached.append("second"))
     first = Timer(wheel, second.cancel)
     third = Timer(wheel, lambda: reached.append("third"))

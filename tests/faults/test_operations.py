@@ -21,7 +21,7 @@ from tests.faults.load import Load
 from tests.net.conftest import ROOT, Proxy, Upstream, environment, http
 
 fault = pytest.mark.fault
-KEPT = "proxy.cli.main"
+KEPT = "lockgate.cli.main"
 """Run as people run it: the page is kept for a second."""
 
 

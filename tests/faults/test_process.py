@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from lockgate.server import router as router_module
 
-from proxy.net import desk as desk_module
 from tests.faults.conftest import Start
 from tests.faults.house import POLICY, House, body, changed, eventually, request
 from tests.net.conftest import (
@@ -115,7 +115,7 @@ def test_x4_stopped_for_a_minute(start: Start) -> None:
 
 
 faults_of_ours = pytest.mark.skipif(
-    desk_module.__file__.endswith(".so"),
+    router_module.__file__.endswith(".so"),
     reason="compiled methods cannot be replaced by faulty ones; the plain build is injected",
 )
 

@@ -86,7 +86,7 @@ def test_x2_a_hangup_during_the_start(tmp_path: Path, upstreams: dict[str, Upstr
     policy = tmp_path / "policy.json"
     policy.write_text(json.dumps(POLICY))
     address = f"http://127.0.0.1:{upstreams['local'].port}"
-    command = [sys.executable, "-m", "proxy.cli.main", "serve", "--policy", str(policy)]
+    command = [sys.executable, "-m", "lockgate.cli.main", "serve", "--policy", str(policy)]
     command += [
         "--listen",
         "127.0.0.1:0",

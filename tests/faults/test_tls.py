@@ -405,7 +405,7 @@ def test_t11_a_listener_does_not_start_without_a_good_pair(tmp_path: Path, ca: t
     serve_on = [
         sys.executable,
         "-m",
-        "proxy.cli.main",
+        "lockgate.cli.main",
         "serve",
         "--policy",
         str(tmp_path / "policy.json"),

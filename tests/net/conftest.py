@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-
-from proxy.exchange.framing import ChunkedBody, LengthBody
+from lockgate.http1.framing import ChunkedBody, LengthBody
 
 ROOT = Path(__file__).parent.parent.parent
 Script = Callable[[socket.socket, bytes], None]

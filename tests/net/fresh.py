@@ -2,8 +2,8 @@
 
 import sys
 
-from proxy.cli.main import main
-from proxy.net import admin
+from lockgate.cli.main import main
+from lockgate.server import admin
 
 admin.KEPT_S = 0.0  # type: ignore[misc] # the one thing that is not as people run it
 if __name__ == "__main__":

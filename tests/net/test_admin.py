@@ -4,11 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-
-from proxy.net.admin import (
+from lockgate.server.admin import (
     CHANCE_S,
     IDLE_S,
     KEPT_S,
@@ -19,6 +15,9 @@ from proxy.net.admin import (
     PACE_S,
     Admin,
 )
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 
 
 class Wire(StringTransport):

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from lockgate.exchange.breaker import Opened
+from lockgate.exchange.tally import Suspect
+from lockgate.server.breaker_log import BURST, BreakerLog
 from twisted.logger import formatEvent, globalLogPublisher
-
-from proxy.exchange.breaker import Opened
-from proxy.exchange.tally import Suspect
-from proxy.net.breaker_log import BURST, BreakerLog
 
 REFUSED = Opened(3.75, {"upstream_connect": 5})
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from lockgate.eventloop.transport import HIGH_WATER_BYTES, Transport
 from twisted.internet import error
 from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Protocol
@@ -14,15 +15,13 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.testing import MemoryReactor
 from twisted.python.failure import Failure
 
-from proxy.net.connection import HIGH_WATER_BYTES, Transport
-
 LARGE = b"x" * (8 << 20)
 
 
 def reactors() -> list[Any]:
     if sys.platform != "linux":
         return [SelectReactor]
-    from proxy.net.reactor import DirectEPollReactor
+    from lockgate.eventloop.reactor import DirectEPollReactor
 
     return [DirectEPollReactor, SelectReactor]
 

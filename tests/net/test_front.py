@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lockgate.connections import client as front_module
+from lockgate.connections.client import ClientConnection
+from lockgate.connections.inbound import InboundRequest
+from lockgate.connections.limiter import ConnectionLimiter, client_of
+from lockgate.connections.timer_wheel import TimerWheel
+from lockgate.eventloop.later import Later
+from lockgate.exchange.memory import MemoryBudget
+from lockgate.exchange.render import whole
+from lockgate.http1.request_head import Heads
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from proxy.exchange.answers import whole
-from proxy.exchange.memory import MemoryBudget
-from proxy.exchange.request_head import Heads
-from proxy.net import front as front_module
-from proxy.net.arriving import Received
-from proxy.net.callers import Callers, caller_of
-from proxy.net.front import Front
-from proxy.net.later import Later
-from proxy.net.wheel import Wheel
 from tests.net import corpus
 from tests.net.corpus import BAD, GOOD, JSON, every_way
 
@@ -45,18 +45,18 @@ class Transport(StringTransport):
         self.disconnecting = True
 
 
-class Desk:
+class RequestRouter:
     """Serves every request at once with an empty object."""
 
     draining = stopping = False
 
     def __init__(self) -> None:
-        self.wheel = Wheel(Clock())
+        self.wheel = TimerWheel(Clock())
         self.later = Later(self.wheel._clock)
         self.heads = Heads()
         self.heads.read(corpus.PLAIN_HEAD)  # what is remembered changes no verdict
         self.memory = MemoryBudget(64 << 20)
-        self.fronts = Callers(10)
+        self.connections = ConnectionLimiter(10)
         self.keep_alive_s = 75.0
         self.min_read_rate = 1024
         self.served: list[bytes] = []
@@ -65,12 +65,12 @@ class Desk:
     def next_request_id(self) -> str:
         return "req-1"
 
-    def serve(self, front: Front, received: Received) -> None:
+    def serve(self, connection: ClientConnection, received: InboundRequest) -> None:
         self.served.append(received.body)
-        front.in_hand = None
-        self.memory.give(len(received.body), front.peer)
-        front.send(whole(200, b"", b"{}", close=False))
-        front.finished(close=False)
+        connection.in_hand = None
+        self.memory.give(len(received.body), connection.peer)
+        connection.send(whole(200, b"", b"{}", close=False))
+        connection.finished(close=False)
 
     def begin(self, *_: Any) -> bool:
         return False
@@ -80,18 +80,18 @@ class Desk:
 
 
 def verdict(pieces: Iterator[bytes]) -> Verdict:
-    desk = Desk()
-    front = Front(desk)  # type: ignore[arg-type]
+    router = RequestRouter()
+    connection = ClientConnection(router)  # type: ignore[arg-type]
     transport = Transport()
-    front.makeConnection(transport)
+    connection.makeConnection(transport)
     for piece in pieces:
         if not transport.disconnecting:
-            front.dataReceived(piece)
+            connection.dataReceived(piece)
     if not transport.disconnecting:
-        front.connectionLost()
-    assert desk.memory.held_bytes == 0
+        connection.connectionLost()
+    assert router.memory.held_bytes == 0
     answer = transport.value()
-    return (int(answer.split(b" ")[1]) if answer else 0), desk.served
+    return (int(answer.split(b" ")[1]) if answer else 0), router.served
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -166,18 +166,18 @@ class Slow(Transport):
         self.aborted = True
 
 
-def slow_caller(*requests: bytes) -> tuple[Desk, Front, Slow]:
-    desk, transport = Desk(), Slow()
-    front = Front(desk)  # type: ignore[arg-type]
+def slow_client(*requests: bytes) -> tuple[RequestRouter, ClientConnection, Slow]:
+    router, transport = RequestRouter(), Slow()
+    connection = ClientConnection(router)  # type: ignore[arg-type]
     transport.unsent_bytes = 0
-    front.makeConnection(transport)
+    connection.makeConnection(transport)
     transport.unsent_bytes = 100_000
-    front.dataReceived(b"".join(requests))
-    return desk, front, transport
+    connection.dataReceived(b"".join(requests))
+    return router, connection, transport
 
 
-def passes(desk: Desk, seconds: float) -> None:
-    clock = desk.wheel._clock
+def passes(router: RequestRouter, seconds: float) -> None:
+    clock = router.wheel._clock
     assert isinstance(clock, Clock)
     for _ in range(int(seconds * 20)):
         clock.advance(0.05)
@@ -187,242 +187,242 @@ GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def test_nothing_more_is_made_for_a_caller_that_has_yet_to_take_what_was_made() -> None:
-    desk, front, transport = slow_caller(GET * 3)
-    assert desk.served == []
-    heads = front.intake.waiting.head_bytes
+    router, connection, transport = slow_client(GET * 3)
+    assert router.served == []
+    heads = connection.intake.waiting.head_bytes
     assert heads > 0
-    assert desk.memory.held_bytes == 100_000 + heads
-    passes(desk, 20)
+    assert router.memory.held_bytes == 100_000 + heads
+    passes(router, 20)
     transport.unsent_bytes, transport.taken_bytes = 0, 100_000
-    passes(desk, 1.1)
-    assert len(desk.served) == 3
-    assert desk.memory.held_bytes == 0
-    front.connectionLost()
+    passes(router, 1.1)
+    assert len(router.served) == 3
+    assert router.memory.held_bytes == 0
+    connection.connectionLost()
 
 
 def test_a_caller_that_takes_nothing_is_cut_and_one_that_takes_a_little_is_not() -> None:
-    desk, front, transport = slow_caller(GET)
+    router, connection, transport = slow_client(GET)
     for _ in range(10):
         transport.taken_bytes += 40_000
-        passes(desk, 25)
+        passes(router, 25)
     assert not transport.aborted
-    passes(desk, 32)
+    passes(router, 32)
     assert transport.aborted
-    front.connectionLost()
-    assert desk.memory.held_bytes == 0
+    connection.connectionLost()
+    assert router.memory.held_bytes == 0
 
 
 @pytest.mark.parametrize(("rate", "cut"), [(1024, True), (0, False)])
 def test_a_caller_that_takes_next_to_nothing_is_cut_after_a_minute(rate: int, cut: bool) -> None:
-    desk, front, transport = slow_caller(GET)
-    desk.min_read_rate = rate
+    router, connection, transport = slow_client(GET)
+    router.min_read_rate = rate
     for _ in range(11):
         transport.taken_bytes += 5_000
-        passes(desk, 5)
+        passes(router, 5)
     assert not transport.aborted
-    passes(desk, 7)
+    passes(router, 7)
     assert transport.aborted is cut
-    front.connectionLost()
+    connection.connectionLost()
 
 
 def test_only_the_time_counts_in_which_bytes_wait_for_a_caller() -> None:
-    desk, front, transport = slow_caller(GET)
+    router, connection, transport = slow_client(GET)
     for _ in range(10):
         transport.unsent_bytes = 0  # it took all that there was, and is given little
         transport.taken_bytes += 300
-        passes(desk, 20)
+        passes(router, 20)
         transport.unsent_bytes = 100_000
-        front.dataReceived(GET)
-        passes(desk, 5)
+        connection.dataReceived(GET)
+        passes(router, 5)
     assert not transport.aborted
-    front.connectionLost()
+    connection.connectionLost()
 
 
 def test_a_connection_that_closes_is_not_cut_while_its_caller_takes_the_answer() -> None:
-    desk, front, transport = slow_caller()
-    front.finished(close=True)
+    router, connection, transport = slow_client()
+    connection.finished(close=True)
     for _ in range(4):
         transport.taken_bytes += 40_000
-        passes(desk, 25)
+        passes(router, 25)
     assert not transport.aborted
-    passes(desk, 32)
+    passes(router, 32)
     assert transport.aborted
-    front.connectionLost()
+    connection.connectionLost()
 
 
 def test_an_idle_caller_that_answers_no_close_is_cut() -> None:
-    desk, front, transport = slow_caller()
+    router, connection, transport = slow_client()
     transport.unsent_bytes = 0
-    front.finished(close=False)
-    passes(desk, 76)
+    connection.finished(close=False)
+    passes(router, 76)
     assert transport.disconnecting
-    passes(desk, 3)
+    passes(router, 3)
     assert transport.aborted
-    front.connectionLost()
+    connection.connectionLost()
 
 
 def test_100_is_sent_when_it_is_the_requests_turn() -> None:
-    desk, transport = Desk(), Transport()
-    front = Front(desk)  # type: ignore[arg-type]
-    front.makeConnection(transport)
+    router, transport = RequestRouter(), Transport()
+    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection.makeConnection(transport)
     expecting = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
-    front.dataReceived(GET + expecting + b"Content-Length: 2\r\n\r\n")
+    connection.dataReceived(GET + expecting + b"Content-Length: 2\r\n\r\n")
     assert re.findall(rb"HTTP/1.1 (\d+)", transport.value()) == [b"200", b"100"]
-    front.dataReceived(b"{}")
-    assert desk.served == [b"", b"{}"]
+    connection.dataReceived(b"{}")
+    assert router.served == [b"", b"{}"]
     assert transport.value().count(b" 100 ") == 1
-    front.connectionLost()
+    connection.connectionLost()
 
 
 def test_a_caller_of_http_10_gets_no_interim_answer() -> None:
-    desk, transport = Desk(), Transport()
-    front = Front(desk)  # type: ignore[arg-type]
-    front.makeConnection(transport)
-    front.dataReceived(
+    router, transport = RequestRouter(), Transport()
+    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection.makeConnection(transport)
+    connection.dataReceived(
         b"POST /v1/chat/completions HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\n"
         b"Content-Length: 2\r\n\r\n"
     )
     assert transport.value() == b""
-    front.dataReceived(b"{}")
-    assert desk.served == [b"{}"]
-    front.connectionLost()
+    connection.dataReceived(b"{}")
+    assert router.served == [b"{}"]
+    connection.connectionLost()
 
 
 def test_c18_a_refused_caller_that_goes_on_sending_is_read_on_for_a_while() -> None:
-    desk = Desk()
+    router = RequestRouter()
     clock = Clock()
-    desk.wheel = Wheel(clock)
-    front, transport = Front(desk), Transport()  # type: ignore[arg-type]
-    front.makeConnection(transport)
-    front.dataReceived(
+    router.wheel = TimerWheel(clock)
+    connection, transport = ClientConnection(router), Transport()  # type: ignore[arg-type]
+    connection.makeConnection(transport)
+    connection.dataReceived(
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 33554433\r\n\r\n"
     )
     assert transport.value().startswith(b"HTTP/1.1 413")
     for _ in range(29):  # a reset now would go over the answer
         clock.advance(0.5)
         clock.advance(0.5)
-        front.dataReceived(b"x" * 1000)
+        connection.dataReceived(b"x" * 1000)
         assert not transport.aborting
     for _ in range(10):
         clock.advance(0.5)
-        front.dataReceived(b"x")
+        connection.dataReceived(b"x")
     assert transport.aborting
 
 
 def test_an_idle_connection_is_kept_as_long_as_the_policy_says() -> None:
-    desk, transport = Desk(), Transport()
-    desk.keep_alive_s = 20.0
-    front = Front(desk)  # type: ignore[arg-type]
-    front.makeConnection(transport)
-    front.dataReceived(GET)
-    passes(desk, 19)
+    router, transport = RequestRouter(), Transport()
+    router.keep_alive_s = 20.0
+    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection.makeConnection(transport)
+    connection.dataReceived(GET)
+    passes(router, 19)
     assert not transport.disconnecting
-    passes(desk, 2)
+    passes(router, 2)
     assert transport.disconnecting
-    front.connectionLost()
+    connection.connectionLost()
 
 
-def turns_of(desk: Desk) -> list[Callable[[], None]]:
+def turns_of(router: RequestRouter) -> list[Callable[[], None]]:
     """Return where what is to be done in a later turn of the reactor is found."""
     later: list[Callable[[], None]] = []
-    desk.later = later  # type: ignore[assignment]
+    router.later = later  # type: ignore[assignment]
     return later
 
 
 @pytest.mark.parametrize("count", [17, 100, 1_800])
 def test_one_read_of_many_requests_is_served_a_few_in_a_turn(count: int) -> None:
-    desk, transport = Desk(), Transport()
-    later = turns_of(desk)
-    front = Front(desk)  # type: ignore[arg-type]
-    front.makeConnection(transport)
-    front.dataReceived(GET * count)
-    turns = [len(desk.served)]
+    router, transport = RequestRouter(), Transport()
+    later = turns_of(router)
+    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection.makeConnection(transport)
+    connection.dataReceived(GET * count)
+    turns = [len(router.served)]
     while later:
         assert transport.producerState == "paused"
         later.pop()()
-        turns.append(len(desk.served))
-    assert len(desk.served) == count
+        turns.append(len(router.served))
+    assert len(router.served) == count
     assert max(after - before for before, after in pairwise([0, *turns])) == 16
     assert transport.producerState == "producing"
-    front.connectionLost()
-    assert desk.memory.held_bytes == 0
+    connection.connectionLost()
+    assert router.memory.held_bytes == 0
 
 
 def test_a_connection_that_ends_in_the_middle_of_a_read_holds_nothing() -> None:
-    desk, transport = Desk(), Transport()
-    front = Front(desk)  # type: ignore[arg-type]
-    front.makeConnection(transport)
-    turns_of(desk)
-    front.dataReceived(GET * 100)
-    assert desk.memory.held_bytes > 0
-    front.connectionLost()
-    assert desk.memory.held_bytes == 0
-    passes(desk, 1)
-    assert len(desk.served) == 16
+    router, transport = RequestRouter(), Transport()
+    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection.makeConnection(transport)
+    turns_of(router)
+    connection.dataReceived(GET * 100)
+    assert router.memory.held_bytes > 0
+    connection.connectionLost()
+    assert router.memory.held_bytes == 0
+    passes(router, 1)
+    assert len(router.served) == 16
 
 
 def test_tiny_chunks_are_read_a_few_in_a_turn() -> None:
-    desk, transport = Desk(), Transport()
-    later = turns_of(desk)
-    front = Front(desk)  # type: ignore[arg-type]
-    front.makeConnection(transport)
+    router, transport = RequestRouter(), Transport()
+    later = turns_of(router)
+    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection.makeConnection(transport)
     body = b'{"x": "' + b"y" * 9_000 + b'"}'
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
-    front.dataReceived(head)
-    front.dataReceived(chunks)
+    connection.dataReceived(head)
+    connection.dataReceived(chunks)
     turns = 1
     while later:
         later.pop()()
         turns += 1
     assert turns >= (len(chunks) - 512 * 3) // 1024
-    assert desk.served == [body]
-    front.connectionLost()
+    assert router.served == [body]
+    connection.connectionLost()
 
 
 def test_large_heads_that_wait_are_few_and_booked() -> None:
-    desk, front, _ = slow_caller()
+    router, connection, _ = slow_client()
     large = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n" + b"".join(
         b"x%d: y\r\n" % n for n in range(90)
     )
     for _ in range(4):
-        front.dataReceived((large + b"\r\n") * 5)
-        passes(desk, 0.1)
-    assert len(front.intake.waiting) < 5
-    assert desk.memory.held_bytes > 100_000 + 90 * 500 * 3
-    front.connectionLost()
-    assert desk.memory.held_bytes == 0
+        connection.dataReceived((large + b"\r\n") * 5)
+        passes(router, 0.1)
+    assert len(connection.intake.waiting) < 5
+    assert router.memory.held_bytes > 100_000 + 90 * 500 * 3
+    connection.connectionLost()
+    assert router.memory.held_bytes == 0
 
 
 def test_the_caller_that_waited_longest_makes_room_with_a_begun_head_too() -> None:
-    desk = Desk()
-    desk.fronts = Callers(4)
-    fronts, transports = [], []
+    router = RequestRouter()
+    router.connections = ConnectionLimiter(4)
+    connections, transports = [], []
     for _ in range(4):
-        passes(desk, 1)
-        front, transport = Front(desk), Transport()  # type: ignore[arg-type]
-        front.makeConnection(transport)
-        desk.fronts.discard(front)
-        desk.fronts.add(front, f"peer {len(fronts)}")
-        fronts.append(front)
+        passes(router, 1)
+        connection, transport = ClientConnection(router), Transport()  # type: ignore[arg-type]
+        connection.makeConnection(transport)
+        router.connections.discard(connection)
+        router.connections.add(connection, f"peer {len(connections)}")
+        connections.append(connection)
         transports.append(transport)
-    fronts[0].dataReceived(GET)  # the oldest connection, but it was served just now
-    fronts[1].dataReceived(GET[:-4] + b"\r\nx: ")  # a head that does not end
-    fronts[2].dataReceived(
+    connections[0].dataReceived(GET)  # the oldest connection, but it was served just now
+    connections[1].dataReceived(GET[:-4] + b"\r\nx: ")  # a head that does not end
+    connections[2].dataReceived(
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
     )
-    assert desk.fronts.make_room("new")
+    assert router.connections.make_room("new")
     assert [t.aborting for t in transports] == [False, True, False, False]
-    desk.fronts._by_peer["new"] = 1
-    desk.fronts._fronts[Front(desk)] = "new"  # type: ignore[arg-type]
-    assert desk.fronts.make_room("newer")
+    router.connections._by_peer["new"] = 1
+    router.connections._connections[ClientConnection(router)] = "new"  # type: ignore[arg-type]
+    assert router.connections.make_room("newer")
     assert [t.aborting for t in transports] == [False, True, False, True]
 
 
 def test_callers_of_one_site_count_as_one() -> None:
-    assert caller_of("10.0.0.1") == "10.0.0.1"
-    assert caller_of("::ffff:10.0.0.1") == "10.0.0.1"
-    assert caller_of("2001:db8:1:2:3::4") == caller_of("2001:db8:1:2::9") == "2001:db8:1:2::/64"
-    assert caller_of("2001:db8:1:3::9") != caller_of("2001:db8:1:2::9")
-    assert caller_of("fe80::1%eth0") == caller_of("fe80::2%eth0")
-    assert caller_of("") == ""
+    assert client_of("10.0.0.1") == "10.0.0.1"
+    assert client_of("::ffff:10.0.0.1") == "10.0.0.1"
+    assert client_of("2001:db8:1:2:3::4") == client_of("2001:db8:1:2::9") == "2001:db8:1:2::/64"
+    assert client_of("2001:db8:1:3::9") != client_of("2001:db8:1:2::9")
+    assert client_of("fe80::1%eth0") == client_of("fe80::2%eth0")
+    assert client_of("") == ""

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
+from lockgate.eventloop.later import TURN_S, Later
 from twisted.internet.task import Clock
-
-from proxy.net.later import TURN_S, Later
 
 
 class Turns(Clock):

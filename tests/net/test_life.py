@@ -148,7 +148,7 @@ def test_what_does_not_load_is_exit_2_with_a_reason(
     run = [
         sys.executable,
         "-m",
-        "proxy.cli.main",
+        "lockgate.cli.main",
         "serve",
         "--listen",
         "127.0.0.1:0",

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from lockgate.connections.resolver import Found, Resolver
 from twisted.internet.error import DNSLookupError
 from twisted.internet.task import Clock
-
-from proxy.net.names import Found, Names
 
 
 class Reactor(Clock):
@@ -30,9 +29,9 @@ class Asked:
         self.answers[host] = done
 
 
-def start() -> tuple[Reactor, Asked, Names]:
+def start() -> tuple[Reactor, Asked, Resolver]:
     reactor, asked = Reactor(), Asked()
-    return reactor, asked, Names(reactor, asked)
+    return reactor, asked, Resolver(reactor, asked)
 
 
 def result(deferred: Any) -> list[Any]:

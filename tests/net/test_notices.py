@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from lockgate.exchange.attempt import Attempt
+from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef, SecretRef
+from lockgate.server.backend_log import EVERY_S, BackendLog
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
-
-from proxy.exchange.attempt import Attempt
-from proxy.net.notices import EVERY_S, Notices
-from proxy.policy.backends import Backend, External, InferenceServiceRef, SecretRef
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ SERVICE = Backend(name="qwen", inference_service_ref=InferenceServiceRef(name="q
 def test_r67_a_refused_key_is_one_line_a_minute_with_what_to_do(log: list[str]) -> None:
     """sevensolutions/nomad-iis#177: a missing key wrote a line for each request."""
     clock = Clock()
-    notices = Notices(clock.seconds)
+    notices = BackendLog(clock.seconds)
     for _ in range(500):
         notices.alarmed(attempt(KEYED, "upstream_auth", 401))
     (line,) = log
@@ -75,13 +74,13 @@ def test_r67_a_refused_key_is_one_line_a_minute_with_what_to_do(log: list[str]) 
 def test_r67_the_line_says_which_setting_to_look_at(
     log: list[str], backend: Backend, outcome: str, words: str
 ) -> None:
-    Notices(Clock().seconds).alarmed(attempt(backend, outcome, 404))
+    BackendLog(Clock().seconds).alarmed(attempt(backend, outcome, 404))
     assert log[0].startswith(f"backend {backend.name}: {outcome}: ")
     assert log[0].endswith(words)
 
 
 def test_r67_each_backend_and_each_reason_has_its_own_minute(log: list[str]) -> None:
-    notices = Notices(Clock().seconds)
+    notices = BackendLog(Clock().seconds)
     for backend in (KEYED, KEYLESS):
         for outcome in ("upstream_auth", "upstream_model"):
             for _ in range(3):
@@ -91,7 +90,7 @@ def test_r67_each_backend_and_each_reason_has_its_own_minute(log: list[str]) -> 
 
 def test_r67_a_state_that_flaps_is_told_once_and_then_as_it_stands(log: list[str]) -> None:
     clock = Clock()
-    notices = Notices(clock.seconds)
+    notices = BackendLog(clock.seconds)
     for second in range(100):
         notices.stands("a", "files", "is missing" if second % 2 == 0 else None, "is there")
         notices.look()
@@ -106,7 +105,7 @@ def test_r67_a_state_that_flaps_is_told_once_and_then_as_it_stands(log: list[str
 
 def test_r67_a_problem_that_stands_is_told_again_at_a_reload_alone(log: list[str]) -> None:
     clock = Clock()
-    notices = Notices(clock.seconds)
+    notices = BackendLog(clock.seconds)
     notices.stands("a", "files", None, "is there", anew=True)
     assert log == []
     notices.stands("a", "files", "is missing", "is there")

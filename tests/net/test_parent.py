@@ -6,11 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lockgate.audit.sink import BOUND_BYTES, Sink
+from lockgate.server.parent_watch import REPORTS, BrokenMessageError, Messages, message
+from lockgate.server.supervisor import FIRST_RESTART_S, LOST, Supervisor, _Merged, _Worker
 from twisted.internet.task import Clock
-
-from proxy.govern.sink import BOUND_BYTES, Sink
-from proxy.net.lifeline import REPORTS, BrokenMessageError, Messages, message
-from proxy.net.parent import FIRST_RESTART_S, LOST, Parent, _Merged, _Worker
 
 
 class Machine(Clock):
@@ -54,17 +53,17 @@ def machine() -> Machine:
 
 
 @pytest.fixture
-def parent(machine: Machine, tmp_path: Path) -> Parent:
+def parent(machine: Machine, tmp_path: Path) -> Supervisor:
     options: Any = SimpleNamespace(workers=2)
     sink = Sink(machine, tmp_path / "out")
-    made = Parent(machine, options, lambda _: [], sink, b"first")
+    made = Supervisor(machine, options, lambda _: [], sink, b"first")
     for number in range(2):
         made._spawn(number)
     return made
 
 
 def test_r64_status_2_ends_the_parent_before_anybody_served(
-    parent: Parent, machine: Machine
+    parent: Supervisor, machine: Machine
 ) -> None:
     ended(machine.started[0], 2)
     assert machine.started[1].transport.signals == ["TERM"]
@@ -73,7 +72,7 @@ def test_r64_status_2_ends_the_parent_before_anybody_served(
 
 
 def test_r64_status_2_is_a_death_like_others_once_one_served(
-    parent: Parent, machine: Machine
+    parent: Supervisor, machine: Machine
 ) -> None:
     """benoitc/gunicorn#2595."""
     machine.started[1].childDataReceived(REPORTS, message(b"a1234") + message(b"pfirst"))
@@ -85,7 +84,9 @@ def test_r64_status_2_is_a_death_like_others_once_one_served(
     assert parent.admin_ports == [None, 1234]
 
 
-def test_r64_a_new_worker_is_handed_what_was_served_last(parent: Parent, machine: Machine) -> None:
+def test_r64_a_new_worker_is_handed_what_was_served_last(
+    parent: Supervisor, machine: Machine
+) -> None:
     assert machine.started[0].transport.heard == [(0, message(b"first"))]
     for byte in message(b"psecond"):
         machine.started[1].childDataReceived(REPORTS, bytes([byte]))
@@ -95,7 +96,7 @@ def test_r64_a_new_worker_is_handed_what_was_served_last(parent: Parent, machine
 
 
 def test_r64_a_worker_that_says_nonsense_is_not_listened_to(
-    parent: Parent, machine: Machine
+    parent: Supervisor, machine: Machine
 ) -> None:
     for worker, nonsense in zip(machine.started, (b"what?\n", message(b"x")), strict=True):
         worker.childDataReceived(REPORTS, nonsense)
@@ -120,7 +121,7 @@ def test_r64_what_is_no_message_is_said_so(data: bytes) -> None:
 
 @pytest.mark.parametrize("size", [1, 5, 1000])
 def test_r60_lines_of_two_workers_never_mix(
-    parent: Parent, machine: Machine, tmp_path: Path, size: int
+    parent: Supervisor, machine: Machine, tmp_path: Path, size: int
 ) -> None:
     data = [b"".join(b"%b %d\n" % (name * 3, n) for n in range(9)) for name in (b"a", b"b")]
     for start in range(0, max(map(len, data)), size):
@@ -133,7 +134,7 @@ def test_r60_lines_of_two_workers_never_mix(
 
 
 def test_r60_half_a_line_of_a_dead_worker_is_lost_and_counted(
-    parent: Parent, machine: Machine, tmp_path: Path
+    parent: Supervisor, machine: Machine, tmp_path: Path
 ) -> None:
     machine.started[0].childDataReceived(1, b"whole\nhal")
     ended(machine.started[0], -9)
@@ -144,7 +145,7 @@ def test_r60_half_a_line_of_a_dead_worker_is_lost_and_counted(
 
 
 def test_r60_a_line_without_an_end_is_given_up_at_the_bound(
-    parent: Parent, machine: Machine, tmp_path: Path
+    parent: Supervisor, machine: Machine, tmp_path: Path
 ) -> None:
     worker = machine.started[0]
     for _ in range(BOUND_BYTES // (1 << 20) * 3):

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from click.testing import CliRunner
+from lockgate.cli.main import cli
 
-from proxy.cli.main import cli
 from tests.net.conftest import Proxy, Upstream
 
 

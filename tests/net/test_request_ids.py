@@ -2,7 +2,7 @@
 
 import re
 
-from proxy.net.request_ids import RequestIds
+from lockgate.server.request_ids import RequestIds
 
 
 def test_ids_differ_and_are_of_their_process() -> None:

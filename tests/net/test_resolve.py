@@ -1,12 +1,11 @@
 """Where a backend is, how its provider is spoken to, and what its names mean."""
 
 import pytest
-
-from proxy.net.resolve import NoAddressError, endpoint_of
-from proxy.policy.backends import Backend, External, InferenceServiceRef, SecretRef
-from proxy.policy.labels import read_labels
-from proxy.policy.spec import Classification
-from proxy.providers.dialect import chat_path, head_prefix, request_head
+from lockgate.connections.endpoint import NoAddressError, endpoint_of
+from lockgate.policy.deciding.labels import read_labels
+from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef, SecretRef
+from lockgate.policy.spec.model_router import Classification
+from lockgate.providers.dialect import chat_path, head_prefix, request_head
 
 
 def external(provider: str, url: str | None = None) -> Backend:

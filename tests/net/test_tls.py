@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 import trustme
+from lockgate.connections.credentials import PLATFORM, TlsFiles
+from lockgate.connections.tls import SESSION_S, StrictClient, upstream_tls
 from OpenSSL import SSL
-
-from proxy.govern.credentials import PLATFORM, TlsFiles
-from proxy.net.tls import SESSION_S, StrictClient, client_tls
 
 
 class Connection:
@@ -37,8 +36,8 @@ def test_an_older_check_does_not_replace_a_newer_one(client: StrictClient) -> No
 
 
 def test_a_host_has_one_client_under_the_same_files() -> None:
-    assert client_tls("a.test", PLATFORM) is client_tls("a.test", PLATFORM)
-    assert client_tls("a.test", PLATFORM) is not client_tls("b.test", PLATFORM)
+    assert upstream_tls("a.test", PLATFORM) is upstream_tls("a.test", PLATFORM)
+    assert upstream_tls("a.test", PLATFORM) is not upstream_tls("b.test", PLATFORM)
 
 
 class Peer:
@@ -50,7 +49,7 @@ class Peer:
         authority.issue_cert(*names).configure_cert(self.context)
         self.context.set_alpn_protocols(["h2", "http/1.1"])
         self.files = TlsFiles(authorities=authority.cert_pem.bytes())
-        self.client = client_tls(names[0], self.files)
+        self.client = upstream_tls(names[0], self.files)
         self.newest(newest)
 
     def newest(self, version: ssl.TLSVersion) -> None:
@@ -110,11 +109,11 @@ def test_a_server_that_learns_tls_1_3_is_spoken_to_in_it_after_five_minutes() ->
 def test_one_context_checks_each_host_by_its_own_name() -> None:
     peer = Peer("a.test", "b.test")
     assert peer.meet(1.0)[1] == "TLSv1.3"
-    held, peer.client = peer.client, client_tls("c.test", peer.files)
+    held, peer.client = peer.client, upstream_tls("c.test", peer.files)
     assert peer.client._context is held._context
     with pytest.raises(SSL.Error, match="certificate verify failed"):
         peer.meet(1.0)
-    peer.client = client_tls("b.test", peer.files)
+    peer.client = upstream_tls("b.test", peer.files)
     assert peer.meet(1.0)[1:] == ("TLSv1.3", False)
 
 

@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 import trustme
+from lockgate.connections.credentials import TlsFiles
+from lockgate.connections.failures import dial_failure_code
+from lockgate.connections.tls import StrictClient, upstream_tls
+from lockgate.eventloop.tls_transport import TlsTransport
 from OpenSSL import SSL
 from twisted.internet import error
 from twisted.internet.selectreactor import SelectReactor
 from twisted.python.failure import Failure
-
-from proxy.govern.credentials import TlsFiles
-from proxy.net.failures import dial_failure_code
-from proxy.net.tls import StrictClient, client_tls
-from proxy.net.tls_transport import TlsTransport
 
 REQUEST = b"POST / HTTP/1.1\r\n\r\n"
 Serve = Callable[[socket.socket], None]
@@ -30,7 +29,7 @@ def reactors() -> list[Callable[[], Any]]:
     """Return the one with an outbox, where there is epoll, and one without."""
     if sys.platform != "linux":
         return [SelectReactor]
-    from proxy.net.reactor import DirectEPollReactor
+    from lockgate.eventloop.reactor import DirectEPollReactor
 
     return [DirectEPollReactor, SelectReactor]
 
@@ -69,7 +68,7 @@ class House:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.leaf = authority.issue_cert("localhost")
         self.leaf.configure_cert(self.context)
-        self.client: StrictClient = client_tls(
+        self.client: StrictClient = upstream_tls(
             "localhost", TlsFiles(authorities=authority.cert_pem.bytes())
         )
         self.seen = Seen()
@@ -406,7 +405,7 @@ def test_p_no_descriptor_left_is_the_proxys_own_fault(
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patched:
-        patched.setattr("proxy.net.tls_transport.socket.socket", none_left)
+        patched.setattr("lockgate.eventloop.tls_transport.socket.socket", none_left)
         house.dial()
     assert house.seen.lost is None
     house.until(lambda: house.seen.lost)

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lockgate.connections.upstream import Upstream
+from lockgate.exchange import events as on
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from proxy.exchange import events as on
-from proxy.net.upstream import Upstream
 from tests.net.corpus import BAD_ANSWERS, GOOD_ANSWERS, every_way
 
 REQUEST = b"POST / HTTP/1.1\r\n\r\n"
@@ -35,13 +35,13 @@ class Seen:
         for event in events:
             assert not self.end, f"{event} after the end"
             match event:
-                case on.AnswerStarted(head):
+                case on.ResponseStarted(head):
                     self.status = head.status
-                case on.AnswerData(data):
+                case on.ResponseData(data):
                     self.body += data
-                case on.AnswerWhole(head, data):
+                case on.ResponseWhole(head, data):
                     self.status, self.body, self.end = head.status, data, "ended"
-                case on.AnswerEnded():
+                case on.ResponseEnded():
                     self.end = "ended"
                 case on.UpstreamFailed(code):
                     self.end = code

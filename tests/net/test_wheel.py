@@ -2,9 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from lockgate.connections.timer_wheel import SLOT_S, Timer, TimerWheel
 from twisted.internet.task import Clock
-
-from proxy.net.wheel import SLOT_S, Timer, Wheel
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0.01, 3)), min_size=1, max_size=6))
@@ -12,7 +11,7 @@ def test_a_timer_comes_up_after_its_time_and_within_two_slots(
     arms: list[tuple[float, float]],
 ) -> None:
     clock, reached = Clock(), []
-    timer = Timer(Wheel(clock), lambda: reached.append(clock.seconds()))
+    timer = Timer(TimerWheel(clock), lambda: reached.append(clock.seconds()))
     due = 0.0
     for pause, seconds in arms:
         clock.pump([0.01] * int(pause * 10))
@@ -27,7 +26,7 @@ def test_a_timer_comes_up_after_its_time_and_within_two_slots(
 
 def test_a_cancelled_timer_leaves_no_delayed_call() -> None:
     clock = Clock()
-    timer = Timer(Wheel(clock), lambda: None)
+    timer = Timer(TimerWheel(clock), lambda: None)
     timer.arm(10)
     timer.arm(5)
     timer.cancel()
@@ -36,7 +35,7 @@ def test_a_cancelled_timer_leaves_no_delayed_call() -> None:
 
 def test_a_disarmed_timer_does_not_call_back() -> None:
     clock, reached = Clock(), []
-    timer = Timer(Wheel(clock), lambda: reached.append(1))
+    timer = Timer(TimerWheel(clock), lambda: reached.append(1))
     timer.arm(0.5)
     timer.disarm()
     clock.pump([0.05] * 40)
@@ -45,7 +44,7 @@ def test_a_disarmed_timer_does_not_call_back() -> None:
 
 def test_one_timer_may_cancel_another_of_the_same_slot() -> None:
     clock, reached = Clock(), []
-    wheel = Wheel(clock)
+    wheel = TimerWheel(clock)
     timers: list[Timer] = []
 
     def first_wins(number: int) -> None:
@@ -66,7 +65,7 @@ def test_whatever_callbacks_do_every_other_deadline_is_met(
     arms: list[tuple[float, int]],
 ) -> None:
     clock, reached = Clock(), []
-    wheel = Wheel(clock)
+    wheel = TimerWheel(clock)
     timers: list[Timer] = []
 
     def act(number: int) -> None:
@@ -97,7 +96,7 @@ def test_whatever_callbacks_do_every_other_deadline_is_met(
 
 def test_deadlines_are_met_where_every_turn_is_slow() -> None:
     clock, reached = Clock(), []
-    timer = Timer(Wheel(clock), lambda: reached.append(clock.seconds()))
+    timer = Timer(TimerWheel(clock), lambda: reached.append(clock.seconds()))
     timer.arm(1)
     for _ in range(4):
         clock.advance(2)

@@ -5,12 +5,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_netw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.policy.address import is_inside, is_private, permitted
-from proxy.policy.backends import Backend, External, InferenceServiceRef
-from proxy.policy.load import load_policy
-from proxy.policy.problem import PolicyRefusedError
-from proxy.policy.special import METADATA, REGISTRY, is_reachable
+from lockgate.policy.address import is_inside, is_private, permitted
+from lockgate.policy.reading.load import load_policy
+from lockgate.policy.reading.problem import PolicyRefusedError
+from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
+from lockgate.policy.special_addresses import METADATA, REGISTRY, is_reachable
 
 LOCAL = Backend(name="l", inference_service_ref=InferenceServiceRef(name="l"))
 ATTESTED = Backend(

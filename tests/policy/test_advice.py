@@ -1,9 +1,8 @@
 """What a policy may say and probably does not mean."""
 
 import pytest
-
-from proxy.policy.advice import advice
-from proxy.policy.load import load_policy
+from lockgate.policy.reading.advice import advice
+from lockgate.policy.reading.load import load_policy
 
 POLICY = """\
 backends:
@@ -34,7 +33,7 @@ def test_r68_an_odd_base_url_is_told_with_what_may_be_meant(
     (found,) = advice(load_policy(POLICY.format(provider=provider, url=url).encode(), "p.yaml"))
     assert (found.path, found.line) == ("backends[0].external.url", 4)
     assert message in found.message
-    assert found.mend == f"did you mean `url: {meant}`?"
+    assert found.suggestion == f"did you mean `url: {meant}`?"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-
-from proxy.policy.reference import page
-from proxy.policy.unimplemented import BY_PATH
+from lockgate.policy.reading.reference import page
+from lockgate.policy.reading.unimplemented import BY_PATH
 
 TESTS = Path(__file__).parent.parent
 FIELD = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)

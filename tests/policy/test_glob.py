@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.policy.glob import BadPatternError, check, compile_glob
+from lockgate.policy.glob import BadPatternError, check, compile_glob
 
 LONG = "a" * 40
 GO_TABLE = [

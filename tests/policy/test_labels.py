@@ -1,9 +1,8 @@
 """Labels: what the classification headers of a request say."""
 
 import pytest
-
-from proxy.policy.labels import read_labels
-from proxy.policy.spec import Classification
+from lockgate.policy.deciding.labels import read_labels
+from lockgate.policy.spec.model_router import Classification
 
 ALL = {"pii", "phi"}
 

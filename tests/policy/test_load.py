@@ -4,11 +4,11 @@ import json
 
 import pytest
 from hypothesis import given, settings
+from lockgate.policy.reading.load import compiled, load_object, load_policy
+from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+from lockgate.policy.reading.unimplemented import TABLE
+from lockgate.policy.spec.model_router import RouterSpec
 
-from proxy.policy.load import compiled, load_object, load_policy
-from proxy.policy.problem import PolicyRefusedError, Problem
-from proxy.policy.spec import RouterSpec
-from proxy.policy.unimplemented import TABLE
 from tests.properties.policies import specs
 
 GOOD = """\
@@ -100,7 +100,7 @@ def test_a_fault_is_told_with_its_place_and_its_mend(
     found = problems(GOOD.replace(old, new, 1))
     told = [p for p in found if (p.path, p.line) == (path, line)]
     assert told, found
-    assert said in f"{told[0].message}; {told[0].mend}"
+    assert said in f"{told[0].message}; {told[0].suggestion}"
 
 
 def test_an_external_local_backend_must_be_inside_or_attested() -> None:
@@ -230,7 +230,7 @@ def test_a_field_that_does_not_act_yet_is_refused_by_name(row: object) -> None:
         source = GOOD + _nested(path, row)
     found = problems(source)
     assert any("is not implemented in this version" in p.message for p in found), found
-    assert found[0].mend
+    assert found[0].suggestion
 
 
 def _nested(path: str, row: object) -> str:

@@ -1,8 +1,7 @@
 """An origin is written as a browser says it; anything else would never be met, or let anyone in."""
 
 import pytest
-
-from proxy.policy.origins import origin_fault
+from lockgate.policy.reading.origins import origin_fault
 
 
 @pytest.mark.parametrize(
@@ -23,7 +22,7 @@ def test_what_browsers_say_is_taken(origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "mend"),
+    ("origin", "suggestion"),
     [
         ("*", "https://chat.example"),
         ("null", "https://chat.example"),
@@ -43,8 +42,8 @@ def test_what_browsers_say_is_taken(origin: str) -> None:
         ("https://chat.example\r\nx: y", "https://chat.example"),
     ],
 )
-def test_what_no_browser_says_is_told_what_it_would_say(origin: str, mend: str) -> None:
+def test_what_no_browser_says_is_told_what_it_would_say(origin: str, suggestion: str) -> None:
     fault = origin_fault(origin)
     assert fault is not None
-    assert fault[1] == mend
-    assert origin_fault(mend) is None
+    assert fault[1] == suggestion
+    assert origin_fault(suggestion) is None

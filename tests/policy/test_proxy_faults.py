@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.policy.load import load_policy
-from proxy.policy.problem import PolicyRefusedError
-from proxy.policy.size import format_rate, parse_rate
+from lockgate.policy.reading.load import load_policy
+from lockgate.policy.reading.problem import PolicyRefusedError
+from lockgate.policy.spec.size import format_rate, parse_rate
 
 
 def document(**more: Any) -> bytes:
@@ -32,7 +31,7 @@ def test_rates(text: str, rate: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "place", "mend"),
+    ("fields", "place", "suggestion"),
     [
         ({"proxy": {"minReadRate": "1 k"}}, "proxy.minReadRate", "write `minReadRate: 1KiB/s`"),
         ({"proxy": {"minReadRate": 2048}}, "proxy.minReadRate", "write `minReadRate: 2048B/s`"),
@@ -49,12 +48,12 @@ def test_rates(text: str, rate: int) -> None:
     ],
 )
 def test_what_is_refused_has_its_place_and_its_mend(
-    fields: dict[str, Any], place: str, mend: str
+    fields: dict[str, Any], place: str, suggestion: str
 ) -> None:
     with pytest.raises(PolicyRefusedError) as refused:
         load_policy(document(**fields), "p")
     (problem,) = refused.value.problems
-    assert (problem.path, mend in problem.mend) == (place, True), problem
+    assert (problem.path, suggestion in problem.suggestion) == (place, True), problem
 
 
 def test_what_acts_in_the_proxy_is_in_its_policy_and_its_digest() -> None:

@@ -3,17 +3,16 @@
 import inspect
 
 import pytest
-
-from proxy.exchange import commands as do
-from proxy.exchange import events as on
-from proxy.exchange.answer_head import AnswerHead
-from proxy.policy.value import Value
+from lockgate.exchange import commands as do
+from lockgate.exchange import events as on
+from lockgate.http1.response_head import ResponseHead
+from lockgate.value import Value
 
 VALUES = sorted(Value.__subclasses__(), key=lambda value: value.__name__)
 
 
 def test_the_walk_sees_them() -> None:
-    assert {do.Arm, on.AnswerData, AnswerHead} <= set(VALUES)
+    assert {do.Arm, on.ResponseData, ResponseHead} <= set(VALUES)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)

@@ -1,15 +1,15 @@
 """Why a rule holds or does not agrees with what the data path decides."""
 
 from hypothesis import given, settings
+from lockgate.policy.deciding.decide import Decider
+from lockgate.policy.deciding.decision import Request
+from lockgate.policy.deciding.explain import as_lines
+from lockgate.policy.deciding.why import Unmet, rule_readings
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.backends import Backend, InferenceServiceRef
+from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.rules import Match, RouteTo, Rule
 
-from proxy.policy.backends import Backend, InferenceServiceRef
-from proxy.policy.decide import Decider
-from proxy.policy.decision import Request
-from proxy.policy.explain import as_lines
-from proxy.policy.load import compiled
-from proxy.policy.rules import Match, RouteTo, Rule
-from proxy.policy.spec import RouterSpec
-from proxy.policy.why import Unmet, rule_readings
 from tests.properties.policies import requests, specs
 
 

@@ -4,6 +4,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from pulumi_lockgate.stack.evaluate import evaluate, read_stack
+from pulumi_lockgate.stack.files import stack_file
 from pulumi_policy import (
     Policy,
     PolicyResource,
@@ -13,9 +15,6 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 from pulumi_policy.proxy import unknown_checking_proxy
-
-from components.evaluate import evaluate, read_stack
-from components.stacks import stack_file
 
 
 def resource(kind: str, urn: str, props: Mapping[str, Any]) -> PolicyResource:

@@ -3,11 +3,11 @@
 from itertools import product
 from random import Random
 
-from proxy.policy.backends import Backend, External, InferenceServiceRef
-from proxy.policy.decision import Request
-from proxy.policy.invariants import Invariant, Places, When
-from proxy.policy.rules import Match, RouteTo, Rule
-from proxy.policy.spec import Classification, Governance, RouterSpec
+from lockgate.policy.deciding.decision import Request
+from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
+from lockgate.policy.spec.invariants import Invariant, Places, When
+from lockgate.policy.spec.model_router import Classification, Governance, RouterSpec
+from lockgate.policy.spec.rules import Match, RouteTo, Rule
 
 CLASS, COMPLEXITY, TEAM = "x-llmkube-classification", "x-llmkube-task-complexity", "x-llmkube-team"
 SENSITIVE, KNOWN = ("pii", "phi"), ("public", "lab")

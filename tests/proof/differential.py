@@ -3,15 +3,16 @@
 from random import Random
 from unittest import mock
 
-from components.proof import solve
-from components.proof.report import Finding, Report, Witness
-from components.proof.verdicts import prove
-from proxy.policy.decide import Decider
-from proxy.policy.decision import Request
-from proxy.policy.invariants import Invariant
-from proxy.policy.load import compiled
-from proxy.policy.loaded import LoadedPolicy
-from proxy.policy.spec import RouterSpec
+from lockgate.policy.deciding.decide import Decider
+from lockgate.policy.deciding.decision import Request
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.invariants import Invariant
+from lockgate.policy.spec.model_router import RouterSpec
+from pulumi_lockgate.proof import solver
+from pulumi_lockgate.proof.checks import prove
+from pulumi_lockgate.proof.report import Finding, Report, Witness
+
 from tests.proof import chances
 from tests.spec import naive
 
@@ -22,7 +23,7 @@ def check(seed: int, requests: int, seconds: float = 20) -> None:
     rich = seed % 2 == 0
     spec = chances.policy(chance, rich=rich)
     policy = compiled(spec)
-    with mock.patch.object(solve, "FIRST_TRIALS", 0 if seed % 4 < 2 else 3):  # z3 has to find it
+    with mock.patch.object(solver, "FIRST_TRIALS", 0 if seed % 4 < 2 else 3):  # z3 has to find it
         report = prove(policy, seconds=seconds)
     assert not [one for one in report.findings if one.kind == "undecided"], seed
     judge = Judge(policy, report)

@@ -5,11 +5,19 @@ from typing import Any
 
 import attrs
 import pytest
-
-from components.proof import atoms, globs, names, places, question, solve, trial, verdicts
-from components.proof.atoms import Atom, Clause, Glob, Space, Stated, Text
-from components.proof.places import Passed, Place
-from proxy.policy.rules import Match
+from lockgate.policy.spec.rules import Match
+from pulumi_lockgate.proof import (
+    checks,
+    glob_automata,
+    literals,
+    model_names,
+    query,
+    route_points,
+    small_models,
+    solver,
+)
+from pulumi_lockgate.proof.literals import Atom, Clause, Glob, Stated, Text, Vocabulary
+from pulumi_lockgate.proof.route_points import EarlierRules, RoutePoint
 
 Patch = pytest.MonkeyPatch
 FAULTS: dict[str, Callable[[Patch], None]] = {}
@@ -23,15 +31,15 @@ def fault(sentence: str) -> Callable[[Callable[[Patch], None]], Callable[[Patch]
     return kept
 
 
-def places_with(patch: Patch, change: Callable[[Place], Place]) -> None:
-    real = places._places
-    patch.setattr(places, "_places", lambda *given: map(change, real(*given)))
+def places_with(patch: Patch, change: Callable[[RoutePoint], RoutePoint]) -> None:
+    real = route_points._places
+    patch.setattr(route_points, "_places", lambda *given: map(change, real(*given)))
 
 
 def asked_as(patch: Patch, change: Callable[[Match], Match]) -> None:
-    real = Space.conditions
+    real = Vocabulary.conditions
     patch.setattr(
-        Space, "conditions", lambda self, policy, m: real(self, policy, change(m or Match()))
+        Vocabulary, "conditions", lambda self, policy, m: real(self, policy, change(m or Match()))
     )
 
 
@@ -40,25 +48,25 @@ def asked_as(patch: Patch, change: Callable[[Match], Match]) -> None:
 
 @fault("rules are read last first")
 def _(patch: Patch) -> None:
-    real = places.places_of
+    real = route_points.places_of
 
-    def swapped(policy: Any, space: Space) -> Any:
+    def swapped(policy: Any, space: Vocabulary) -> Any:
         spec = attrs.evolve(policy.spec, rules=policy.spec.rules[::-1])
         return real(attrs.evolve(policy, spec=spec), space)
 
-    patch.setattr(verdicts, "places_of", swapped)
+    patch.setattr(checks, "places_of", swapped)
 
 
 @fault("two neighbouring rules change places")
 def _(patch: Patch) -> None:
-    real = places.places_of
+    real = route_points.places_of
 
-    def swapped(policy: Any, space: Space) -> Any:
+    def swapped(policy: Any, space: Vocabulary) -> Any:
         first, *rest = policy.spec.rules or (None,)
         rules = (rest[0], first, *rest[1:]) if rest else policy.spec.rules
         return real(attrs.evolve(policy, spec=attrs.evolve(policy.spec, rules=rules)), space)
 
-    patch.setattr(verdicts, "places_of", swapped)
+    patch.setattr(checks, "places_of", swapped)
 
 
 @fault("every rule that holds takes the request, not the first")
@@ -73,7 +81,7 @@ def _(patch: Patch) -> None:
 
 @fault("the default route is forgotten where a rule does not fail closed")
 def _(patch: Patch) -> None:
-    patch.setattr(places, "_names", lambda rule, _: tuple(rule.route.backends))
+    patch.setattr(route_points, "_names", lambda rule, _: tuple(rule.route.backends))
 
 
 @fault("the default route is in the chain of rules that fail closed")
@@ -81,13 +89,13 @@ def _(patch: Patch) -> None:
     def names_of(rule: Any, default: str | None) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*rule.route.backends, *([default] if default else [])]))
 
-    patch.setattr(places, "_names", names_of)
+    patch.setattr(route_points, "_names", names_of)
 
 
 @fault("only the first backend of a chain counts")
 def _(patch: Patch) -> None:
     patch.setattr(
-        Place,
+        RoutePoint,
         "cloud",
         property(lambda p: next((b for b in p.chain[:1] if b.tier == "cloud"), None)),
     )
@@ -95,7 +103,7 @@ def _(patch: Patch) -> None:
 
 @fault("capabilities do not narrow")
 def _(patch: Patch) -> None:
-    patch.setattr(places, "capable", lambda backends, _: backends)
+    patch.setattr(route_points, "capable", lambda backends, _: backends)
 
 
 @fault("one of the capabilities asked for is enough")
@@ -104,14 +112,14 @@ def _(patch: Patch) -> None:
         asked = set(rule.match.required_capabilities if rule.match else ())
         return tuple(b for b in backends if not asked or asked & set(b.capabilities))
 
-    patch.setattr(places, "capable", some)
+    patch.setattr(route_points, "capable", some)
 
 
 @fault("name matches are forgotten")
 def _(patch: Patch) -> None:
-    real = places._places
+    real = route_points._places
     patch.setattr(
-        places, "_places", lambda *given: (p for p in real(*given) if p.kind != "name_match")
+        route_points, "_places", lambda *given: (p for p in real(*given) if p.kind != "name_match")
     )
 
 
@@ -122,9 +130,9 @@ def _(patch: Patch) -> None:
 
 @fault("the default route takes published ids too")
 def _(patch: Patch) -> None:
-    def blind(place: Place) -> Place:
+    def blind(place: RoutePoint) -> RoutePoint:
         passed, ids = place.passed, set("abcd") | {"aa", "ab", "*", "a/b"}
-        own = {(atoms.named((atoms.literal(one),)),) for one in ids}
+        own = {(literals.named((literals.literal(one),)),) for one in ids}
         while place.kind in {"default_route", "none"} and passed and passed.conditions in own:
             passed = passed.before
         return attrs.evolve(place, passed=passed)
@@ -134,8 +142,8 @@ def _(patch: Patch) -> None:
 
 @fault("a published id is read as a pattern")
 def _(patch: Patch) -> None:
-    patch.setattr(places, "literal", lambda name: name)
-    patch.setattr(atoms, "literal", lambda name: name)
+    patch.setattr(route_points, "literal", lambda name: name)
+    patch.setattr(literals, "literal", lambda name: name)
 
 
 # -- dimensions
@@ -170,45 +178,45 @@ def _(patch: Patch) -> None:
 
 @fault("a header's name counts its case")
 def _(patch: Patch) -> None:
-    patch.setattr(Space, "field", lambda _, name, value: frozenset({Text(name, value)}))
+    patch.setattr(Vocabulary, "field", lambda _, name, value: frozenset({Text(name, value)}))
 
 
 @fault("one sensitive label is not sensitive")
 def _(patch: Patch) -> None:
-    patch.setattr(Space, "sensitive", lambda self, policy: self.labelled(policy, ("pii",)))
+    patch.setattr(Vocabulary, "sensitive", lambda self, policy: self.labelled(policy, ("pii",)))
 
 
 @fault("a value that a rule reads word for word carries no label")
 def _(patch: Patch) -> None:
-    real = Space.labelled
+    real = Vocabulary.labelled
 
-    def blind(self: Space, policy: Any, labels: Any) -> Clause:
+    def blind(self: Vocabulary, policy: Any, labels: Any) -> Clause:
         return frozenset(a for a in real(self, policy, labels) if not isinstance(a, Text))
 
-    patch.setattr(Space, "labelled", blind)
+    patch.setattr(Vocabulary, "labelled", blind)
 
 
 @fault("a complexity that is there twice is still stated")
 def _(patch: Patch) -> None:
-    def twice(self: trial.Trials, found: frozenset[Atom]) -> frozenset[Atom]:
+    def twice(self: small_models.Trials, found: frozenset[Atom]) -> frozenset[Atom]:
         rest = frozenset(a for a in found if not isinstance(a, Stated))
         return rest | {Stated(v) for v, texts in self._space.stated.items() if rest & set(texts)}
 
-    patch.setattr(trial.Trials, "whole", twice)
+    patch.setattr(small_models.Trials, "whole", twice)
 
 
 @fault("an invariant of unlabelled requests counts labelled ones")
 def _(patch: Patch) -> None:
-    real = Space.when
-    patch.setattr(Space, "when", lambda *given: (real(*given)[0], ()))
+    real = Vocabulary.when
+    patch.setattr(Vocabulary, "when", lambda *given: (real(*given)[0], ()))
 
 
 @fault("never and only are the same")
 def _(patch: Patch) -> None:
     def same(invariant: Any, backend: Any) -> bool:
-        return verdicts._among(invariant.never or invariant.only, backend)
+        return checks._among(invariant.never or invariant.only, backend)
 
-    patch.setattr(verdicts, "breaks", same)
+    patch.setattr(checks, "breaks", same)
 
 
 # -- names
@@ -216,7 +224,9 @@ def _(patch: Patch) -> None:
 
 @fault("a star crosses a slash")
 def _(patch: Patch) -> None:
-    def crossing(self: globs.Glob, state: globs.State, char: str) -> globs.State:
+    def crossing(
+        self: glob_automata.Glob, state: glob_automata.State, char: str
+    ) -> glob_automata.State:
         number, at = state
         stage = self.stages[number]
         going = at & 1 if stage.star else 0
@@ -227,90 +237,100 @@ def _(patch: Patch) -> None:
             return (number + 1, 1)
         return (number, going) if going else (0, 0)
 
-    patch.setattr(globs.Glob, "_step", crossing)
+    patch.setattr(glob_automata.Glob, "_step", crossing)
 
 
 @fault("a star gives back what it took")
 def _(patch: Patch) -> None:
-    real = globs.Glob._step
+    real = glob_automata.Glob._step
 
-    def giving(self: globs.Glob, state: globs.State, char: str) -> globs.State:
+    def giving(
+        self: glob_automata.Glob, state: glob_automata.State, char: str
+    ) -> glob_automata.State:
         after = real(self, state, char)
         stays = self.stages[state[0]].star and char != "/" and after[0] == state[0] + 1
         return state if stays and not self.accepts(after) else after
 
-    patch.setattr(globs.Glob, "_step", giving)
+    patch.setattr(glob_automata.Glob, "_step", giving)
 
 
 @fault("a class with ^ does not take a slash")
 def _(patch: Patch) -> None:
-    real = globs.One.takes
-    patch.setattr(globs.One, "takes", lambda one, p: real(one, p) and not (one.negated and p == 47))
+    real = glob_automata.One.takes
+    patch.setattr(
+        glob_automata.One, "takes", lambda one, p: real(one, p) and not (one.negated and p == 47)
+    )
 
 
 @fault("a question mark takes a slash")
 def _(patch: Patch) -> None:
-    real = globs._test
+    real = glob_automata._test
 
     def wide(pattern: str, at: int) -> Any:
-        return (globs.One((), negated=True), at + 1) if pattern[at] == "?" else real(pattern, at)
+        return (
+            (glob_automata.One((), negated=True), at + 1)
+            if pattern[at] == "?"
+            else real(pattern, at)
+        )
 
-    patch.setattr(globs, "_test", wide)
+    patch.setattr(glob_automata, "_test", wide)
 
 
 @fault("a backslash stands for itself")
 def _(patch: Patch) -> None:
-    patch.setattr(globs, "_point", lambda pattern, at: (ord(pattern[at]), at + 1))
+    patch.setattr(glob_automata, "_point", lambda pattern, at: (ord(pattern[at]), at + 1))
 
 
 @fault("the empty name is a name, and long ones are not")
 def _(patch: Patch) -> None:
-    patch.setattr(globs, "MAX_NAME", 1)
+    patch.setattr(glob_automata, "MAX_NAME", 1)
 
 
 @fault("only characters of patterns are tried")
 def _(patch: Patch) -> None:
-    real = globs.alphabet
-    patch.setattr(globs, "alphabet", lambda given: tuple(c for c in real(given) if c in "ab"))
+    real = glob_automata.alphabet
+    patch.setattr(
+        glob_automata, "alphabet", lambda given: tuple(c for c in real(given) if c in "ab")
+    )
 
 
 @fault("a clash forgets the patterns that must not match")
 def _(patch: Patch) -> None:
     patch.setattr(
-        names.Names, "_smaller", lambda _, clash: attrs.evolve(clash, unwanted=frozenset())
+        model_names.Names, "_smaller", lambda _, clash: attrs.evolve(clash, unwanted=frozenset())
     )
 
 
 @fault("what is learnt of names is learnt the wrong way round")
 def _(patch: Patch) -> None:
-    def wrong(self: solve.Solver, clash: names.Clash) -> None:
+    def wrong(self: solver.Solver, clash: model_names.Clash) -> None:
         self._z3.add(*[self._atom(Glob(pattern)) for pattern in clash.wanted])
 
-    patch.setattr(solve.Solver, "_learn", wrong)
+    patch.setattr(solver.Solver, "_learn", wrong)
 
 
 @fault("z3 never finds anything")
 def _(patch: Patch) -> None:
-    patch.setattr(solve.Solver, "_solved", lambda *_: None)
+    patch.setattr(solver.Solver, "_solved", lambda *_: None)
 
 
 @fault("a question is asked of half of what is wanted")
 def _(patch: Patch) -> None:
-    real = question.taken_by
+    real = query.taken_by
 
-    def half(place: Place) -> question.Question:
+    def half(place: RoutePoint) -> query.Question:
         whole = real(place)
         return attrs.evolve(whole, wants=whole.wants[:1])
 
-    patch.setattr(verdicts, "taken_by", half)
+    patch.setattr(checks, "taken_by", half)
 
 
 @fault("a rule refuses where one of its clauses holds")
 def _(patch: Patch) -> None:
-    def loose(place: Place) -> Place:
-        passed: Passed | None = None
+    def loose(place: RoutePoint) -> RoutePoint:
+        passed: EarlierRules | None = None
         for conditions in reversed(list(place.passed or ())):
-            passed = Passed(conditions[:1], passed)
+            passed = EarlierRules(conditions[:1], passed)
         return attrs.evolve(place, passed=passed)
 
     places_with(patch, loose)

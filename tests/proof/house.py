@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from components.proof.report import Finding, Report
-from components.proof.verdicts import prove
-from proxy.policy.backends import Backend, External, InferenceServiceRef
-from proxy.policy.load import compiled
-from proxy.policy.loaded import LoadedPolicy
-from proxy.policy.rules import Match, RouteTo, Rule
-from proxy.policy.spec import RouterSpec
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
+from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.rules import Match, RouteTo, Rule
+from pulumi_lockgate.proof.checks import prove
+from pulumi_lockgate.proof.report import Finding, Report
 
 LOCAL = Backend(name="l", inference_service_ref=InferenceServiceRef(name="l"))
 CLOUD = Backend(name="c", tier="cloud", external=External(provider="openai", model="m"))

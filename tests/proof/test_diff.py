@@ -2,11 +2,11 @@
 
 import attrs
 import pytest
+from lockgate.policy.spec.backends import Backend, External
+from lockgate.policy.spec.model_router import Classification, Governance
+from lockgate.policy.spec.rules import RouteTo, Rule
+from pulumi_lockgate.proof.diff import Diff, compare, lines
 
-from components.proof.diff import Diff, compare, lines
-from proxy.policy.backends import Backend, External
-from proxy.policy.rules import RouteTo, Rule
-from proxy.policy.spec import Classification, Governance
 from tests.proof.house import CLOUD, KEEP, LOCAL, policy, rule
 
 ALL_LOCAL = rule("all", "l")

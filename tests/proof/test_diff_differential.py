@@ -4,12 +4,12 @@ from random import Random
 
 import attrs
 import pytest
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.model_router import RouterSpec
+from pulumi_lockgate.proof import diff as diffs
+from pulumi_lockgate.proof.diff import Diff, compare, reach
+from pulumi_lockgate.proof.route_points import places_of
 
-from components.proof import diff as diffs
-from components.proof.diff import Diff, compare, reach
-from components.proof.places import places_of
-from proxy.policy.load import compiled
-from proxy.policy.spec import RouterSpec
 from tests.proof import chances
 from tests.proof.differential import Judge
 

@@ -1,8 +1,8 @@
 """A fault in the prover makes the differential test red: so green means something."""
 
 import pytest
+from pulumi_lockgate.proof.report import ContradictionError
 
-from components.proof.report import ContradictionError
 from tests.proof.differential import check
 from tests.proof.faults import FAULTS
 

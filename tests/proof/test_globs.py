@@ -6,10 +6,9 @@ import re
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-
-from components.proof.globs import MAX_NAME, Glob, TooManyStatesError, shortest
-from proxy.exchange.scan import MAX_MODEL_CHARS
-from proxy.policy.glob import BadPatternError, compile_glob
+from lockgate.bodies.scan import MAX_MODEL_CHARS
+from lockgate.policy.glob import BadPatternError, compile_glob
+from pulumi_lockgate.proof.glob_automata import MAX_NAME, Glob, TooManyStatesError, shortest
 
 PIECES = (
     "a", "b", "/", "*", "*", "*", "?", "[^a]", "[a-b]", "[^a-b]", "[b-a]", "[^b-a]", "[/a]",

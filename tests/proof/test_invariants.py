@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 import yaml
-
-from components.proof.report import Finding
-from components.proof.verdicts import prove
-from proxy.policy.load import load_policy
-from proxy.policy.problem import PolicyRefusedError
+from lockgate.policy.reading.load import load_policy
+from lockgate.policy.reading.problem import PolicyRefusedError
+from pulumi_lockgate.proof.checks import prove
+from pulumi_lockgate.proof.report import Finding
 
 POLICY = """
 backends:

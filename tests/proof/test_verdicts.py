@@ -1,12 +1,12 @@
 """Every verdict: what is found, by which request, and what must not be found."""
 
 import pytest
+from lockgate.bodies.splices import scan
+from lockgate.policy.spec.backends import Backend, External
+from lockgate.policy.spec.model_router import Classification, Governance
+from pulumi_lockgate.proof.checks import prove
+from pulumi_lockgate.proof.report import ContradictionError
 
-from components.proof.report import ContradictionError
-from components.proof.verdicts import prove
-from proxy.exchange.body import scan
-from proxy.policy.backends import Backend, External
-from proxy.policy.spec import Classification, Governance
 from tests.proof.house import CLOUD, KEEP, LOCAL, SENSITIVE, of, policy, report, rule
 
 CLASS, COMPLEXITY = "x-llmkube-classification", "x-llmkube-task-complexity"
@@ -264,7 +264,7 @@ def test_a_rule_of_very_many_patterns_ends_in_its_time() -> None:
 
 
 def test_an_engine_that_decides_otherwise_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.policy.match.Matcher.holds", lambda *_: False)
+    monkeypatch.setattr("lockgate.policy.deciding.match.Matcher.holds", lambda *_: False)
     with pytest.raises(ContradictionError, match="the proof takes this request"):
         report(KEEP, default_route="l")
 

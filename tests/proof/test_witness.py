@@ -9,10 +9,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from lockgate.bodies.splices import scan
+from lockgate.http1.request_head import read_head
+from pulumi_lockgate.proof.report import URL, Witness
 
-from components.proof.report import URL, Witness
-from proxy.exchange.body import scan
-from proxy.exchange.request_head import read_head
 from tests.proof.house import of, report, rule
 
 ROOT = Path(__file__).parent.parent.parent
@@ -75,8 +75,8 @@ def test_a_field_that_curl_sends_by_itself_is_withheld_where_a_rule_reads_it() -
 
 def test_the_report_is_the_same_whatever_the_hash_seed() -> None:
     code = (
-        "from random import Random; from components.proof.verdicts import prove\n"
-        "from proxy.policy.load import compiled; from tests.proof import chances\n"
+        "from random import Random; from pulumi_lockgate.proof.checks import prove\n"
+        "from lockgate.policy.reading.load import compiled; from tests.proof import chances\n"
         "for s in range(40): print(prove(compiled(chances.policy(Random(s), rich=True))).as_json())"
     )
     told = {

@@ -1,11 +1,10 @@
 """Random policies and requests, small enough that their parts meet often."""
 
 from hypothesis import strategies as st
-
-from proxy.policy.backends import Backend, External, InferenceServiceRef
-from proxy.policy.decision import Request
-from proxy.policy.rules import Match, RouteTo, Rule
-from proxy.policy.spec import RouterSpec
+from lockgate.policy.deciding.decision import Request
+from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
+from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.rules import Match, RouteTo, Rule
 
 NAMES = ("a", "b", "c", "d")
 LABELS = ("pii", "phi", "public", "internal")

@@ -1,11 +1,11 @@
 """The engine against its second, naive reading, and the promise that must not slip."""
 
 from hypothesis import given, settings
+from lockgate.policy.deciding.decide import Decider, decide
+from lockgate.policy.deciding.decision import Request, Route
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.model_router import RouterSpec
 
-from proxy.policy.decide import Decider, decide
-from proxy.policy.decision import Request, Route
-from proxy.policy.load import compiled
-from proxy.policy.spec import RouterSpec
 from tests.properties.policies import requests, specs
 from tests.spec import naive
 

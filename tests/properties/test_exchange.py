@@ -6,27 +6,29 @@ import os
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from lockgate.errors.kinds import RejectedError
+from lockgate.exchange import commands as do
+from lockgate.exchange import events as on
+from lockgate.exchange.machine import TRANSITIONS
+from lockgate.exchange.ports import Skipped
+from lockgate.exchange.state import State
 
-from proxy.exchange import commands as do
-from proxy.exchange import events as on
-from proxy.exchange.errors import RejectedError
-from proxy.exchange.machine import TRANSITIONS
-from proxy.exchange.ports import Skipped
-from proxy.exchange.state import State
 from tests.exchange.playbook import DONE, JSON, SSE, Playbook, cloud, event, finish, local, started
 
 STREAM = b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": true}'
 PLAIN = b'{"model": "m", "messages": []}'
-USAGE = on.AnswerData(b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')
+USAGE = on.ResponseData(
+    b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'
+)
 HEADS = [
     (200, SSE), (200, JSON), (200, [(b"content-type", b"text/html")]), (400, JSON), (404, JSON),
     (401, JSON), (429, [*JSON, (b"retry-after", b"1")]), (500, JSON), (503, JSON), (302, JSON),
 ]  # fmt: skip
 DATA = [
-    event("word "), event("other"), finish(), DONE, USAGE, on.AnswerData(b"data: {oops\n\n"),
-    on.AnswerData(b'data: {"error": {"message": "x"}}\n\n'), on.AnswerData(b": ping\n\n"),
-    on.AnswerData(b"{}"), on.AnswerData(b'data: {"choices":[{"delta":{"tool_calls":[{}]}}]}\n\n'),
-    on.AnswerData(b'{"error": {"code": "context_length_exceeded"}}'), on.AnswerData(b"data: {"),
+    event("word "), event("other"), finish(), DONE, USAGE, on.ResponseData(b"data: {oops\n\n"),
+    on.ResponseData(b'data: {"error": {"message": "x"}}\n\n'), on.ResponseData(b": ping\n\n"),
+    on.ResponseData(b"{}"), on.ResponseData(b'data: {"choices":[{"delta":{"tool_calls":[{}]}}]}\n\n'),
+    on.ResponseData(b'{"error": {"code": "context_length_exceeded"}}'), on.ResponseData(b"data: {"),
 ]  # fmt: skip
 FAILURES = ["upstream_connect", "upstream_reset", "upstream_truncated", "upstream_tls",
             "upstream_protocol", "upstream_stale", "upstream_dns"]  # fmt: skip
@@ -114,27 +116,27 @@ class Exchanges(RuleBasedStateMachine):
     def connected(self, reused: bool) -> None:
         self.feed(on.Connected(reused=reused))
 
-    @precondition(lambda self: self.can(on.AnswerStarted))
+    @precondition(lambda self: self.can(on.ResponseStarted))
     @rule(head=st.sampled_from(HEADS))
     def head(self, head: tuple[int, list[tuple[bytes, bytes]]]) -> None:
         self.feed(started(*head))
 
-    @precondition(lambda self: self.can(on.AnswerWhole))
+    @precondition(lambda self: self.can(on.ResponseWhole))
     @rule(head=st.sampled_from(HEADS), data=st.sampled_from(DATA))
-    def whole(self, head: tuple[int, list[tuple[bytes, bytes]]], data: on.AnswerData) -> None:
+    def whole(self, head: tuple[int, list[tuple[bytes, bytes]]], data: on.ResponseData) -> None:
         found = started(*head)
-        if isinstance(found, on.AnswerStarted):
-            self.feed(on.AnswerWhole(found.head, data.data))
+        if isinstance(found, on.ResponseStarted):
+            self.feed(on.ResponseWhole(found.head, data.data))
 
-    @precondition(lambda self: self.can(on.AnswerData))
+    @precondition(lambda self: self.can(on.ResponseData))
     @rule(data=st.sampled_from(DATA))
-    def data(self, data: on.AnswerData) -> None:
+    def data(self, data: on.ResponseData) -> None:
         self.feed(data)
 
-    @precondition(lambda self: self.can(on.AnswerEnded))
+    @precondition(lambda self: self.can(on.ResponseEnded))
     @rule()
     def answer_ended(self) -> None:
-        self.feed(on.AnswerEnded())
+        self.feed(on.ResponseEnded())
 
     @precondition(lambda self: self.can(on.UpstreamFailed))
     @rule(code=st.sampled_from(FAILURES))

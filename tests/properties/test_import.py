@@ -4,14 +4,14 @@ from typing import Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from lockgate.policy.deciding.decide import Decider
+from lockgate.policy.deciding.decision import Route
+from lockgate.policy.reading.document import from_plain
+from pulumi_lockgate.convert.difference import Imported
+from pulumi_lockgate.convert.llmkube.router import import_router, load_imported
+from pulumi_lockgate.convert.yaml_output import stack_yaml
+from pulumi_lockgate.stack.read import load_source
 
-from components.importing.difference import Imported
-from components.importing.llmkube import import_router, load_imported
-from components.importing.written import stack_yaml
-from components.source import load_source
-from proxy.policy.decide import Decider
-from proxy.policy.decision import Route
-from proxy.policy.document import from_plain
 from tests.properties.routers import any_headers, models, read_headers, router_specs
 from tests.spec.llmkube import cloud_reached
 

@@ -2,8 +2,8 @@
 
 from fnmatch import fnmatchcase
 
-from proxy.policy.decision import Request
-from proxy.policy.spec import RouterSpec
+from lockgate.policy.deciding.decision import Request
+from lockgate.policy.spec.model_router import RouterSpec
 
 
 def labels(spec: RouterSpec, request: Request) -> set[str]:

@@ -1,11 +1,10 @@
 """A test passes where what it expects came, and fails with what came instead."""
 
 import pytest
-
-from components.policytests.judge import Outcome, judge
-from components.policytests.report import failure
-from components.policytests.suite import load_suite
-from proxy.policy.load import load_policy
+from lockgate.policy.reading.load import load_policy
+from pulumi_lockgate.policytests.report import failure
+from pulumi_lockgate.policytests.runner import Outcome, judge
+from pulumi_lockgate.policytests.suite import load_suite
 
 POLICY = """\
 backends:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lockgate.policy.reading.load import load_policy
+from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+from pulumi_lockgate.policytests.runner import judge
+from pulumi_lockgate.policytests.suite import load_suite, unknown_names
 
-from components.policytests.judge import judge
-from components.policytests.suite import load_suite, unknown_names
-from proxy.policy.load import load_policy
-from proxy.policy.problem import PolicyRefusedError, Problem
-from tests.components.importing.test_anything import anything, places
+from tests.components.convert.test_anything import anything, places
 from tests.policy.test_load import GOOD as POLICY
 
 GOOD = """\
@@ -65,7 +65,7 @@ def test_each_fault_is_named(old: str, new: str, path: str, line: int, said: str
     assert old in GOOD
     (problem,) = problems(GOOD.replace(old, new, 1))
     assert (problem.path, problem.line) == (path, line)
-    assert said in f"{problem.message}; {problem.mend}"
+    assert said in f"{problem.message}; {problem.suggestion}"
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -83,7 +83,7 @@ def test_a_name_that_the_policy_does_not_have_is_told_with_the_one_that_was_mean
     text = text.replace("candidates: []", "candidates: [cluod]")
     suite = load_suite(text.encode(), "t.yaml").suite
     found = list(unknown_names(suite, load_policy(POLICY.encode(), "p").spec))
-    assert [(p.path, p.mend) for p in found] == [
+    assert [(p.path, p.suggestion) for p in found] == [
         ("tests[0].expect.rule", "did you mean keep?"),
         ("tests[0].expect.only.backends[0]", "did you mean local?"),
         ("tests[1].expect.candidates[0]", "did you mean cloud?"),
@@ -115,4 +115,4 @@ def test_whatever_stands_anywhere_it_is_read_or_refused(number: int, value: Any)
         told = tuple(unknown_names(suite, policy.spec))
         if not told:
             judge(policy, suite.tests)
-    assert all(problem.mend for problem in told)
+    assert all(problem.suggestion for problem in told)

@@ -5,14 +5,14 @@ from typing import Any
 
 from attrs import evolve
 from hypothesis import assume, given, settings
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.load import compiled
+from lockgate.policy.spec.model_router import RouterSpec
+from pulumi_lockgate.policytests.runner import judge
+from pulumi_lockgate.policytests.suite import load_suite, unknown_names
+from pulumi_lockgate.proof.checks import prove
+from pulumi_lockgate.proof.diff import compare
 
-from components.policytests.judge import judge
-from components.policytests.suite import load_suite, unknown_names
-from components.proof.diff import compare
-from components.proof.verdicts import prove
-from proxy.policy.load import compiled
-from proxy.policy.loaded import LoadedPolicy
-from proxy.policy.spec import RouterSpec
 from tests.properties.policies import specs
 
 

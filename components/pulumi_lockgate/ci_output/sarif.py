@@ -1,0 +1,151 @@
+"""Findings and refusals as SARIF 2.1.0, with the lines of the file that they are about.
+
+SARIF is what code hosts show beside the code (OASIS, Static Analysis Results Interchange Format
+2.1.0). One run a file; the place in the spec is the result's logical location, and its fingerprint
+is made of what it is about, not of its line, so that a finding is the same one when lines move.
+"""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path, PurePath
+from typing import Any, Final
+from urllib.parse import quote
+
+from attrs import frozen
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.problem import PolicyRefusedError
+
+from pulumi_lockgate.proof.report import Finding, Report
+
+SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
+Run = dict[str, Any]
+"""One run of a SARIF log, as plain data."""
+RULES: Final = {
+    "leak": "A sensitive request has a cloud backend in its chain",
+    "invariant": "An invariant of the policy does not hold",
+    "no_local_backend": "A sensitive label has no local backend",
+    "dead_rule": "A rule that no request can reach",
+    "refusing_rule": "A rule that can only refuse",
+    "undecided": "A question that the proof could not answer",
+    "refused": "The file does not load",
+}
+"""Each kind of result in a sentence."""
+_SEVERITY: Final = {"leak": "9.0", "invariant": "8.0", "undecided": "7.0"}
+
+
+@frozen
+class Result:
+    """One result: its kind, where it is (`line` from 1), what it is about, what is wrong."""
+
+    kind: str
+    path: str
+    line: int | None
+    subject: str
+    message: str
+
+
+def of_report(report: Report, policy: LoadedPolicy, file: Path) -> Run:
+    """Return the run of a proof of the policy in `file`."""
+    results = [_of_finding(found, policy) for found in report.findings]
+    return _run(file, results, {"policyDigest": report.digest, "proved": report.proved})
+
+
+def of_refusal(refused: PolicyRefusedError) -> Run:
+    """Return the run of a file that does not load."""
+    results = [
+        Result(
+            "refused",
+            p.path,
+            p.line,
+            p.path,
+            f"{p.path or '(document)'}: {p.message}; {p.suggestion}",
+        )
+        for p in refused.problems
+    ]
+    return _run(Path(refused.source), results, {"proved": False})
+
+
+def of_failure(text: str, file: Path) -> Run:
+    """Return the run of a check that could not be made at all."""
+    return _run(file, [], {"proved": False}, failure=text)
+
+
+def log(runs: list[Run]) -> str:
+    """Return the text of a SARIF file that holds `runs`."""
+    document = {"$schema": SCHEMA, "version": "2.1.0", "runs": runs}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _of_finding(found: Finding, policy: LoadedPolicy) -> Result:
+    parts = [found.message]
+    if found.because is not None:
+        parts.append(f"because {found.because}")
+    if found.witness is not None:
+        parts.append(found.witness.curl())
+    about = f"{found.subject} {found.via or ''} {found.backend or ''}"
+    return Result(found.kind, found.path, policy.line_of(found.path), about, "\n".join(parts))
+
+
+def _run(
+    file: Path, results: list[Result], properties: dict[str, Any], failure: str | None = None
+) -> Run:
+    invocation: dict[str, Any] = {"executionSuccessful": failure is None}
+    if failure is not None:
+        note = {"level": "error", "message": {"text": failure}}
+        invocation["toolExecutionNotifications"] = [note]
+    uri = _uri(file)
+    return {
+        "tool": {"driver": _driver()},
+        "automationDetails": {"id": f"lockgate/{uri}"},
+        "columnKind": "unicodeCodePoints",
+        "invocations": [invocation],
+        "results": [_result(result, uri) for result in results],
+        "properties": properties,
+    }
+
+
+def _driver() -> dict[str, Any]:
+    rules = [
+        {
+            "id": f"lockgate/{kind}",
+            "name": kind.title().replace("_", ""),
+            "shortDescription": {"text": sentence},
+            "defaultConfiguration": {"level": "error"},
+            "properties": {
+                "tags": ["security"],
+                "security-severity": _SEVERITY.get(kind, "5.0"),
+                "precision": "very-high",
+            },
+        }
+        for kind, sentence in RULES.items()
+    ]
+    return {"name": "Lockgate", "semanticVersion": version("lockgate"), "rules": rules}
+
+
+def _result(result: Result, uri: str) -> dict[str, Any]:
+    about = f"{result.kind}\n{uri}\n{result.subject}"
+    location: dict[str, Any] = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"},
+            "region": {"startLine": result.line or 1},
+        }
+    }
+    if result.path:
+        location["logicalLocations"] = [{"fullyQualifiedName": result.path}]
+    return {
+        "ruleId": f"lockgate/{result.kind}",
+        "ruleIndex": list(RULES).index(result.kind),
+        "level": "error",
+        "message": {"text": result.message},
+        "locations": [location],
+        "partialFingerprints": {"lockgate/v1": hashlib.sha256(about.encode()).hexdigest()},
+    }
+
+
+def _uri(file: Path) -> str:
+    """Return `file` as code hosts want it: relative to the working directory that holds it."""
+    path: PurePath = file
+    if file.is_absolute() and file.is_relative_to(Path.cwd()):
+        path = file.relative_to(Path.cwd())
+    return quote(path.as_posix())

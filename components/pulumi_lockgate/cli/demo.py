@@ -1,0 +1,17 @@
+"""The whole thing on this machine."""
+
+import sys
+
+import click
+
+
+@click.command(name="demo")
+def command() -> None:
+    """Act out a policy with stand-in models, the real proxy and the real openai SDK.
+
+    Needs no cluster, no key and no network. On a terminal it stays up afterwards; with CI set, or
+    without a terminal, it ends. Exit status 0 only if every step showed what it should.
+    """
+    from pulumi_lockgate.demo.show import run  # noqa: PLC0415 - pulumi and openai load slowly
+
+    sys.exit(run())

@@ -1,0 +1,39 @@
+"""Draw a policy."""
+
+import sys
+from pathlib import Path
+
+import click
+from lockgate.policy.reading.problem import PolicyRefusedError
+
+from pulumi_lockgate.stack.files import UnknownStackError
+from pulumi_lockgate.stack.read import UnreadableError, load_named
+
+
+@click.command(name="graph")
+@click.argument("policy", metavar="FILE|STACK")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The SVG file to write.",
+)
+def command(policy: str, *, out: Path) -> None:
+    """Draw a policy as SVG: where each rule sends its requests, and what goes to a cloud.
+
+    The same policy gives the same bytes, so that the file can be reviewed as a diff.
+
+    Exit status: 0 drawn, 2 unreadable, refused, or not to be written.
+    """
+    from pulumi_lockgate.diagram.sheet import sheet  # noqa: PLC0415 - help needs no drawing
+
+    try:
+        drawn = sheet(load_named(policy).spec, policy)
+        out.write_text(drawn, encoding="utf-8")
+    except (UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
+        click.echo(str(problem), err=True)
+        sys.exit(2)
+    except OSError as problem:
+        click.echo(f"{out}: cannot be written: {problem.strerror}", err=True)
+        sys.exit(2)
+    click.echo(f"{out} written")

@@ -1,0 +1,116 @@
+"""Evaluate the Pulumi program in process."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from lockgate.policy.reading.load import load_policy
+from lockgate.policy.reading.problem import PolicyRefusedError
+
+from pulumi_lockgate.cli.commented import Commented
+from pulumi_lockgate.proof.report import lines as report_lines
+from pulumi_lockgate.stack.files import UnknownStackError, stack_file
+from pulumi_lockgate.stack.read import UnreadableError, load_stack, read_whole
+
+
+@click.command(cls=Commented, name="plan")
+@click.argument("stack")
+@click.option("--against", metavar="FILE|STACK", help="What is deployed: compare with it.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write each manifest as YAML there.")
+@click.option("--json", "as_json", is_flag=True, help="The plan for a machine.")
+def command(stack: str, *, against: str | None, out: Path | None, as_json: bool) -> None:
+    """Evaluate the Pulumi program for STACK: resources, proof, what changed.
+
+    --against takes a policy file, a stack file, a stack's name, or what `pulumi stack output
+    --json` or `pulumi stack export` prints.
+
+    Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused, 3 more
+    may reach a cloud than before and the stack does not accept it.
+    """
+    from pulumi_lockgate.model_router import PolicyViolatedError  # noqa: PLC0415 - pulumi loads slowly
+
+    try:
+        plan, passage = _planned(stack, against)
+    except PolicyViolatedError as violated:
+        report = violated.report
+        click.echo(report.as_json() if as_json else "\n".join(report_lines(report)))
+        sys.exit(1)
+    except (UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
+        click.echo(str(problem), err=True)
+        sys.exit(2)
+    if out is not None:
+        write_manifests(plan.manifests, out)
+    if as_json:
+        click.echo(json.dumps(_document(plan, passage), indent=2))
+    else:
+        show(stack, plan)
+        _show_change(passage)
+    if out is not None and not as_json:
+        click.echo(f"{len(plan.manifests)} manifests written to {out}")
+    sys.exit(0 if passage.passed else 3)
+
+
+def _planned(stack: str, against: str | None) -> tuple[Any, Any]:
+    """Return the plan, and how its policy stands to what `against` names."""
+    from pulumi_lockgate.stack.deployed import load_base  # noqa: PLC0415 - pulumi loads slowly
+    from pulumi_lockgate.stack.evaluate import config_of, evaluate  # noqa: PLC0415 - the same
+    from pulumi_lockgate.widening import judge  # noqa: PLC0415 - the same
+
+    path = stack_file(stack)
+    source = read_whole(path)
+    settings = load_stack(source, str(path)).settings  # for the lines: the program sees plain data
+    base = load_base(against) if against is not None else None
+    plan = evaluate(stack, config_of(source, str(path)))
+    policy = load_policy(plan.policy_json, "policy.json")
+    return plan, judge(base, policy, settings.accept_widening, stack)
+
+
+def show(stack: str, plan: Any) -> None:
+    """Print a plan for people, at 80 columns."""
+    click.echo(click.style(f"stack {stack}: {len(plan.resources)} resources", bold=True))
+    for resource in plan.resources:
+        kind = resource.type.rpartition(":")[2]
+        manifest = resource.manifest
+        click.echo(f"  + {kind:<21} {manifest['metadata']['name'] if manifest else resource.name}")
+    click.echo()
+    proved, _, rest = plan.outputs["verdict"].partition(":")
+    click.echo(f"{click.style(proved, fg='green', bold=True)}:{rest}")
+    from pulumi_lockgate.model_router import notices  # noqa: PLC0415 - pulumi loads slowly
+
+    for line in notices(load_policy(plan.policy_json, "policy.json")):
+        click.echo(f"  {line}")
+    click.echo(f"  url {plan.outputs['url']}")
+
+
+def _show_change(passage: Any) -> None:
+    from pulumi_lockgate.widening import lines  # noqa: PLC0415 - the solver loads slowly
+
+    click.echo()
+    for line in lines(passage):
+        click.echo(line)
+    if passage.base is None:
+        click.echo("  to compare with what is deployed, name it: --against FILE")
+
+
+def write_manifests(manifests: tuple[dict[str, Any], ...], out: Path) -> None:
+    """Write one YAML file an object, numbered so that `kubectl apply -f` keeps the order."""
+    out.mkdir(parents=True, exist_ok=True)
+    for number, manifest in enumerate(manifests):
+        name = f"{number:02}-{manifest['kind'].lower()}-{manifest['metadata']['name']}.yaml"
+        ordered = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")} | manifest
+        text = yaml.safe_dump(ordered, sort_keys=False, width=100)
+        (out / name).write_text(text, encoding="utf-8")
+
+
+def _document(plan: Any, passage: Any) -> dict[str, Any]:
+    diff = None if passage.diff is None else json.loads(passage.diff.as_json())
+    return {
+        "change": {"passed": passage.passed, "widens": passage.widens, "diff": diff},
+        "outputs": dict(plan.outputs),
+        "resources": [
+            {"type": r.type, "name": r.name, "inputs": dict(r.inputs)} for r in plan.resources
+        ],
+    }

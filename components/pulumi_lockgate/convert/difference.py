@@ -1,0 +1,72 @@
+"""What an import changes, begins to do, or cannot carry: one line each."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from attrs import asdict, define, field, frozen
+from lockgate.policy.reading.problem import Problem
+
+Kind = Literal["begins to act", "differs", "refused"]
+
+
+@frozen
+class Difference:
+    """One difference at a place of the source. `mend` is what to write, for what is refused."""
+
+    kind: Kind
+    path: str
+    line: int | None
+    message: str
+    mend: str = ""
+
+    def render(self, source: str) -> str:
+        """Return ``file:line: path: kind: message; mend`` on one line."""
+        place = source if self.line is None else f"{source}:{self.line}"
+        mend = f"; {self.mend}" if self.mend else ""
+        return f"{place}: {self.path or '(document)'}: {self.kind}: {self.message}{mend}"
+
+    def as_document(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return asdict(self)
+
+
+@frozen
+class Imported:
+    """A stack's config out of another router's, and every difference.
+
+    `config` is complete only where nothing is refused.
+    """
+
+    source: str
+    config: dict[str, Any]
+    differences: tuple[Difference, ...]
+
+    @property
+    def refused(self) -> tuple[Problem, ...]:
+        """What could not be carried, as problems of the source."""
+        refused = (d for d in self.differences if d.kind == "refused")
+        return tuple(Problem(d.path, d.line, d.message, d.mend) for d in refused)
+
+
+@define
+class Notes:
+    """Collects differences as (kind, path, message, mend); lines come later."""
+
+    told: list[tuple[Kind, str, str, str]] = field(factory=list)
+
+    def begins(self, path: str, message: str, *, first: bool = False) -> None:
+        """Say that something which was accepted and ignored acts from now on."""
+        self.told.insert(0 if first else len(self.told), ("begins to act", path, message, ""))
+
+    def differs(self, path: str, message: str) -> None:
+        """Say that something means another thing here."""
+        self.told.append(("differs", path, message, ""))
+
+    def refused(self, path: str, message: str, mend: str) -> None:
+        """Say that something cannot be carried, and what to write instead."""
+        self.told.append(("refused", path, message, mend))
+
+
+def inside(path: str, others: Iterable[str]) -> bool:
+    """Whether `path` is, or lies in, one of `others`."""
+    return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in others)

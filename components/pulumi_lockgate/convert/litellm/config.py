@@ -1,0 +1,319 @@
+"""Imports a LiteLLM proxy's config.yaml: a group of deployments becomes a rule over backends.
+
+https://docs.litellm.ai/docs/proxy/configs has the format. A request for a model_name goes to one of
+its deployments, then to those of its fallbacks; a name that no group has is refused there and here.
+Whatever is not carried is listed; what restricted requests, and is not carried, is refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from attrs import define, field
+from lockgate.policy.loaded import nearest_line
+from lockgate.policy.reading.document import Node, from_plain
+from lockgate.policy.reading.load import STACK_KEY
+from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+from lockgate.policy.reading.structure import plain
+from lockgate.policy.spec.model_router import DEFAULT_SENSITIVE
+
+from pulumi_lockgate.convert.difference import Difference, Imported, Notes, inside
+from pulumi_lockgate.convert.litellm.deployment import Deployment, backend_of, slug
+from pulumi_lockgate.stack.settings import read_stack_tree
+
+SENSITIVE_RULE: Final = "sensitive-stays-local"
+REFUSED: Final = {
+    "include": "what other files say is not read",
+    "guardrails": "content was checked or masked there, and is not here",
+    "litellm_settings.guardrails": "content was checked or masked there, and is not here",
+    "router_settings.enable_tag_filtering": "requests were kept to deployments by tag",
+}
+"""Settings whose loss could send a request, or a text, where it did not go."""
+OTHERWISE: Final = {
+    "router_settings.routing_strategy": "deployments are spread by weight, or asked in order",
+    "general_settings.master_key": "callers need no key here: keep them apart by the network",
+    "litellm_settings.drop_params": "a field that a model cannot take is its own to refuse",
+    "litellm_settings.num_retries": "repeats follow the retry law of docs/data-path.md",
+    "router_settings.num_retries": "repeats follow the retry law of docs/data-path.md",
+    "router_settings.allowed_fails": "breakers open after five failures in a row",
+    "router_settings.cooldown_time": "proxy.quarantineDuration is the longest time out",
+}
+"""Settings with a better answer than that they are not carried."""
+
+
+@define
+class _Config:
+    """The config while it is read. `groups` has the backends of each model_name, in order."""
+
+    name: str
+    plain: dict[str, Any]
+    lines: dict[str, int]
+    notes: Notes = field(factory=Notes)
+    backends: list[dict[str, Any]] = field(factory=list)
+    groups: dict[str, list[str]] = field(factory=dict)
+    left_out: set[str] = field(factory=set)
+    places: dict[str, str] = field(factory=dict)
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return a section's settings, none where it is absent."""
+        held = self.plain.get(name)
+        return held if isinstance(held, dict) else {}
+
+
+def import_litellm(
+    documents: tuple[Node, ...],
+    name: str,
+    tiers: Mapping[str, str] | None = None,
+    litellm_url: str | None = None,  # noqa: ARG001 - the other reader's option
+) -> Imported:
+    """Import a LiteLLM config; PolicyRefusedError where it is none."""
+    config = _read(documents, name)
+    _deployments(config, tiers or {})
+    rules = list(_rules(config))
+    _settings(config)
+    spec: dict[str, Any] = {"backends": config.backends, "rules": rules}
+    spec["proxy"] = {"replicas": 1} | _deadlines(config)
+    whole = {"lockgate:name": "lockgate", STACK_KEY: spec}
+    if not any(kind == "refused" for kind, *_ in config.notes.told):
+        _unloadable(config, whole)
+    return Imported(name, whole, tuple(_differences(config)))
+
+
+def _read(documents: tuple[Node, ...], name: str) -> _Config:
+    lines: dict[str, int] = {}
+    if len(documents) == 1:
+        _index(documents[0], "", lines)
+        read = plain(documents[0])
+        models = read.get("model_list") if isinstance(read, dict) else None
+        if isinstance(models, list) and models and all(isinstance(m, dict) for m in models):
+            return _Config(name, read, lines)
+    mend = "write `model_list:` with model_name and litellm_params in each entry"
+    raise PolicyRefusedError(name, (Problem("model_list", None, "is no list of models", mend),))
+
+
+def _index(node: Node, path: str, lines: dict[str, int]) -> None:
+    if node.line is not None:
+        lines.setdefault(path, node.line)
+    if node.is_mapping:
+        for member in node.value:
+            inner = f"{path}.{member.key}" if path else member.key
+            if member.line is not None:
+                lines[inner] = member.line
+            _index(member.node, inner, lines)
+    elif isinstance(node.value, tuple):
+        for number, item in enumerate(node.value):
+            _index(item, f"{path}[{number}]", lines)
+
+
+# -- backends
+
+
+def _deployments(config: _Config, tiers: Mapping[str, str]) -> None:
+    taken: set[str] = set()
+    seen: set[str] = set()
+    for number, entry in enumerate(config.plain["model_list"]):
+        path, group = f"model_list[{number}]", entry.get("model_name")
+        params, info = entry.get("litellm_params"), entry.get("model_info")
+        mode = info.get("mode") if isinstance(info, dict) else None
+        if not isinstance(group, str) or not group or not isinstance(params, dict):
+            mend = "write `model_name: NAME` and `litellm_params: { model: PROVIDER/MODEL }`"
+            config.notes.refused(path, "has no model_name or no litellm_params", mend)
+            continue
+        if mode not in (None, "chat"):
+            config.notes.differs(path, f"is for {mode}, not for chat: left out")
+            config.left_out.add(group)
+            continue
+        deployment = Deployment(path, slug(group, taken), group, params)
+        seen |= {deployment.name, group}
+        for other in entry.keys() - {"model_name", "litellm_params", "model_info"}:
+            config.notes.differs(f"{path}.{other}", "is not carried")
+        backend = backend_of(deployment, tiers, config.notes)
+        held = config.groups.setdefault(group, [])
+        if backend is not None:
+            if not held and deployment.name != group:
+                backend["displayName"] = group
+            weight = _weight(params, path, config.notes)
+            backend |= {"weight": weight} if weight != 1 else {}
+            config.backends.append(backend)
+            config.places[f"backends[{len(config.backends) - 1}]"] = path
+            held.append(deployment.name)
+    for name in tiers.keys() - seen:
+        config.notes.refused("model_list", f"--tier names nothing called {name!r}", "name a model")
+
+
+def _weight(params: Mapping[str, Any], path: str, notes: Notes) -> int:
+    weight = params.get("weight", 1)
+    if isinstance(weight, int) and not isinstance(weight, bool) and weight >= 0:
+        return weight
+    place = f"{path}.litellm_params.weight"
+    notes.refused(place, f"{weight!r} is not a whole number", "write one, 0 or more")
+    return 1
+
+
+# -- rules
+
+
+def _rules(config: _Config) -> Iterator[dict[str, Any]]:
+    local = [b["name"] for b in config.backends if b["tier"] == "local"]
+    if local:
+        message = f"rule {SENSITIVE_RULE} is written first: LiteLLM knew no labels"
+        config.notes.differs("model_list", message)
+        yield {
+            "name": SENSITIVE_RULE,
+            "match": {"dataClassification": list(DEFAULT_SENSITIVE)},
+            "route": {"backends": local},
+            "failClosed": True,
+        }
+    elif config.backends:
+        message = "no backend is local: sensitive requests are refused, and check says so"
+        config.notes.differs("model_list", message)
+    taken, fallbacks = {SENSITIVE_RULE}, _fallbacks(config)
+    aliases = _aliases(config)
+    for group, names in config.groups.items():
+        further = _further(config, fallbacks, group)
+        chain = list(dict.fromkeys([*names, *further]))
+        route: dict[str, Any] = {"backends": chain}
+        if len(names) > 1 and not further:
+            route["strategy"] = "weighted"
+        elif len(names) > 1:
+            message = f"{group!r} has fallbacks: its deployments are asked in order, not spread"
+            config.notes.differs("router_settings.fallbacks", message)
+        models = [_literal(name) for name in (group, *aliases.get(group, ()))]
+        rule = {"name": slug(group, taken), "match": {"models": models}, "route": route}
+        yield rule | {"failClosed": True}
+
+
+def _literal(name: str) -> str:
+    return "".join(f"\\{char}" if char in "*?[\\" else char for char in name)
+
+
+def _fallbacks(config: _Config) -> dict[str, list[str]]:
+    """Return the groups asked after each group, as LiteLLM's router takes them."""
+    found: dict[str, list[str]] = {}
+    for section in ("litellm_settings", "router_settings"):
+        place = f"{section}.fallbacks"
+        stated = config.section(section).get("fallbacks") or []
+        for entry in stated if isinstance(stated, list) else [None]:
+            if not isinstance(entry, dict) or not all(isinstance(v, list) for v in entry.values()):
+                mend = "write `fallbacks: [{ MODEL: [OTHER] }]`"
+                config.notes.refused(place, "is no list of fallbacks", mend)
+                continue
+            for group, others in entry.items():
+                if group in config.left_out and group not in config.groups:
+                    continue
+                _check_groups(config, place, [group, *others])
+                found[group] = _known(config, others)
+        default = config.section(section).get("default_fallbacks") or []
+        place = f"{section}.default_fallbacks"
+        if not isinstance(default, list):
+            config.notes.refused(place, "is no list", "write `default_fallbacks: [MODEL]`")
+            continue
+        _check_groups(config, place, default)
+        for group in config.groups:
+            found.setdefault(group, _known(config, default))
+    return found
+
+
+def _further(config: _Config, fallbacks: Mapping[str, list[str]], group: str) -> list[str]:
+    others = fallbacks.get(group, [])
+    return [name for other in others if other != group for name in config.groups[other]]
+
+
+def _known(config: _Config, names: list[Any]) -> list[str]:
+    return [name for name in names if isinstance(name, str) and name in config.groups]
+
+
+def _check_groups(config: _Config, place: str, names: list[Any]) -> None:
+    for name in names:
+        if not isinstance(name, str) or name not in config.groups:
+            known = ", ".join(config.groups)
+            config.notes.refused(place, f"there is no chat model {name!r}", f"use one of {known}")
+
+
+def _aliases(config: _Config) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    stated = config.section("router_settings").get("model_group_alias") or {}
+    place = "router_settings.model_group_alias"
+    if not isinstance(stated, dict):
+        config.notes.refused(place, "is no mapping", "write `model_group_alias: { ALIAS: MODEL }`")
+        return found
+    for alias, target in stated.items():
+        group = target.get("model") if isinstance(target, dict) else target
+        _check_groups(config, place, [group])
+        if alias not in config.groups and isinstance(group, str):
+            found.setdefault(group, []).append(alias)
+    return found
+
+
+# -- settings
+
+
+_CARRIED: Final = frozenset(
+    {
+        "litellm_settings.fallbacks",
+        "litellm_settings.default_fallbacks",
+        "litellm_settings.request_timeout",
+        "router_settings.fallbacks",
+        "router_settings.default_fallbacks",
+        "router_settings.model_group_alias",
+        "router_settings.timeout",
+    }
+)
+_SECTIONS: Final = ("litellm_settings", "router_settings", "general_settings")
+
+
+def _settings(config: _Config) -> None:
+    """Say of every setting that is not carried what becomes of it."""
+    for key, held in config.plain.items():
+        if key == "model_list":
+            continue
+        if key in _SECTIONS and isinstance(held, dict):
+            for name, value in held.items():
+                _setting(config, f"{key}.{name}", value)
+        elif held:
+            _setting(config, key, held)
+
+
+def _setting(config: _Config, place: str, value: Any) -> None:
+    if place in _CARRIED or value is None or value is False or value == []:
+        return
+    if place in REFUSED:
+        config.notes.refused(place, REFUSED[place], "leave it out, where its loss is right")
+    elif [place, value] != ["router_settings.routing_strategy", "simple-shuffle"]:
+        config.notes.differs(place, OTHERWISE.get(place, "is not carried"))
+
+
+def _deadlines(config: _Config) -> dict[str, Any]:
+    for place in ("router_settings.timeout", "litellm_settings.request_timeout"):
+        section, _, name = place.partition(".")
+        value = config.section(section).get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            config.notes.differs(place, f"is proxy.timeouts.total {value}s, over all attempts")
+            return {"timeouts": {"total": f"{value}s"}}
+        if value is not None:
+            config.notes.refused(place, f"{value!r} is not seconds", "write a number")
+    return {}
+
+
+# -- the end
+
+
+def _unloadable(config: _Config, whole: dict[str, Any]) -> None:
+    """Refuse what our own loader says of the result, at the places of the source."""
+    try:
+        read_stack_tree(from_plain(whole), "", config.name)
+    except PolicyRefusedError as refused:
+        for problem in refused.problems:
+            path = problem.path.removeprefix(f"{STACK_KEY}.")
+            held = (p for ours, p in config.places.items() if inside(path, [ours]))
+            config.notes.refused(
+                next(held, "model_list"), f"{path} {problem.message}", problem.suggestion
+            )
+
+
+def _differences(config: _Config) -> Iterator[Difference]:
+    """Yield all of them, what is refused first."""
+    for refused in (True, False):
+        for kind, path, message, mend in config.notes.told:
+            if (kind == "refused") is refused:
+                line = nearest_line(config.lines, path)
+                yield Difference(kind, path, line, message, mend)

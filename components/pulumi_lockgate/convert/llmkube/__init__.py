@@ -1,0 +1,1 @@
+"""LLMKube's ModelRouter manifests."""

@@ -1,0 +1,135 @@
+"""A stand-in for a model server: OpenAI's chat door, canned words, faults on demand.
+
+Not a model, and it says so in every answer. ``POST /stand-in`` with ``{"mode": ...}`` chooses how
+it behaves from then on; ``GET /stand-in`` tells what it has seen. Runs as a process of its own, so
+that the demo can kill it: ``python -m pulumi_lockgate.demo.stand_in NAME``; it prints its port.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+TEXT: Final = "I am a stand-in, not a model: these words are the same for every prompt."
+WORDS: Final = TEXT.split()
+EVENT_PAUSE_S: Final = 0.01
+SLOW_PAUSE_S: Final = 0.1
+
+
+class StandIn(ThreadingHTTPServer):
+    """One stand-in; `mode` is ok, fail (answers 500), cut (breaks a stream midway) or slow."""
+
+    daemon_threads = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Door)
+        self.name = name
+        self.mode = "ok"
+        self.served = 0
+        self.cancelled = 0
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of callers that went away: that is part of the story."""
+
+
+class _Door(BaseHTTPRequestHandler):
+    server: StandIn
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's signature
+        """Say nothing: the demo tells the story."""
+
+    def do_GET(self) -> None:
+        """Tell what was seen."""
+        server = self.server
+        self._json(200, {"served": server.served, "cancelled": server.cancelled})
+
+    def do_POST(self) -> None:
+        """Serve the chat door, or change mode."""
+        length = int(self.headers.get("content-length", "0"))
+        body = json.loads(self.rfile.read(length))
+        if self.path == "/stand-in":
+            self.server.mode = body["mode"]
+            self._json(200, {"mode": self.server.mode})
+        elif self.server.mode == "fail":
+            self._json(500, {"error": {"message": "stand-in told to fail", "code": "boom"}})
+        else:
+            self.server.served += 1
+            self._chat(body)
+
+    def _chat(self, body: dict[str, Any]) -> None:
+        if not body.get("stream"):
+            self._json(200, self._whole(body["model"]))
+            return
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        try:
+            self._stream(body["model"])
+        except OSError:
+            self.server.cancelled += 1
+            self.close_connection = True
+
+    def _stream(self, model: str) -> None:
+        mode = self.server.mode
+        for number, event in enumerate(self._events(model)):
+            if mode == "cut" and number == 5:
+                self.close_connection = True
+                return
+            data = f"data: {json.dumps(event)}\n\n".encode()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+            time.sleep(SLOW_PAUSE_S if mode == "slow" else EVENT_PAUSE_S)
+        done = b"data: [DONE]\n\n"
+        self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(done), done))
+
+    def _events(self, model: str) -> Iterator[dict[str, Any]]:
+        yield self._event(model, {"role": "assistant", "content": ""})
+        for word in WORDS:
+            yield self._event(model, {"content": word + " "})
+        yield self._event(model, {}, "stop")
+
+    @staticmethod
+    def _event(model: str, delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return {
+            "id": "chatcmpl-stand-in",
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "model": model,
+            "choices": [choice],
+        }
+
+    def _whole(self, model: str) -> dict[str, Any]:
+        text = f"[{self.server.name}] " + TEXT
+        message = {"role": "assistant", "content": text}
+        return {
+            "id": "chatcmpl-stand-in",
+            "object": "chat.completion",
+            "created": 0,
+            "model": model,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 9, "completion_tokens": len(WORDS), "total_tokens": 24},
+        }
+
+    def _json(self, status: int, document: dict[str, Any]) -> None:
+        data = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def main() -> None:
+    """Serve until killed; the first line of stdout is the port."""
+    server = StandIn(sys.argv[1])
+    os.write(1, b"%d\n" % server.server_address[1])
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""The manifests of one ModelRouter: a proxy that sees one policy for life."""
+
+from typing import Any, Final
+
+from attrs import frozen
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.spec.duration import format_duration
+
+from pulumi_lockgate.manifests.common import (
+    Manifest,
+    container_security_context,
+    labels,
+    metadata,
+    pod_security_context,
+    probe,
+    selector,
+    service_account,
+)
+from pulumi_lockgate.manifests.network import (
+    ADMIN_PORT,
+    ROUTER,
+    SERVICE_PORT,
+    router_network_policy,
+)
+
+DEFAULT_IMAGE: Final = "ghcr.io/lockgate/lockgate-proxy:0.1.0"
+DIGEST_ANNOTATION: Final = "lockgate.dev/policy-digest"
+POLICY_FOLDER: Final = "/etc/lockgate/policy"
+SECRETS_FOLDER: Final = "/etc/lockgate/secrets"
+STOP_MARGIN_S: Final = 5
+"""Between the end of the drain's grace and the kubelet's kill."""
+DEFAULT_RESOURCES: Final = {
+    "requests": {"cpu": "250m", "memory": "128Mi"},
+    "limits": {"memory": "512Mi"},
+}
+"""No CPU limit: throttling shows as latency; memory is bounded."""
+
+
+@frozen
+class Router:
+    """What the manifests are made of. `name` is the objects' name, with its suffix."""
+
+    name: str
+    namespace: str
+    policy: LoadedPolicy
+
+    @property
+    def config_map_name(self) -> str:
+        """The ConfigMap's name: another policy is another ConfigMap."""
+        return f"{self.name}-{self.policy.digest.removeprefix('sha256:')[:10]}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The Secrets that backends name, each once."""
+        backends = self.policy.spec.backends
+        refs = [b.external.credentials_secret_ref for b in backends if b.external is not None]
+        for tls in (b.tls for b in backends if b.tls is not None):
+            refs += [tls.ca_secret_ref, tls.client_cert_secret_ref]
+        return tuple(dict.fromkeys(ref.name for ref in refs if ref is not None))
+
+
+def router_manifests(router: Router) -> dict[str, Manifest]:
+    """Return every manifest of a router, by a stable short name."""
+    return {
+        "policy": config_map(router),
+        "account": service_account(router.name, router.namespace, ROUTER),
+        "deployment": deployment(router),
+        "service": service(router),
+        "disruption-budget": disruption_budget(router),
+        "network-policy": router_network_policy(router.name, router.namespace, router.policy.spec),
+    }
+
+
+def config_map(router: Router) -> Manifest:
+    """Return the immutable ConfigMap that holds policy.json."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(
+            router.config_map_name,
+            router.namespace,
+            labels(router.name, ROUTER),
+            {DIGEST_ANNOTATION: router.policy.digest},
+        ),
+        "data": {"policy.json": router.policy.json.decode()},
+        "immutable": True,
+    }
+
+
+def deployment(router: Router) -> Manifest:
+    """Return the proxy's Deployment; a changed policy is a changed pod template."""
+    proxy = router.policy.spec.proxy
+    spec: dict[str, Any] = {
+        "replicas": proxy.replicas,
+        "selector": {"matchLabels": selector(router.name, ROUTER)},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+        },
+        "template": {
+            "metadata": {
+                "labels": labels(router.name, ROUTER),
+                "annotations": {DIGEST_ANNOTATION: router.policy.digest},
+            },
+            "spec": _pod(router),
+        },
+    }
+    if proxy.revision_history_limit is not None:
+        spec["revisionHistoryLimit"] = proxy.revision_history_limit
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER)),
+        "spec": spec,
+    }
+
+
+def _pod(router: Router) -> dict[str, Any]:
+    proxy = router.policy.spec.proxy
+    pod: dict[str, Any] = {
+        "serviceAccountName": router.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": pod_security_context(),
+        "terminationGracePeriodSeconds": (
+            int(proxy.drain_delay + proxy.drain_grace) + STOP_MARGIN_S
+        ),
+        "topologySpreadConstraints": [_spread(router)],
+        "containers": [_container(router)],
+        "volumes": _volumes(router),
+    }
+    if proxy.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": ref.name} for ref in proxy.image_pull_secrets]
+    if proxy.node_selector:
+        pod["nodeSelector"] = dict(proxy.node_selector)
+    return pod
+
+
+def _spread(router: Router) -> dict[str, Any]:
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": selector(router.name, ROUTER)},
+    }
+
+
+def _container(router: Router) -> dict[str, Any]:
+    proxy = router.policy.spec.proxy
+    return {
+        "name": "proxy",
+        "image": proxy.image or DEFAULT_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "args": _arguments(router),
+        "ports": [
+            {"name": "http", "containerPort": SERVICE_PORT, "protocol": "TCP"},
+            {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
+        ],
+        "resources": dict(proxy.resources) if proxy.resources else DEFAULT_RESOURCES,
+        "securityContext": container_security_context(),
+        "startupProbe": probe("/readyz", "admin", period=1, failures=60),
+        "readinessProbe": probe("/readyz", "admin", period=5, failures=2),
+        "livenessProbe": probe("/healthz", "admin", period=10, failures=6, timeout=5),
+        "volumeMounts": _mounts(router),
+    }
+
+
+def _arguments(router: Router) -> list[str]:
+    proxy = router.policy.spec.proxy
+    return [
+        "serve",
+        *("--policy", f"{POLICY_FOLDER}/policy.json"),
+        *("--listen", f"0.0.0.0:{SERVICE_PORT}"),
+        *("--admin", f"0.0.0.0:{ADMIN_PORT}"),
+        *("--secrets", SECRETS_FOLDER),
+        *("--drain-delay", format_duration(proxy.drain_delay)),
+        *("--drain-grace", format_duration(proxy.drain_grace)),
+    ]
+
+
+def _volumes(router: Router) -> list[dict[str, Any]]:
+    policy = {"name": "policy", "configMap": {"name": router.config_map_name}}
+    # optional: a missing key takes its backend out of service, not the whole proxy
+    secrets = [
+        {
+            "name": f"secret-{number}",
+            "secret": {"secretName": name, "optional": True, "defaultMode": 0o440},
+        }
+        for number, name in enumerate(router.secrets)
+    ]
+    return [policy, *secrets, *_audit_volume(router)]
+
+
+def _mounts(router: Router) -> list[dict[str, Any]]:
+    secrets = [
+        {"name": f"secret-{number}", "mountPath": f"{SECRETS_FOLDER}/{name}", "readOnly": True}
+        for number, name in enumerate(router.secrets)
+    ]
+    policy = {"name": "policy", "mountPath": POLICY_FOLDER, "readOnly": True}
+    audit = [
+        {"name": volume["name"], "mountPath": _audit_folder(router)}
+        for volume in _audit_volume(router)
+    ]
+    return [policy, *secrets, *audit]
+
+
+def _audit_folder(router: Router) -> str:
+    path = router.policy.spec.policy.audit_log.file_path or ""
+    return path.rpartition("/")[0] or "/audit"
+
+
+def _audit_volume(router: Router) -> list[dict[str, Any]]:
+    """Return a place to write to where the audit log is a file: the root is read-only."""
+    if router.policy.spec.policy.audit_log.sink != "file":
+        return []
+    return [{"name": "audit", "emptyDir": {"sizeLimit": "1Gi"}}]
+
+
+def service(router: Router) -> Manifest:
+    """Return the Service: the one URL that agents know."""
+    endpoint = router.policy.spec.endpoint
+    port: dict[str, Any] = {
+        "name": "http",
+        "port": endpoint.port,
+        "targetPort": "http",
+        "protocol": "TCP",
+    }
+    if endpoint.node_port is not None:
+        port["nodePort"] = endpoint.node_port
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER)),
+        "spec": {
+            "type": endpoint.type,
+            "selector": selector(router.name, ROUTER),
+            "ports": [port],
+        },
+    }
+
+
+def disruption_budget(router: Router) -> Manifest:
+    """Return the budget that lets a node drain take one pod at a time."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER)),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": selector(router.name, ROUTER)},
+        },
+    }

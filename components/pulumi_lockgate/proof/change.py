@@ -1,0 +1,97 @@
+"""What changed between two policies, as a value and as text for people. Knows no solver."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import click
+from attrs import asdict, frozen
+
+from pulumi_lockgate.proof.report import Witness, show
+
+Kind = Literal["WIDENS", "NARROWS", "CHANGED"]
+COLOURS: Final = {"WIDENS": "red", "NARROWS": "green", "CHANGED": "yellow"}
+KINDS: Final[tuple[Kind, ...]] = ("WIDENS", "NARROWS", "CHANGED")
+"""In the order in which they are shown."""
+
+
+@frozen
+class Change:
+    """One class of requests whose chain changed: what took them before, and what does now.
+
+    `path` is the new place in the new spec. The chains name backends with their tiers, in order,
+    without the runtime's bound. `reason` says what makes it wider or narrower.
+    """
+
+    kind: Kind
+    path: str
+    old_via: str
+    new_via: str
+    old_chain: tuple[str, ...]
+    new_chain: tuple[str, ...]
+    reason: str
+    witness: Witness
+
+    def policy_test(self) -> dict[str, Any]:
+        """Return a policy test that the old policy passes.
+
+        The new one fails it where its chain has another backend; order alone it does not see.
+        """
+        name = f"{self.old_via}-{self.new_via}".lower().replace(" ", "-").replace(":", "")
+        old = [backend.partition(" ")[0] for backend in self.old_chain]
+        return self.witness.policy_test(name, {"only": {"backends": old}})
+
+
+@frozen
+class Diff:
+    """What changed from the policy `old` to `new` (digests). `undecided` counts as widening."""
+
+    old: str
+    new: str
+    changes: tuple[Change, ...]
+    undecided: tuple[str, ...] = ()
+
+    @property
+    def widens(self) -> bool:
+        """Whether some request reaches more of the cloud than before, or that is not known."""
+        return bool(self.undecided) or any(change.kind == "WIDENS" for change in self.changes)
+
+    def as_json(self) -> str:
+        """Return the diff for a machine."""
+        document = {"widens": self.widens, **asdict(self)}
+        for change, shown in zip(self.changes, document["changes"], strict=True):
+            shown["curl"] = change.witness.curl()
+        return json.dumps(document, indent=2)
+
+
+def lines(diff: Diff) -> Iterator[str]:
+    """Yield the diff's lines, styled for a terminal."""
+    if not diff.changes and not diff.undecided:
+        same = "the policies are the same" if diff.old == diff.new else "no request's chain changed"
+        yield click.style("UNCHANGED", fg="green", bold=True) + f": {same}"
+    for kind in KINDS:
+        count = sum(change.kind == kind for change in diff.changes)
+        if count:
+            shown = click.style(kind, fg=COLOURS[kind], bold=True)
+            yield f"{shown}: {count} class(es) of requests"
+    for change in diff.changes:
+        yield from _change(change)
+    for why in diff.undecided:
+        yield click.style("UNDECIDED", fg="red", bold=True) + f": {why}; this counts as widening"
+    yield f"  old {diff.old}"
+    yield f"  new {diff.new}"
+
+
+def _change(change: Change) -> Iterator[str]:
+    yield ""
+    kind = click.style(change.kind, fg=COLOURS[change.kind], bold=True)
+    yield f"{kind} {change.old_via} => {change.new_via}"
+    yield f"  was            {_shown(change.old_chain)}"
+    yield f"  is             {_shown(change.new_chain)}"
+    yield f"  because        {change.reason}"
+    yield from show(change.witness)
+    yield ""
+
+
+def _shown(chain: tuple[str, ...]) -> str:
+    return " -> ".join(chain) or "refused"

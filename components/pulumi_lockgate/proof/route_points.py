@@ -1,0 +1,118 @@
+"""Where requests are taken: each rule, each name match, the default route, and nothing.
+
+The chain here is without the runtime's bound on sensitive requests: what the policy itself says.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from attrs import field, frozen
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.spec.backends import Backend
+from lockgate.policy.spec.rules import Rule
+
+from pulumi_lockgate.proof.literals import Conditions, Vocabulary, literal, named
+
+Kind = Literal["rule", "name_match", "default_route", "none"]
+
+
+@frozen(eq=False)
+class EarlierRules:
+    """Conditions that were tried before and did not hold; `before` are the ones tried earlier."""
+
+    conditions: Conditions
+    before: "EarlierRules | None"
+
+    def __iter__(self) -> Iterator[Conditions]:
+        """Yield every conditions, the last first."""
+        at: EarlierRules | None = self
+        while at is not None:
+            yield at.conditions
+            at = at.before
+
+
+@frozen(eq=False)
+class RoutePoint:
+    """Where a request is taken when `conditions` hold and none of `passed` did.
+
+    `chain`: the backends in order, each once, of those that have the capabilities asked for;
+    `considered` has the others too.
+    """
+
+    kind: Kind
+    name: str
+    path: str
+    rule: Rule | None
+    conditions: Conditions
+    passed: EarlierRules | None = field(repr=False)
+    chain: tuple[Backend, ...]
+    considered: tuple[Backend, ...]
+
+    @property
+    def cloud(self) -> Backend | None:
+        """The first cloud backend of the chain."""
+        return next((backend for backend in self.chain if backend.tier == "cloud"), None)
+
+    @property
+    def local(self) -> Backend | None:
+        """The first local backend of the chain."""
+        return next((backend for backend in self.chain if backend.tier == "local"), None)
+
+    @property
+    def shown(self) -> str:
+        """The place in words."""
+        words = {
+            "rule": f"rule {self.name}",
+            "name_match": f"name match of {self.name}",
+            "default_route": f"default route {self.name}",
+            "none": "nothing: no rule matches and there is no default route",
+        }
+        return words[self.kind]
+
+
+def places_of(policy: LoadedPolicy, space: Vocabulary) -> tuple[RoutePoint, ...]:
+    """Return every place of `policy` in the order in which they are tried."""
+    return tuple(_places(policy, space))
+
+
+def _places(policy: LoadedPolicy, space: Vocabulary) -> Iterator[RoutePoint]:
+    spec = policy.spec
+    backends = {backend.name: backend for backend in spec.backends}
+    passed: EarlierRules | None = None
+    for number, rule in enumerate(spec.rules):
+        conditions = space.conditions(policy, rule.match)
+        names = _names(rule, spec.default_route)
+        considered = tuple(backends[name] for name in names)
+        chain = capable(considered, rule)
+        path = f"rules[{number}]"
+        yield RoutePoint("rule", rule.name, path, rule, conditions, passed, chain, considered)
+        passed = EarlierRules(conditions, passed)
+    if spec.default_route_strategy == "BackendNameMatch":
+        for backend in spec.backends:
+            asked = (named((literal(backend.published_id),)),)
+            one, path = (backend,), "defaultRouteStrategy"
+            yield RoutePoint(
+                "name_match", backend.published_id, path, None, asked, passed, one, one
+            )
+        for backend in spec.backends:
+            passed = EarlierRules((named((literal(backend.published_id),)),), passed)
+    if spec.default_route is not None:
+        last = (backends[spec.default_route],)
+        name = spec.default_route
+        yield RoutePoint("default_route", name, "defaultRoute", None, (), passed, last, last)
+    else:
+        yield RoutePoint("none", "none", "defaultRoute", None, (), passed, (), ())
+
+
+def capable(backends: tuple[Backend, ...], rule: Rule) -> tuple[Backend, ...]:
+    """Return those of `backends` that have every capability that `rule` asks for."""
+    required = set(rule.match.required_capabilities if rule.match else ())
+    return tuple(b for b in backends if required <= set(b.capabilities))
+
+
+def _names(rule: Rule, default: str | None) -> tuple[str, ...]:
+    """Return the names of a rule's chain in order, each once."""
+    names = list(rule.route.backends)
+    if not rule.fail_closed and default is not None:
+        names.append(default)
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,48 @@
+"""Reads what a plan is compared with: a policy, a stack, what Pulumi says of a deployed stack."""
+
+from typing import Any, Final
+
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.document import parse
+from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+from lockgate.policy.reading.structure import plain
+
+from pulumi_lockgate.stack.engine import DIGEST_OUTPUT, POLICY_OUTPUT
+from pulumi_lockgate.stack.files import policy_source
+from pulumi_lockgate.stack.read import load_source, read_whole
+
+_STACK: Final = "pulumi:pulumi:Stack"
+
+
+def load_base(named: str) -> LoadedPolicy:
+    """Return the policy that `named` means.
+
+    A policy file, a stack file, a stack's name, or the JSON that `pulumi stack output --json` or
+    `pulumi stack export` prints.
+    Raises UnreadableError, UnknownStackError, PolicyRefusedError.
+    """
+    path = policy_source(named)
+    source = read_whole(path)
+    outputs = _outputs(source, str(path)) if source.lstrip()[:1] == b"{" else None
+    if outputs is None:
+        return load_source(source, str(path))
+    text = outputs.get(POLICY_OUTPUT)
+    if not isinstance(text, str):
+        suggestion = "deploy it once with this version, or name a policy file"
+        problem = Problem(POLICY_OUTPUT, None, "is not among the stack's outputs", suggestion)
+        raise PolicyRefusedError(str(path), (problem,))
+    return load_source(text.encode(), f"{path}, output {POLICY_OUTPUT}")
+
+
+def _outputs(source: bytes, name: str) -> dict[str, Any] | None:
+    """Return a stack's outputs, None where `source` is neither of Pulumi's two documents."""
+    documents = parse(source, name)
+    held = plain(documents[0]) if len(documents) == 1 else None
+    if not isinstance(held, dict):
+        return None
+    if isinstance(held.get("deployment"), dict):
+        resources = held["deployment"].get("resources") or []
+        stacks = (r for r in resources if isinstance(r, dict) and r.get("type") == _STACK)
+        found: dict[str, Any] = next(stacks, {}).get("outputs") or {}
+        return found
+    return held if isinstance(held.get(POLICY_OUTPUT), str) or DIGEST_OUTPUT in held else None

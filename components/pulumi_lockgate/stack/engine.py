@@ -1,0 +1,93 @@
+"""What the engine knows of the stack: its configuration, whole, and its own last output."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import pulumi
+from lockgate.policy.reading.document import from_plain
+from lockgate.policy.reading.problem import PolicyRefusedError
+from pulumi.runtime import config as runtime_config
+
+from pulumi_lockgate.stack.settings import PROJECT, Stack, read_stack_tree
+from pulumi_lockgate.widening import Unknown
+
+READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
+"""The engine's function under StackReference; why it is called by itself: docs/adr/0011."""
+POLICY_OUTPUT: Final = "policy"
+DIGEST_OUTPUT: Final = "policyDigest"
+_TRIES: Final = 20
+_PAUSE_S: Final = 0.1
+"""A file backend's checkpoint is torn for the moment in which the engine writes it."""
+
+
+class StackRefusedError(PolicyRefusedError, pulumi.RunError):
+    """The stack's configuration is refused; a RunError is shown without a traceback."""
+
+
+class LastOutputError(pulumi.RunError):
+    """What this stack last put out cannot be read, so that no change can be judged."""
+
+
+def stack_settings() -> Stack:
+    """Return what the stack's configuration says. Raises StackRefusedError."""
+    whole = {f"{PROJECT}:{key}": value for key, value in stack_config().items()}
+    try:
+        return read_stack_tree(from_plain(whole), "", "stack configuration")
+    except PolicyRefusedError as refused:
+        raise StackRefusedError(refused.source, refused.problems) from None
+
+
+def stack_config() -> dict[str, Any]:
+    """Return the values under ``lockgate:`` by key; values that are JSON are read.
+
+    Also the keys that nobody asks for, so that none is ignored.
+    """
+    prefix = f"{PROJECT}:"
+    held = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+    return {
+        key.removeprefix(prefix): _value(text)
+        for key, text in held.items()
+        if key.startswith(prefix)
+    }
+
+
+def _value(text: str) -> Any:
+    if text[:1] not in {"{", "["}:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def last_policy(pause: Callable[[float], None] = time.sleep) -> str | Unknown | None:
+    """Return the policy.json that this stack last put out, None before its first deployment.
+
+    Raises LastOutputError when the engine does not say. Call it before anything is registered:
+    later, during `up`, the engine is busy writing what is read here.
+    """
+    outputs = _last_outputs(pause)
+    text = outputs.get(POLICY_OUTPUT)
+    if isinstance(text, str):
+        return text
+    if outputs.get(DIGEST_OUTPUT) is None and text is None:
+        return None
+    return Unknown(f"the stack's last outputs hold no readable `{POLICY_OUTPUT}`")
+
+
+def _last_outputs(pause: Callable[[float], None]) -> dict[str, Any]:
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    said: object = None
+    for number in range(_TRIES):
+        if number:
+            pause(_PAUSE_S)
+        try:
+            answer = pulumi.runtime.invoke(READ_OUTPUTS, {"name": name}).value
+        except Exception as fault:  # noqa: BLE001 - the SDK raises no narrower one
+            said = fault
+            continue
+        outputs: dict[str, Any] = (answer or {}).get("outputs") or {}
+        return outputs
+    raise LastOutputError(f"the last outputs of this stack cannot be read: {said}; try again")

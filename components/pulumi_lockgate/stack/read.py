@@ -1,0 +1,99 @@
+"""Reads what a verb was pointed at: a policy file, a stack file, or a stack by its name.
+
+A file is read once, up to a bound, and only as one version: one that is written to while it is
+read is read again, and refused when that does not stop.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.document import Node, bounded, parse
+from lockgate.policy.reading.load import load_documents
+
+from pulumi_lockgate.convert.difference import Imported
+from pulumi_lockgate.convert.llmkube.manifest import routers
+from pulumi_lockgate.convert.llmkube.router import import_router, load_imported
+from pulumi_lockgate.stack.files import policy_source
+from pulumi_lockgate.stack.settings import PROJECT, Stack, read_stack_tree
+
+_TRIES: Final = 3
+
+
+class UnreadableError(Exception):
+    """A file cannot be read; the text says which and why."""
+
+
+def load_named(named: str) -> LoadedPolicy:
+    """Return the policy that `named` means, with the lines of its file.
+
+    A stack's policy is placed: namespaces and URLs that the stack knows are filled in, as the
+    program does it, so that the digest is the one that is deployed. Raises UnreadableError,
+    UnknownStackError, PolicyRefusedError.
+    """
+    return read_named(named)[0]
+
+
+def read_named(named: str) -> tuple[LoadedPolicy, tuple[str, ...]]:
+    """Return what `load_named` does, and a line for each difference of a ModelRouter manifest."""
+    path = policy_source(named)
+    source = read_whole(path)
+    imported = _imported(parse(source, str(path)), str(path))
+    if imported is None:
+        return load_source(source, str(path)), ()
+    told = tuple(difference.render(str(path)) for difference in imported.differences)
+    return load_imported(imported), told
+
+
+def load_source(source: bytes, name: str) -> LoadedPolicy:
+    """Return the policy in `source`: a policy file, a stack file, or a ModelRouter manifest."""
+    documents = parse(source, name)
+    imported = _imported(documents, name)
+    if imported is not None:
+        return load_imported(imported)
+    config = _config(documents)
+    if config is not None:
+        return read_stack_tree(config, "config", name).policy
+    return load_documents(documents, name)
+
+
+def load_stack(source: bytes, name: str) -> Stack:
+    """Return everything that a stack file says; PolicyRefusedError has every fault, with lines."""
+    documents = parse(source, name)
+    config = _config(documents)
+    if config is None:
+        load_documents(documents, name)  # says better what it is when it is no policy either
+    return read_stack_tree(config or Node((), None, is_mapping=True), "config", name)
+
+
+def _imported(documents: tuple[Node, ...], name: str) -> Imported | None:
+    return import_router(documents, name) if any(routers(documents)) else None
+
+
+def _config(documents: tuple[Node, ...]) -> Node | None:
+    """Return the ``config`` of a stack file, None when this is no stack file."""
+    if len(documents) != 1 or not documents[0].is_mapping:
+        return None
+    found = next((m.node for m in documents[0].value if m.key == "config"), None)
+    if found is None or not found.is_mapping:
+        return None
+    return found if any(m.key.startswith(f"{PROJECT}:") for m in found.value) else None
+
+
+def read_whole(path: Path) -> bytes:
+    """Return the bytes of a file as one version of it; at most one more than may be loaded."""
+    try:
+        for _ in range(_TRIES):
+            with path.open("rb") as file:
+                before = os.fstat(file.fileno())
+                source = bounded(file)
+                after = os.fstat(file.fileno())
+            still = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+            if still or not stat.S_ISREG(before.st_mode):  # a pipe has one version by nature
+                return source
+    except OSError as problem:
+        raise UnreadableError(f"{path}: cannot be read: {problem.strerror}") from None
+    suggestion = "write it elsewhere and rename it over this one, then try again"
+    raise UnreadableError(f"{path}: changes while it is read; {suggestion}")

@@ -1,0 +1,216 @@
+"""The stack's configuration under ``lockgate:``, as types; every fault is told at once."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal
+
+from attrs import evolve, fields, frozen, resolve_types
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.document import Member, Node, from_plain
+from lockgate.policy.reading.load import STACK_KEY, compiled, load_policy, load_tree
+from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+from lockgate.policy.reading.structure import INVALID, Builder
+from lockgate.policy.reading.suggestions import nearest
+from lockgate.policy.spec.backends import Backend
+from lockgate.policy.spec.fields import spec_field, wire_name
+from lockgate.policy.spec.model_router import RouterSpec
+
+from pulumi_lockgate.manifests.inference import Inference
+
+PROJECT: Final = "lockgate"
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
+
+
+@frozen
+class ModelSettings:
+    """One model server of the stack."""
+
+    model_ref: str = spec_field("where the model's files are: pvc://CLAIM/PATH")
+    runtime: Literal["llamacpp", "vllm"] = spec_field("what serves it", default="llamacpp")
+    image: str | None = spec_field("container image; the runtime's own when left out", default=None)
+    replicas: int = spec_field("pods", default=1)
+    gpu: int = spec_field("GPUs of each pod (nvidia.com/gpu)", default=0)
+    context_size: int | None = spec_field("context window in tokens", default=None)
+    parallel_slots: int | None = spec_field("requests served at once", default=None)
+    resources: Mapping[str, Any] | None = spec_field("Kubernetes requests and limits", default=None)
+    extra_args: tuple[str, ...] = spec_field("further arguments of the runtime", default=())
+    node_selector: Mapping[str, str] | None = spec_field("node labels to run on", default=None)
+    tolerations: tuple[Mapping[str, Any], ...] = spec_field("Kubernetes tolerations", default=())
+
+
+@frozen
+class StackSettings:
+    """Everything that a stack file may say under ``lockgate:``, the policy aside."""
+
+    name: str = spec_field("the router's name", default="lockgate", wire="lockgate:name")
+    namespace: str = spec_field(
+        "namespace of every object", default="lockgate", wire="lockgate:namespace"
+    )
+    litellm_url: str | None = spec_field(
+        "base URL of the cluster's LiteLLM, for litellm backends without a url",
+        default=None,
+        wire="lockgate:litellmUrl",
+    )
+    models: Mapping[str, Any] = spec_field(
+        "model servers, by name", default={}, wire="lockgate:models"
+    )
+    accept_widening: str | None = spec_field(
+        "digest of the one policy that may let more reach a cloud than what is deployed",
+        default=None,
+        wire="lockgate:acceptWidening",
+    )
+
+
+@frozen
+class Stack:
+    """A stack's configuration as it was read: settings, model servers, the placed policy."""
+
+    settings: StackSettings
+    models: Mapping[str, Inference]
+    policy: LoadedPolicy
+
+
+def read_settings(
+    config: Mapping[str, object],
+) -> tuple[StackSettings, Mapping[str, Inference], LoadedPolicy]:
+    """Return settings, model servers and the compiled policy of a stack's ``lockgate`` config.
+
+    `config` maps keys without their namespace to plain values. PolicyRefusedError otherwise.
+    """
+    whole = {f"{PROJECT}:{key}": value for key, value in config.items()}
+    stack = read_stack_tree(from_plain(whole), "", "stack configuration")
+    return stack.settings, stack.models, stack.policy
+
+
+def read_stack_tree(config: Node, path: str, name: str) -> Stack:
+    """Return what the tree `config` says; `path` is its place in the file `name`.
+
+    PolicyRefusedError has every fault of settings, models and policy, in the file's order.
+    """
+    ours = [m for m in config.value if m.key.startswith(f"{PROJECT}:")] if config.is_mapping else []
+    router = next((member for member in ours if member.key == STACK_KEY), None)
+    misspelt = None if router else _misspelt(ours)
+    others = tuple(m for m in ours if m not in {router, misspelt})
+    rest = Node(others, config.line, is_mapping=True)
+    builder = Builder(StackSettings)
+    settings: StackSettings = builder.build(StackSettings, rest, "")
+    models = {
+        member.key: _inference(builder, member, settings.namespace) for member in _models(rest)
+    }
+    builder.problems += _acceptance(builder, settings)
+    problems = [_within(problem, path) for problem in builder.problems]
+    policy: LoadedPolicy | None = None
+    if router is None:
+        problems.append(_within(_no_router(misspelt, config.line), path))
+    else:
+        try:
+            inner = f"{path}.{STACK_KEY}" if path else STACK_KEY
+            policy = placed(load_tree(router.node, inner, name), settings, inner, name)
+        except PolicyRefusedError as refused:
+            problems += refused.problems
+    if problems or policy is None:
+        raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
+    return Stack(settings, {n: m for n, m in models.items() if m}, policy)
+
+
+def _acceptance(builder: Builder, settings: StackSettings) -> Iterator[Problem]:
+    held, key = settings.accept_widening, f"{PROJECT}:acceptWidening"
+    if held is not None and not _DIGEST.match(held):
+        suggestion = "write the line that the preview names, `pulumi config set {key} sha256:...`"
+        message = f"{held!r} is no policy's digest (sha256: and 64 hexadecimal digits)"
+        yield Problem(key, builder.line_of(key), message, suggestion.format(key=key))
+
+
+def _misspelt(ours: list[Member]) -> Member | None:
+    """Return the key that was meant to be the router's."""
+    return next((m for m in ours if nearest(m.key, KEYS) == STACK_KEY), None)
+
+
+def _no_router(misspelt: Member | None, line: int | None) -> Problem:
+    if misspelt is None:
+        return Problem(
+            STACK_KEY, line, "is missing", f"write `{STACK_KEY}:` and the policy under it"
+        )
+    suggestion = f"did you mean {STACK_KEY}? write `{STACK_KEY}:`"
+    return Problem(misspelt.key, misspelt.line, "is not a field", suggestion)
+
+
+def _models(rest: Node) -> tuple[Member, ...]:
+    found = next((m.node for m in rest.value if m.key == f"{PROJECT}:models"), None)
+    return found.value if found is not None and found.is_mapping else ()
+
+
+def placed(
+    policy: LoadedPolicy, settings: StackSettings, path: str = STACK_KEY, name: str = STACK_KEY
+) -> LoadedPolicy:
+    """Fill in what the stack knows: namespaces of model servers, the cluster's LiteLLM."""
+    backends = tuple(_placed(backend, settings) for backend in policy.spec.backends)
+    missing = tuple(
+        Problem(
+            f"{path}.backends[{number}].external.url",
+            policy.line_of(f"backends[{number}].external"),
+            "is missing: a litellm backend has no address of its own",
+            f"add `url: https://HOST`, or `{PROJECT}:litellmUrl: https://HOST` for all of them",
+        )
+        for number, backend in enumerate(backends)
+        if backend.external is not None
+        and backend.external.provider == "litellm"
+        and backend.external.url is None
+    )
+    if missing:
+        raise PolicyRefusedError(name, missing)
+    # loaded again, for a URL that came from the stack is held to the same rules
+    spec: RouterSpec = evolve(policy.spec, backends=backends)
+    return evolve(_checked(spec), lines=policy.lines)
+
+
+def _checked(spec: RouterSpec) -> LoadedPolicy:
+    bare = compiled(spec)
+    load_policy(bare.json, "policy.json")  # the bytes themselves are checked
+    return bare
+
+
+def _placed(backend: Backend, settings: StackSettings) -> Backend:
+    service = backend.inference_service_ref
+    if service is not None and service.namespace is None:
+        return evolve(backend, inference_service_ref=evolve(service, namespace=settings.namespace))
+    external = backend.external
+    if external is not None and external.provider == "litellm" and external.url is None:
+        return evolve(backend, external=evolve(external, url=settings.litellm_url))
+    return backend
+
+
+def _inference(builder: Builder, member: Member, namespace: str) -> Inference | None:
+    path = f"{PROJECT}:models.{member.key}"
+    held: Any = builder.build(ModelSettings, member.node, path)
+    if held is INVALID:
+        return None
+    claim, _, file = held.model_ref.partition("://")[2].partition("/")
+    fault = _model_ref_fault(held.model_ref)
+    if fault is not None and f"{path}.modelRef" not in builder.told:
+        line = builder.line_of(f"{path}.modelRef")
+        builder.problems.append(Problem(f"{path}.modelRef", line, *fault))
+    names = [field.name for field in fields(resolve_types(ModelSettings))]
+    rest_of = {n: getattr(held, n) for n in names if n != "model_ref"}
+    return Inference(name=member.key, namespace=namespace, claim=claim, path=file, **rest_of)
+
+
+def _model_ref_fault(model_ref: str) -> tuple[str, str] | None:
+    """Return (what is wrong with a modelRef, its mend), None when nothing is."""
+    scheme, slashes, rest = model_ref.partition("://")
+    claim, _, file = rest.partition("/")
+    suggestion = "put the files on a volume and write `modelRef: pvc://CLAIM/PATH`"
+    if slashes and scheme != "pvc":
+        return f"{scheme}:// is not implemented in this version", suggestion
+    if not slashes or not claim or not file or ".." in file.split("/"):
+        return f"{model_ref!r} is not pvc://CLAIM/PATH", suggestion
+    return None
+
+
+def _within(problem: Problem, path: str) -> Problem:
+    place = f"{path}.{problem.path}" if path else problem.path
+    return Problem(place, problem.line, problem.message, problem.suggestion)
+
+
+KEYS: Final = (STACK_KEY, *(wire_name(f) for f in fields(StackSettings)))
+"""The configuration keys there are."""

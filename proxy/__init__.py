@@ -1,1 +1,0 @@
-"""Lockgate's proxy: the policy's meaning, one request's life, and the data path."""

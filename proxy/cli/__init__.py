@@ -1,1 +1,0 @@
-"""The command line: run-time verbs here, plan-time ones in components, found as entry points."""

@@ -1,1 +1,0 @@
-"""Evidence and credentials: pure parts beside thin stores."""

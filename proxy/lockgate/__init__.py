@@ -1,0 +1,1 @@
+"""Lockgate's proxy: one OpenAI-compatible endpoint over local and cloud models."""

@@ -1,0 +1,279 @@
+"""What another policy would have decided for a request that was recorded.
+
+The record holds all that a decision reads: the model asked for and the values of every header that
+the policy of its day read, an empty list for one that was absent. A header that the other policy
+reads and the record does not hold is not guessed: the request is decided for every value that
+could matter, and where those decisions differ it is undecidable. So it is with a header of which
+the record holds only the beginning. A model's name that was cut is undecidable where any name
+matters.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain, combinations, product
+from typing import Any, Final, Literal
+
+import orjson
+from attrs import frozen
+
+from lockgate.audit.record import beginning_of
+from lockgate.policy.deciding.decide import Decider
+from lockgate.policy.deciding.decision import Decision, Refuse, Route
+from lockgate.policy.deciding.match import COMPLEXITY_HEADER
+
+Verdict = Literal["same", "different", "undecidable", "not_decided"]
+REQUIRED: Final = (
+    "sequence", "time", "request_id", "policy_digest", "outcome", "error", "model",
+    "headers_read", "rule", "via", "candidates",
+)  # fmt: skip
+MAX_OPEN: Final = 10
+"""Values of missing headers that are told apart: 2 to this many decisions for one record."""
+FORMERLY: Final = dict.fromkeys(("no_allowed_upstream", "no_capable_backend"), "refused_by_policy")
+"""What a decision without candidates was called in older records."""
+Places = tuple[tuple[str, str], ...]
+"""(backend, tier) of each candidate, in order."""
+
+
+class BrokenRecordError(ValueError):
+    """A line is not a whole record; the text says why."""
+
+
+@frozen
+class Recorded:
+    """What replay needs of a record. `model` is None for a request that was never decided."""
+
+    request_id: str
+    outcome: str
+    code: str | None
+    model: str | None
+    headers: Mapping[str, tuple[str, ...]]
+    rule: str | None
+    via: str | None
+    candidates: Places
+
+
+@frozen
+class Replayed:
+    """One record beside the other policy.
+
+    `decision` is what that policy decides, None where it cannot be told. `missing` are headers it
+    reads that the record does not hold. `widens`: a cloud backend that was no candidate is one.
+    """
+
+    recorded: Recorded
+    verdict: Verdict
+    decision: Decision | None = None
+    missing: tuple[str, ...] = ()
+    widens: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+def read_record(line: bytes) -> Recorded:
+    """Return the record that `line` holds; BrokenRecordError otherwise."""
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError as problem:
+        raise BrokenRecordError(f"is not a whole JSON document: {problem}") from None
+    if not isinstance(document, dict):
+        raise BrokenRecordError("is not a JSON object")
+    missing = [name for name in REQUIRED if name not in document]
+    if missing:
+        raise BrokenRecordError("is not a whole record: it lacks " + ", ".join(missing))
+    try:
+        return _recorded(document)
+    except (AttributeError, KeyError, TypeError) as problem:
+        raise BrokenRecordError(f"is not a record as the proxy writes them: {problem}") from None
+
+
+def _recorded(document: dict[str, Any]) -> Recorded:
+    decided = document["model"] is not None
+    headers = document["headers_read"] if decided else {}
+    candidates = document["candidates"] if decided else []
+    texts = [document["request_id"], document["outcome"], document["model"] or ""]
+    texts += [document[name] or "" for name in ("error", "rule", "via")]
+    texts += [c[name] for c in candidates for name in ("backend", "tier", "reason")]
+    values = {name: tuple(fields) for name, fields in headers.items()}
+    if not all(isinstance(text, str) for text in chain(texts, *values.values())):
+        raise TypeError("a text is not a text")
+    return Recorded(
+        request_id=document["request_id"],
+        outcome=document["outcome"],
+        code=document["error"],
+        model=document["model"],
+        headers=values,
+        rule=document["rule"],
+        via=document["via"],
+        candidates=tuple(
+            (c["backend"], c["tier"]) for c in candidates if c["reason"] == "candidate"
+        ),
+    )
+
+
+def replay(decider: Decider, recorded: Recorded) -> Replayed:
+    """Decide a recorded request under the decider's policy."""
+    model = recorded.model
+    if model is None:
+        told = f"was never decided: {recorded.outcome} {recorded.code or ''}".rstrip()
+        return Replayed(recorded, "not_decided", reasons=(told,))
+    if beginning_of(model) is not None and _models_matter(decider):
+        told = "the record holds only the beginning of the model's name"
+        return Replayed(recorded, "undecidable", reasons=(told,))
+    missing = tuple(name for name in decider.header_names if _is_open(decider, recorded, name))
+    known = {name: fields for name, fields in recorded.headers.items() if name not in missing}
+    first: Decision | None = None
+    for values in _possible(decider, missing):
+        decision = decider.decide(model, {**known, **values})
+        if first is None:
+            first = decision
+        elif outcome_of(decision) != outcome_of(first):
+            return _undecidable(recorded, missing, first, decision, values)
+    if first is None:
+        told = "the record does not hold " + ", ".join(missing)
+        return Replayed(recorded, "undecidable", missing=missing, reasons=(told,))
+    return _compared(recorded, first, missing)
+
+
+def _models_matter(decider: Decider) -> bool:
+    spec = decider.policy.spec
+    by_name = spec.default_route_strategy == "BackendNameMatch"
+    return by_name or any(matcher.models for matcher in decider.matchers)
+
+
+def _is_open(decider: Decider, recorded: Recorded, name: str) -> bool:
+    """Whether the record does not tell what a header's value was, as far as it can matter.
+
+    A value that was cut is known to be none that a rule wants, if it begins otherwise than all of
+    them; not where it is a list, or is read without the white space around it.
+    """
+    if name not in recorded.headers:
+        return True
+    cuts = [c for c in map(beginning_of, recorded.headers[name]) if c is not None]
+    if not cuts:
+        return False
+    key = decider.policy.spec.policy.classification.header_key.lower()
+    if name in {key, COMPLEXITY_HEADER}:
+        return True
+    return any(wanted.startswith(cut) for wanted in _telling(decider, name) for cut in cuts)
+
+
+def outcome_of(decision: Decision) -> tuple[Places, str | None]:
+    """Return what makes two decisions the same to a caller: the candidates, or the refusal."""
+    if isinstance(decision, Refuse):
+        return (), decision.code
+    return tuple((b.name, b.tier) for b in decision.candidates), None
+
+
+def _possible(decider: Decider, missing: tuple[str, ...]) -> Iterator[dict[str, tuple[str, ...]]]:
+    """Yield the values that missing headers may have had, all absent first; none if too many.
+
+    Only values that some rule wants, and labels, can change a decision; a field may come several
+    times, so every set of them counts.
+    """
+    telling = [_telling(decider, name) for name in missing]
+    if sum(len(values) for values in telling) > MAX_OPEN:
+        return
+    for sets in product(*(_subsets(values) for values in telling)):
+        yield {name: chosen for name, chosen in zip(missing, sets, strict=True) if chosen}
+
+
+def _telling(decider: Decider, name: str) -> tuple[str, ...]:
+    wanted = [value for m in decider.matchers for key, value in m.headers if key == name]
+    classification = decider.policy.spec.policy.classification
+    if name == classification.header_key.lower():
+        wanted += sorted(classification.known)
+    if name == COMPLEXITY_HEADER:
+        wanted += [m.complexity for m in decider.matchers if m.complexity is not None]
+    return tuple(dict.fromkeys(wanted))
+
+
+def _subsets(values: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    return chain.from_iterable(combinations(values, n) for n in range(len(values) + 1))
+
+
+def _undecidable(
+    recorded: Recorded,
+    missing: tuple[str, ...],
+    absent: Decision,
+    other: Decision,
+    values: Mapping[str, tuple[str, ...]],
+) -> Replayed:
+    told = ", ".join(f"{name}: {', '.join(fields)}" for name, fields in values.items())
+    reasons = (
+        "the record does not hold " + ", ".join(missing),
+        f"without it: {describe(absent)}",
+        f"with {told}: {describe(other)}",
+    )
+    return Replayed(recorded, "undecidable", missing=missing, reasons=reasons)
+
+
+def _compared(recorded: Recorded, decision: Decision, missing: tuple[str, ...]) -> Replayed:
+    now, code = outcome_of(decision)
+    was = FORMERLY.get(recorded.code or "", recorded.code)
+    same = now == recorded.candidates and (bool(now) or code == was)
+    clouds = {name for name, tier in now if tier == "cloud"}
+    before = {name for name, tier in recorded.candidates if tier == "cloud"}
+    reasons = [f"skips {c.backend}: {c.reason}" for c in _skipped(decision)]
+    reasons += [
+        f"{name} was {tier}, is {dict(now)[name]}"
+        for name, tier in recorded.candidates
+        if dict(now).get(name, tier) != tier
+    ]
+    if missing:
+        reasons.append(f"the record does not hold {', '.join(missing)}: it does not matter here")
+    return Replayed(
+        recorded,
+        "same" if same else "different",
+        decision=decision,
+        missing=missing,
+        widens=bool(clouds - before),
+        reasons=tuple(reasons),
+    )
+
+
+def _skipped(decision: Decision) -> list[Any]:
+    return [c for c in decision.reading.considered if c.reason != "candidate"]
+
+
+def describe(decision: Decision) -> str:
+    """Return where a decision goes, and by which rule, as a clause."""
+    by = decision.reading.rule_name or decision.reading.via
+    if isinstance(decision, Route):
+        return f"{by} -> " + ", ".join(b.name for b in decision.candidates)
+    return f"{by} -> refused, {decision.code}"
+
+
+def describe_recorded(recorded: Recorded) -> str:
+    """Return the same of what was recorded."""
+    by = recorded.rule or recorded.via or "none"
+    if recorded.candidates:
+        return f"{by} -> " + ", ".join(name for name, _ in recorded.candidates)
+    return f"{by} -> refused, {recorded.code}"
+
+
+def as_document(replayed: Replayed) -> dict[str, Any]:
+    """Return one comparison as JSON-ready data."""
+    recorded, decision = replayed.recorded, replayed.decision
+    now, code = outcome_of(decision) if decision is not None else ((), None)
+    return {
+        "verdict": replayed.verdict,
+        "widens": replayed.widens,
+        "request_id": recorded.request_id,
+        "model": recorded.model,
+        "was": {
+            "rule": recorded.rule,
+            "candidates": [name for name, _ in recorded.candidates],
+            "code": None if recorded.candidates else recorded.code,
+        },
+        "now": decision
+        and {
+            "rule": decision.reading.rule_name,
+            "via": decision.reading.via,
+            "candidates": [name for name, _ in now],
+            "code": code,
+            "considered": [
+                {"backend": c.backend, "tier": c.tier, "reason": c.reason}
+                for c in decision.reading.considered
+            ],
+        },
+        "missing": list(replayed.missing),
+        "reasons": list(replayed.reasons),
+    }

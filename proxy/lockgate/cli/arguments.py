@@ -1,0 +1,67 @@
+"""Types of command line values that several verbs share."""
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from lockgate.policy.spec.duration import parse_duration
+
+
+class HostPort(click.ParamType[tuple[str, int]]):
+    """``HOST:PORT``, with brackets around an IPv6 address."""
+
+    name = "host:port"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, int]:
+        """Return (host, port)."""
+        if isinstance(value, tuple):
+            return value
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            self.fail(f"{value!r} is not HOST:PORT, like 127.0.0.1:8080", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+class Address(click.ParamType[tuple[str, str]]):
+    """``BACKEND=URL``."""
+
+    name = "backend=url"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """Return (backend, url)."""
+        if isinstance(value, tuple):
+            return value
+        backend, _, url = str(value).partition("=")
+        if not backend or not _is_place(url):
+            self.fail(f"{value!r} is not BACKEND=URL, like local=http://127.0.0.1:9001", param, ctx)
+        return backend, url
+
+
+def _is_place(url: str) -> bool:
+    """Whether `url` says a scheme of ours, a host, and a port that can be one."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port out of range, a broken address
+        return False
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is a literal IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_go_duration(ctx: Any, param: Any, value: str | None) -> float | None:
+    """Read a Go duration; ``0s`` is none at all here."""
+    if value is None or value in {"0", "0s"}:
+        return None if value is None else 0.0
+    try:
+        return parse_duration(value)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), ctx, param) from problem

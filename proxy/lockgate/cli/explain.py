@@ -1,0 +1,76 @@
+"""The decision for one request, with every reason."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from lockgate.bodies.splices import scan
+from lockgate.errors.kinds import RejectedError
+from lockgate.policy.deciding.decide import Decider
+from lockgate.policy.deciding.decision import Refuse, Request
+from lockgate.policy.deciding.explain import as_document, as_lines
+from lockgate.policy.deciding.why import rule_readings
+from lockgate.policy.reading.document import bounded
+from lockgate.policy.reading.load import load_policy
+from lockgate.policy.reading.problem import PolicyRefusedError
+
+
+@click.command(name="explain")
+@click.argument("policy", type=click.Path(path_type=Path))
+@click.option("--model", help="The model asked for; the body's when --body is given.")
+@click.option("--header", "headers", multiple=True, metavar="K=V", help="May be repeated.")
+@click.option("--body", type=click.Path(path_type=Path), help="A request body, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="The decision for a machine.")
+def command(
+    policy: Path, *, model: str | None, headers: tuple[str, ...], body: Path | None, as_json: bool
+) -> None:
+    """Say where one request goes, and why: every rule and every backend considered.
+
+    Exit status: 0 route, 4 refuse, 2 a policy or a body that is of no use.
+    """
+    try:
+        with policy.open("rb") as file:
+            loaded = load_policy(bounded(file), str(policy))
+        asked = scan(body.read_bytes()).model if body else model
+    except OSError as problem:
+        text = f"{problem.filename}: cannot be read: {problem.strerror}"
+        raise _UnusableError(text) from None
+    except PolicyRefusedError as refused:
+        raise _UnusableError(str(refused)) from None
+    except RejectedError as problem:
+        raise _UnusableError(f"{body}: {problem.kind.sentence} {problem.detail}") from None
+    if asked is None:
+        raise click.UsageError("name the model with --model, or give a --body")
+    if model not in {None, asked}:
+        raise click.UsageError(f"--model says {model!r}, the body {asked!r}: keep one of the two")
+    request = Request(asked, _fields(headers))
+    decider = Decider(loaded)
+    decision = decider.decide(request.model, request.headers)
+    rules = rule_readings(decider, request, decision)
+    if as_json:
+        click.echo(json.dumps(as_document(decision, rules), indent=2))
+    else:
+        for line in as_lines(decision, rules):
+            click.echo(line)
+    sys.exit(4 if isinstance(decision, Refuse) else 0)
+
+
+class _UnusableError(click.ClickException):
+    exit_code = 2
+
+
+def _fields(headers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    fields: dict[str, tuple[str, ...]] = {}
+    for header in headers:
+        name, equals, value = header.partition("=")
+        if not equals:
+            raise click.UsageError(f"--header {header!r} is not K=V")
+        if "_" in name:
+            dashed = name.replace("_", "-")
+            raise click.UsageError(
+                f"--header {name}: no rule reads a name with an underscore; write {dashed}={value}"
+            )
+        fields[name.lower()] = (*fields.get(name.lower(), ()), value.strip())
+    return fields

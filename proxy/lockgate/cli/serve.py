@@ -1,0 +1,307 @@
+"""Run the proxy on a policy file."""
+
+import gc
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import evolve, frozen
+
+from lockgate.cli.arguments import Address, HostPort, is_address, parse_go_duration
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+from lockgate.policy.spec.model_router import AuditLog
+from lockgate.server.policy_file import PolicyFile
+from lockgate.server.request_ids import RequestIds
+
+if TYPE_CHECKING:
+    from lockgate.server.app import App
+
+
+@frozen
+class ServeOptions:
+    """What the command line said."""
+
+    policy: Path
+    listen: tuple[str, int]
+    admin: tuple[str, int]
+    secrets: Path | None
+    addresses: Mapping[str, str]
+    drain_delay_s: float
+    drain_grace_s: float | None
+    resolver: tuple[str, int] | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    workers: int = 1
+    worker: int | None = None
+
+    def arguments(self, worker: int) -> list[str]:
+        """Return the command line of one of several workers; its admin port is any."""
+        found = [sys.executable, "-m", "lockgate.cli.main", "serve", "--policy", str(self.policy)]
+        found += ["--listen", "{}:{}".format(*self.listen), "--admin", "127.0.0.1:0"]
+        found += ["--workers", str(self.workers), "--worker", str(worker)]
+        found += ["--drain-delay", f"{self.drain_delay_s}s"] if self.drain_delay_s else []
+        if self.drain_grace_s is not None:
+            found += ["--drain-grace", f"{self.drain_grace_s}s"]
+        if self.resolver is not None:
+            found += ["--resolver", "{}:{}".format(*self.resolver)]
+        named = {"--secrets": self.secrets, "--tls-cert": self.tls_cert, "--tls-key": self.tls_key}
+        for option, path in named.items():
+            found += [option, str(path)] if path is not None else []
+        for name, url in self.addresses.items():
+            found += ["--address", f"{name}={url}"]
+        return found
+
+
+@click.command(name="serve")
+@click.option(
+    "--policy",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Policy file: policy.json, or a spec in YAML.",
+)
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, type=HostPort())
+@click.option("--admin", default="127.0.0.1:9090", show_default=True, type=HostPort())
+@click.option(
+    "--secrets",
+    "secrets_dir",
+    type=click.Path(path_type=Path),
+    help="Directory of mounted Secrets: DIR/<secret name>/<key>.",
+)
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    type=Address(),
+    metavar="BACKEND=URL",
+    help="Stand in for a cluster's name resolution; logged loudly.",
+)
+@click.option(
+    "--resolver",
+    type=HostPort(),
+    help="DNS server to ask instead of those in /etc/resolv.conf.",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(path_type=Path),
+    help="PEM chain to serve TLS with; read again when it changes.",
+)
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its PEM key.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that share the port; one for each core.",
+)
+@click.option("--worker", type=int, hidden=True)
+@click.option("--drain-delay", default="0s", callback=parse_go_duration, show_default=True)
+@click.option("--drain-grace", default=None, callback=parse_go_duration)
+def command(  # noqa: PLR0913 - one parameter an option
+    *,
+    policy: Path,
+    listen: tuple[str, int],
+    admin: tuple[str, int],
+    secrets_dir: Path | None,
+    addresses: tuple[tuple[str, str], ...],
+    drain_delay: float,
+    drain_grace: float | None,
+    resolver: tuple[str, int] | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    workers: int,
+    worker: int | None,
+) -> None:
+    """Run the proxy on a policy file.
+
+    Exit status: 0 drained after SIGTERM, 2 the policy does not load or a port is taken.
+    """
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together")
+    if resolver is not None and not is_address(resolver[0]):
+        raise click.UsageError(f"--resolver {resolver[0]} is not an address, like 10.96.0.10:53")
+    options = ServeOptions(
+        policy=policy,
+        listen=listen,
+        admin=admin,
+        secrets=secrets_dir,
+        addresses=dict(addresses),
+        drain_delay_s=drain_delay,
+        drain_grace_s=drain_grace,
+        resolver=resolver,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        workers=workers,
+        worker=worker,
+    )
+    file = PolicyFile(policy)
+    if worker is not None:
+        sys.exit(_run_worker(options, file))
+    try:
+        loaded = file.load(lambda found: check_addresses(found, options.addresses))
+    except OSError as problem:
+        _refuse(f"{policy}: cannot be read: {problem.strerror}")
+    except PolicyRefusedError as refused:
+        _refuse(str(refused))
+    sys.exit(run_workers(options, file) if workers > 1 else run(options, file, loaded))
+
+
+def _run_worker(options: ServeOptions, file: PolicyFile) -> int:
+    """Serve as one of several, on the policy in the file, or the last one that loaded."""
+    from lockgate.server.parent_watch import handed  # noqa: PLC0415 - a worker's alone
+
+    text = handed()
+    if text is None:  # the parent is gone already
+        return os.EX_OK
+    last = file.take(text, lambda _: None)
+    audit = last.spec.policy.audit_log
+    try:
+        loaded = file.load(lambda found: check_again(found, options, audit))
+    except (OSError, PolicyRefusedError) as problem:
+        return run(options, file, last, kept_for=problem)
+    return run(options, file, loaded)
+
+
+def _refuse(text: str) -> Any:
+    click.echo(text, err=True)
+    sys.exit(2)
+
+
+def check_addresses(policy: LoadedPolicy, addresses: Mapping[str, str]) -> None:
+    """Hold every backend to having an address; PolicyRefusedError otherwise."""
+    from lockgate.connections.endpoint import NoAddressError, endpoint_of  # noqa: PLC0415 - verbs load lazily
+
+    problems = []
+    names = [backend.name for backend in policy.spec.backends]
+    for name in addresses:
+        if name not in names:
+            known = ", ".join(names)
+            problems.append(
+                Problem("", None, f"--address names no backend {name!r}", f"use one of {known}")
+            )
+    for number, backend in enumerate(policy.spec.backends):
+        try:
+            endpoint_of(backend, addresses.get(backend.name))
+        except NoAddressError as problem:
+            mend = "state external.url, or --address"
+            problems.append(Problem(f"backends[{number}]", None, str(problem), mend))
+    if problems:
+        raise PolicyRefusedError("serve", tuple(problems))
+
+
+def check_again(policy: LoadedPolicy, options: ServeOptions, audit: AuditLog) -> None:
+    """Hold a policy that is to be put in force to what holds at the start."""
+    if policy.spec.policy.audit_log != audit:  # one log, from the first record to the last
+        mend = "restart the proxy to write elsewhere"
+        problem = Problem("policy.auditLog", None, "cannot change while the proxy runs", mend)
+        raise PolicyRefusedError(str(options.policy), (problem,))
+    names = {backend.name for backend in policy.spec.backends}
+    check_addresses(policy, {k: v for k, v in options.addresses.items() if k in names})
+
+
+def run_workers(options: ServeOptions, file: PolicyFile) -> int:
+    """Serve with several processes until they have drained; return the exit status."""
+    from twisted.internet import reactor  # noqa: PLC0415, TID251 - installed when it is needed
+    from twisted.internet.error import CannotListenError  # noqa: PLC0415
+
+    from lockgate.audit.sink import Sink  # noqa: PLC0415
+    from lockgate.server.free_ports import free_ports  # noqa: PLC0415
+    from lockgate.server.log import start_logging  # noqa: PLC0415
+    from lockgate.server.supervisor import Supervisor, run_supervisor  # noqa: PLC0415
+
+    start_logging()
+    clock: Any = reactor
+    clock.seconds = time.monotonic
+    host, port = options.listen
+    if port == 0:
+        options = evolve(options, listen=(host, free_ports(1)[0]))
+    sink = Sink(clock, None)
+    supervisor = Supervisor(clock, options, options.arguments, sink, file.text)
+    try:
+        supervisor.start()
+    except CannotListenError as problem:
+        click.echo(f"cannot listen: {problem}", err=True)
+        return 2
+    status = run_supervisor(clock, supervisor)
+    sink.close()
+    return status
+
+
+def run(
+    options: ServeOptions,
+    file: PolicyFile,
+    policy: LoadedPolicy,
+    kept_for: Exception | None = None,
+) -> int:
+    """Serve until drained; return the exit status.
+
+    `kept_for`: why `file` was refused, and the policy that was in force before is served.
+    """
+    if sys.platform == "linux":
+        from lockgate.eventloop.reactor import install  # noqa: PLC0415
+
+        install()
+    from twisted.internet import reactor  # noqa: PLC0415, TID251 - installed when it is needed
+    from twisted.internet.error import CannotListenError  # noqa: PLC0415
+
+    from lockgate.server.app import build  # noqa: PLC0415
+    from lockgate.server.certificate import CertificateRefusedError  # noqa: PLC0415
+    from lockgate.server.log import start_logging  # noqa: PLC0415
+
+    start_logging()
+    clock: Any = reactor
+    clock.seconds = time.monotonic  # deadlines must not follow the wall clock (X9)
+    try:
+        ids = RequestIds(secrets.token_hex(6))
+        app = build(clock, options, file, policy, ids.next)
+    except CertificateRefusedError as problem:
+        click.echo(f"cannot serve TLS: {problem}", err=True)
+        return 2
+    except OSError as problem:
+        click.echo(f"cannot write audit records: {problem}", err=True)
+        return 2
+
+    if kept_for is not None:
+        app.lifecycle.refused(kept_for)
+
+    _hear_signals(clock, options, app)
+    try:
+        app.start()
+    except CannotListenError as problem:
+        click.echo(f"cannot listen: {problem}", err=True)
+        app.sink.close()
+        return 2
+
+    app.lifecycle.stopped.addCallback(lambda _: clock.stop())
+    gc.collect()
+    gc.freeze()  # what lives as long as the process need not be looked at again
+    clock.run(installSignalHandlers=True)
+    app.sink.close()
+    return os.EX_OK
+
+
+def _hear_signals(clock: Any, options: ServeOptions, app: "App") -> None:
+    from lockgate.server.parent_watch import ParentWatch  # noqa: PLC0415
+
+    def on_term(*_: object) -> None:
+        clock.callFromThread(app.lifecycle.drain)
+
+    def on_hup(*_: object) -> None:
+        clock.callFromThread(app.hang_up)
+
+    signal.signal(signal.SIGTERM, on_term)  # taken up once it runs, where it is set again
+    clock.callWhenRunning(signal.signal, signal.SIGTERM, on_term)
+    if options.worker is None:
+        clock.callWhenRunning(signal.signal, signal.SIGINT, on_term)
+    else:
+        clock.callWhenRunning(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the parent's
+        clock.callWhenRunning(clock.addReader, ParentWatch(clock, app.lifecycle.drain))
+    clock.callWhenRunning(signal.signal, signal.SIGHUP, on_hup)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing, and would kill
+        clock.callWhenRunning(signal.signal, number, signal.SIG_IGN)

@@ -1,0 +1,1 @@
+"""Connections of clients and to upstreams: HTTP, pools, names, TLS, timers. Twisted."""

@@ -1,0 +1,353 @@
+"""One caller's connection: requests in, answers out, one request at a time.
+
+Decisions of this file:
+- Pipelined requests wait in a short queue (`lockgate.connections.pipeline`); while it is full
+  nothing is read.
+- After an error that leaves the framing in doubt the connection is closed, lingering so that the
+  caller can read the answer (closing with unread input would send a reset over it).
+- A half-closed connection counts as gone: nobody reads answers that cost tokens.
+- An exception anywhere ends what was under way as `internal` (`broke`).
+"""
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from lockgate.bodies.upload import Upload
+from lockgate.connections.inbound import InboundRequest, RequestInProgress
+from lockgate.connections.intake import Intake
+from lockgate.connections.limiter import client_of
+from lockgate.connections.slow_client import STALL_S, SlowClientWatch
+from lockgate.connections.timer_wheel import Timer
+from lockgate.errors.kinds import RejectedError
+from lockgate.eventloop.broken import end_what_broke
+from lockgate.eventloop.transport import Connection
+from lockgate.exchange.render import whole_rejection
+
+if TYPE_CHECKING:
+    from lockgate.server.driver import ExchangeDriver
+    from lockgate.server.router import RequestRouter
+
+HEAD_S: Final = 10.0
+LINGER_S: Final = 2.0
+LINGER_MOST_S: Final = 30.0
+"""As long as a caller goes on sending what nobody wants; nginx's lingering_time."""
+LOOK_S: Final = 0.05
+REST_BYTES: Final = 64 * 1024
+"""While a caller has yet to take more than this, its next request waits: Twisted's high water."""
+
+
+class ClientConnection(Connection):
+    """See the module's text. `peer` tells callers apart.
+
+    `idle_since` is when it connected, or last got a whole answer. `in_hand` is a request that is
+    being served, until it is answered or an exchange's.
+    """
+
+    def __init__(self, router: "RequestRouter") -> None:
+        super().__init__()
+        self.router = router
+        self.run: ExchangeDriver | None = None
+        self.peer = ""
+        self.intake = Intake(router, self)
+        self.in_hand: InboundRequest | None = None
+        self.idle_since = 0.0
+        self.is_closing = False
+        self.lost = False
+        self._tls = False
+        self._busy = False
+        self._serving = False
+        self._said = False  # something of an answer to the request in hand
+        self._paused = False
+        self._goes_on = False  # a later turn looks at what is unread
+        self._lingers_until = 0.0
+        self._resets_by = 0.0
+        self._timer = Timer(router.wheel, self._late, self.broke)
+        self.phase_timer = Timer(router.wheel, self._phase_reached, self.broke)
+        self.reader = SlowClientWatch(router, self._caught_up, self._gave_up, self.broke)
+
+    # -- the connection
+
+    def connectionMade(self) -> None:
+        """A caller connected."""
+        self.transport.setTcpNoDelay(True)
+        self._tls = ISSLTransport.providedBy(self.transport)
+        self.peer = client_of(getattr(self.transport.getPeer(), "host", ""))
+        self.intake.attend(self.transport, self.peer)
+        self.reader.attend(self.transport, self.peer)
+        self.router.connections.add(self, self.peer)
+        self.idle_since = self._timer.arm(HEAD_S) - HEAD_S
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
+        """The caller closed, reset, or was cut."""
+        self.lost = True
+        self.router.connections.discard(self)
+        self._timer.cancel()
+        self.reader.lost()
+        self.phase_timer.cancel()
+        run, self.run = self.run, None
+        if run is not None:
+            run.client_gone()
+        self.intake.lost()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what came; serve what is whole."""
+        intake = self.intake
+        if self.is_closing or intake.rejection is not None:
+            if self.router.wheel.now() < self._lingers_until:
+                self._timer.arm(LINGER_S)
+            return
+        intake.take(data)
+        self._watch()
+        self._serve()
+
+    def _go_on(self) -> None:
+        """Others had their turn: look at what is left of a read."""
+        self._goes_on = False
+        if self.lost or self.is_closing:
+            return
+        try:
+            self.intake.go_on()
+            self._watch()
+            self._serve()
+        except Exception:  # noqa: BLE001 - the reactor would only log it
+            end_what_broke(self)
+
+    def _watch(self) -> None:
+        """Arm the deadline of the part of a request that has not come yet."""
+        intake = self.intake
+        arriving = intake.arriving
+        begun = arriving is not None and arriving.begun
+        if (self._busy or intake.waiting) and not begun:
+            return
+        if arriving is not None:
+            self._timer.arm(arriving.left_s(self.router.wheel.now()))
+        elif intake.begun and not intake.head_is_timed:
+            intake.head_is_timed = True
+            self._timer.arm(HEAD_S)
+
+    def broke(self) -> None:
+        """A fault of ours, which is logged: what is under way here ends as `internal`."""
+        if self.run is not None:
+            self.run.broke()
+            return
+        if self.intake.arriving is not None:
+            self.intake.arriving.begun = False  # it came to no exchange
+        if self.lost or self.is_closing or self._said:
+            self._forget(RejectedError("internal"))
+            self.transport.abortConnection()
+        else:
+            self._reject(RejectedError("internal"))
+
+    # -- serving
+
+    def _serve(self) -> None:
+        if self._serving:
+            return
+        self._serving = True
+        intake = self.intake
+        waiting = intake.waiting
+        while waiting and not (self._busy or self.is_closing or self._wait_for_reader(REST_BYTES)):
+            self._busy, self._said = True, False
+            self._timer.disarm()
+            received = self.in_hand = waiting.next()
+            try:
+                self.router.serve(self, received)
+            except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
+                end_what_broke(self)
+        self._serving = False
+        if intake.rejection is not None and not self._busy and not self.is_closing:
+            self._reject(intake.rejection)
+            return
+        if intake.expects and not (self._busy or waiting or self.is_closing):
+            intake.expects = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read no more than can wait; look at the rest of a read when others had their turn."""
+        self.intake.book()
+        full, unread = self.intake.waiting.is_full, bool(self.intake.unread)
+        if unread and not full and not self._goes_on:
+            self._goes_on = True
+            self.router.later.append(self._go_on)
+        if (full or unread) != self._paused and not self.lost:
+            self._paused = full or unread
+            (self.transport.pauseProducing if self._paused else self.transport.resumeProducing)()
+
+    def begin(self, arriving: RequestInProgress) -> None:
+        """Begin with a request whose body still arrives, if it is its turn."""
+        if self._busy or self._wait_for_reader(0):
+            return
+        self._busy = arriving.begun = True
+        self._said = False
+        begun = False
+        try:
+            begun = self.router.begin(self, arriving.head, arriving.upload)
+        finally:
+            if not begun and self.run is None:
+                self._busy = arriving.begun = False
+
+    def complete(self, upload: Upload) -> None:
+        """The body of the request that was begun is whole."""
+        self._timer.disarm()
+        run = self.run
+        if run is None:
+            return
+        try:
+            self.router.complete(run, upload)
+        except Exception:  # noqa: BLE001 - as in _serve
+            end_what_broke(self)
+
+    def _wait_for_reader(self, most: int) -> bool:
+        """Return whether the caller has yet to take more than `most` bytes, which it must do soon.
+
+        As long as it takes something it has time: no other deadline runs.
+        """
+        plain = self.plain
+        if plain is not None and plain.unsent_bytes <= most:
+            return False
+        if not self.reader.has_yet_to_take(most):
+            return False
+        self._timer.disarm()
+        self.reader.watch()
+        return True
+
+    def fellBehind(self) -> None:
+        """The caller did not take the whole of an answer that left with the turn."""
+        if not (self._busy or self.is_closing or self.lost):
+            self._wait_for_reader(0)
+
+    def send(self, data: bytes) -> None:
+        """Write to the caller."""
+        self._said = True
+        self._write(data)
+
+    def finished(self, *, close: bool) -> None:
+        """The answer is complete: the next request, or the end."""
+        self.run = None
+        self._busy = False
+        if self.lost:
+            return
+        arriving = self.intake.arriving
+        if arriving is not None and arriving.begun:
+            self.intake.arriving = None
+            self._close_unread()
+            return
+        if close or self.router.stopping:
+            self._end(behind=self._wait_for_reader(0))
+            return
+        keep_alive_s = self.router.keep_alive_s
+        self.idle_since = self._timer.arm(keep_alive_s) - keep_alive_s
+        if self.plain is None or self.plain.is_refused:  # else `fellBehind` follows, if it must
+            self._wait_for_reader(0)
+        self._watch()
+        self._serve()
+
+    # -- the end
+
+    def _end(self, *, behind: bool = False) -> None:
+        """Close; a caller that is behind has as long as it goes on taking, any other a moment."""
+        self.is_closing = True
+        self.transport.loseConnection()
+        if not behind:
+            self._timer.arm(LINGER_S)
+
+    def break_off(self, *, http10: bool) -> None:
+        """End the connection so that the caller cannot take the answer for whole."""
+        self.run, self.is_closing = None, True
+        if self._tls:
+            self.transport.cut()
+            self._timer.arm(STALL_S)
+        elif http10:  # a close would end its answer, and a reset at once take the last words back
+            self._resets_by = self.router.wheel.now() + LINGER_S
+            self._late()
+        else:
+            self.transport.loseConnection()
+            self._timer.arm(STALL_S)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no whole head has come that is not answered, and nothing is to be sent."""
+        intake = self.intake
+        if self._busy or self.is_closing or intake.waiting or intake.unread:
+            return False
+        return intake.arriving is None
+
+    def close_if_idle(self) -> None:
+        """The proxy drains: an idle connection has nothing to wait for."""
+        if not self._busy and self.intake.arriving is None and not self.is_closing:
+            self._end(behind=self._wait_for_reader(0))
+
+    # -- deadlines
+
+    def _late(self) -> None:
+        arriving = self.intake.arriving
+        if self.is_closing:
+            if self.router.wheel.now() < self._resets_by and not self.reader.has_taken_all():
+                self._timer.arm(LOOK_S)
+            else:
+                self.transport.abortConnection()
+        elif arriving is not None:
+            left_s = arriving.left_s(self.router.wheel.now())
+            if left_s > 0:
+                self._timer.arm(left_s)
+            elif arriving.begun:
+                self.intake.refuse(RejectedError("body_timeout"))
+            else:
+                self._reject(RejectedError("body_timeout"))
+        elif self.intake.begun:
+            self._reject(RejectedError("head_timeout"))
+        else:
+            self._end(behind=self._wait_for_reader(0))
+
+    def _phase_reached(self) -> None:
+        if self.run is not None:
+            self.run.phase_reached()
+
+    def _caught_up(self) -> None:
+        """The caller took all that waited."""
+        if self.run is None:
+            self._timer.arm(LINGER_S if self.is_closing else self.router.keep_alive_s)
+            self._watch()
+            self._serve()
+
+    def _gave_up(self, cause: Literal["stall", "slow"]) -> None:
+        """The caller took nothing for too long, or too little."""
+        if self.run is not None:
+            self.run.client_gone(cause)
+        self.transport.abortConnection()
+
+    # -- refusals before an exchange
+
+    def _reject(self, rejection: RejectedError) -> None:
+        """Answer and close: the rest of what this caller sends is not understood or not wanted."""
+        request_id = self.router.next_request_id()
+        held = self.in_hand or self.intake.arriving
+        if held is not None:
+            rejection.headers = held.head.cors
+        self._forget(rejection, request_id)
+        bodiless = self.intake.is_bodiless
+        self._write(whole_rejection(rejection, request_id, bodiless=bodiless))
+        self._close_unread()
+
+    def _forget(self, why: RejectedError, request_id: str | None = None) -> None:
+        """Give up the request in hand, else the one whose body is on its way: one record."""
+        received, self.in_hand = self.in_hand, None
+        if received is not None:
+            self.intake.waiting.give_up(received, why, request_id)
+        else:
+            self.intake.forget(why, request_id)
+
+    def _close_unread(self) -> None:
+        """Close, lingering: with input unread a reset would go over the answer."""
+        self.is_closing = True
+        self.intake.drop()
+        self._lingers_until = self.router.wheel.now() + LINGER_MOST_S
+        if self._tls:
+            self.transport.loseConnection()  # TLS has no half-closed connections
+        else:
+            self.transport.loseWriteConnection()
+        self._timer.arm(LINGER_S)

@@ -1,0 +1,189 @@
+"""Keys from mounted Secret files: ``DIR/<secret name>/<key>``, read again when they change.
+
+A key is never in the environment, a log, a record or a `repr`. A Secret that is named but not there
+makes its backend no candidate; the proxy starts all the same.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from lockgate.policy.spec.backends import Backend, BackendTls
+
+CONVENTIONAL: Final = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "litellm": "LITELLM_MASTER_KEY",
+}
+"""The file name that each provider's own tools use for its key."""
+LOOK_S: Final = 1.0
+"""A changed Secret takes effect within this time; a look costs two system calls."""
+
+
+@frozen
+class TlsFiles:
+    """PEM bytes: own authorities instead of the platform's, a certificate chain and its key."""
+
+    authorities: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = None
+
+
+PLATFORM: Final = TlsFiles()
+"""No files of a backend's own: the platform's trust, and no client certificate."""
+
+
+class _HeldTls:
+    __slots__ = ("files", "looked_at")
+
+    def __init__(self, looked_at: float, files: TlsFiles | None) -> None:
+        self.looked_at = looked_at
+        self.files = files
+
+
+class _Held:
+    __slots__ = ("key", "looked_at", "stamp")
+
+    def __init__(self, looked_at: float, stamp: tuple[int, int] | None, key: str | None) -> None:
+        self.looked_at = looked_at
+        self.stamp = stamp
+        self.key = key
+
+
+class Credentials:
+    """The keys under `directory`; `now` is monotonic seconds."""
+
+    def __init__(self, directory: Path | None, now: Callable[[], float]) -> None:
+        self.directory = directory
+        self.now = now
+        self._held: dict[str, _Held] = {}
+        self._held_tls: dict[str, _HeldTls] = {}
+
+    def key_for(self, backend: Backend) -> str | None:
+        """Return the backend's key; None when it needs none, or it is not there."""
+        secret = _secret_of(backend)
+        if secret is None or backend.external is None:
+            return None
+        held = self._held.get(backend.name)
+        now = self.now()
+        if held is not None and now - held.looked_at < LOOK_S:
+            return held.key
+        path = self._file(secret, CONVENTIONAL.get(backend.external.provider, ""))
+        stamp = _stamp(path)
+        if held is not None and stamp is not None and stamp == held.stamp:
+            held.looked_at = now
+            return held.key
+        key = _read(path) if path is not None else None
+        self._held[backend.name] = _Held(now, stamp, key)
+        return key
+
+    def is_missing(self, backend: Backend) -> bool:
+        """Whether the backend names a Secret that is not there."""
+        if _secret_of(backend) is not None and self.key_for(backend) is None:
+            return True
+        return backend.tls is not None and self.tls_for(backend) is None
+
+    def why_missing(self, backend: Backend) -> str | None:
+        """Return what is not mounted and what to do about it; None when nothing is missing."""
+        if not self.is_missing(backend):
+            return None
+        secret, external = _secret_of(backend), backend.external
+        if secret is not None and external is not None and self.key_for(backend) is None:
+            name = CONVENTIONAL.get(external.provider)
+            file = (
+                f"usable key: a file {name}, or a single one," if name else "usable key: one file"
+            )
+            return self._absent(secret, f"{file} with one line of ASCII")
+        for secret, file in _tls_files(backend.tls):
+            if self._bytes(secret, file) is None:
+                return self._absent(secret, f"{file}, or an empty one")
+        return None
+
+    def _absent(self, secret: str, what: str) -> str:
+        if self.directory is None:
+            return f"Secret {secret} is not mounted: start with --secrets DIR"
+        folder = self.directory / secret
+        if not folder.is_dir():
+            return f"Secret {secret} is not mounted: put it at {folder}"
+        return f"Secret {secret} has no {what}: see {folder}"
+
+    def tls_for(self, backend: Backend) -> TlsFiles | None:
+        """Return the backend's TLS files, None when one that it names is not there.
+
+        ``ca.crt`` in the Secret for authorities, ``tls.crt`` and ``tls.key`` in that for a client
+        certificate, as Kubernetes names them.
+        """
+        tls = backend.tls
+        if tls is None:
+            return PLATFORM
+        held, now = self._held_tls.get(backend.name), self.now()
+        if held is not None and now - held.looked_at < LOOK_S:
+            return held.files
+        files = self._read_tls(tls)
+        self._held_tls[backend.name] = _HeldTls(now, files)
+        return files
+
+    def _read_tls(self, tls: BackendTls) -> TlsFiles | None:
+        found = {}
+        for secret, file in _tls_files(tls):
+            found[file] = self._bytes(secret, file)
+            if found[file] is None:
+                return None
+        return TlsFiles(found.get("ca.crt"), found.get("tls.crt"), found.get("tls.key"))
+
+    def _bytes(self, secret: str, file: str) -> bytes | None:
+        if self.directory is None:
+            return None
+        try:
+            return (self.directory / secret / file).read_bytes() or None
+        except OSError:
+            return None
+
+    def _file(self, secret: str, conventional: str) -> Path | None:
+        if self.directory is None:
+            return None
+        folder = self.directory / secret
+        if conventional and (folder / conventional).is_file():
+            return folder / conventional
+        try:
+            files = [f for f in folder.iterdir() if not f.name.startswith(".") and f.is_file()]
+        except OSError:
+            return None
+        return files[0] if len(files) == 1 else None
+
+
+def _secret_of(backend: Backend) -> str | None:
+    external = backend.external
+    if external is None or external.credentials_secret_ref is None:
+        return None
+    return external.credentials_secret_ref.name
+
+
+def _tls_files(tls: BackendTls | None) -> list[tuple[str, str]]:
+    """Return the files of a backend's TLS material: Secret and name, as Kubernetes names them."""
+    files = []
+    if tls is not None and tls.ca_secret_ref is not None:
+        files.append((tls.ca_secret_ref.name, "ca.crt"))
+    if tls is not None and tls.client_cert_secret_ref is not None:
+        files += [(tls.client_cert_secret_ref.name, name) for name in ("tls.crt", "tls.key")]
+    return files
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    if path is None:
+        return None
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
+
+
+def _read(path: Path) -> str | None:
+    try:
+        key = path.read_text(encoding="ascii").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return key if key and key.isprintable() and " " not in key else None

@@ -1,0 +1,1 @@
+"""Every error that a client can read, in one table, and the outcomes of requests. Pure."""

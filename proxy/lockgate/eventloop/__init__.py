@@ -1,0 +1,1 @@
+"""All that touches Twisted's insides: the reactor, its loop, transports."""

@@ -1,0 +1,82 @@
+"""Writes a spec in its wire form, and as the canonical policy.json that drives a proxy."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final, get_args, get_origin
+
+import attrs
+
+from lockgate.policy.spec.duration import format_duration
+from lockgate.policy.spec.fields import Rate, Seconds, wire_name
+from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.size import format_rate
+
+DEPLOYMENT_ONLY: Final = frozenset(
+    {
+        "replicas",
+        "image",
+        "imagePullSecrets",
+        "resources",
+        "revisionHistoryLimit",
+        "nodeSelector",
+        "rollout",
+        "drainDelay",
+        "drainGrace",
+        "egress",
+    }
+)
+"""Fields of `proxy` that shape the Deployment: they are no part of the policy's digest."""
+ENDPOINT_ACTS: Final = frozenset({"cors", "keepAlive"})
+"""Fields of `endpoint` that act in the proxy; the others shape the Service."""
+
+
+def to_wire(value: Any) -> dict[str, Any]:
+    """Return an attrs value of the spec as camelCase data, without what equals its default."""
+    out: dict[str, Any] = {}
+    for field in attrs.fields(attrs.resolve_types(type(value))):
+        held = getattr(value, field.name)
+        if field.default is attrs.NOTHING or held != field.default:
+            out[wire_name(field)] = _plain(held, field.type)
+    return out
+
+
+def policy_json(spec: RouterSpec) -> bytes:
+    """Return the canonical bytes: what a proxy reads, and what the digest is taken of."""
+    document = to_wire(spec)
+    for written, backend in zip(document["backends"], spec.backends, strict=True):
+        if backend.external is not None:
+            written["tier"] = (
+                backend.tier
+            )  # what must be stated is, where it equals the default too
+    endpoint = {k: v for k, v in document.pop("endpoint", {}).items() if k in ENDPOINT_ACTS}
+    if endpoint:
+        document["endpoint"] = endpoint
+    proxy = {k: v for k, v in document.pop("proxy", {}).items() if k not in DEPLOYMENT_ONLY}
+    if proxy:
+        document["proxy"] = proxy
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
+def digest_of(data: bytes) -> str:
+    """Return ``sha256:`` and the SHA-256 of `data` in hex."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _plain(held: Any, kind: Any) -> Any:
+    if attrs.has(type(held)):
+        return to_wire(held)
+    if isinstance(held, tuple):
+        return [_plain(item, get_args(kind)[0]) for item in held]
+    if isinstance(held, Mapping):
+        return dict(held)
+    if held is not None and _is_seconds(kind):
+        return format_duration(held)
+    if kind is Rate:
+        return format_rate(held)
+    return held
+
+
+def _is_seconds(kind: Any) -> bool:
+    return kind is Seconds or (get_origin(kind) is not None and Seconds in get_args(kind))

@@ -1,0 +1,1 @@
+"""From a request and a policy to a decision that explains itself."""

@@ -1,0 +1,39 @@
+"""What a policy may say and probably does not mean: told by `check` and `serve`, not refused."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.problem import Problem
+
+
+def advice(policy: LoadedPolicy) -> Iterator[Problem]:
+    """Yield what should be looked at again, each with its place and what may be meant."""
+    for number, backend in enumerate(policy.spec.backends):
+        external = backend.external
+        if external is None or external.url is None:
+            continue
+        found = _about(external.url, external.provider)
+        if found is not None:
+            path = f"backends[{number}].external.url"
+            message, meant = found
+            yield Problem(path, policy.line_of(path), message, f"did you mean `url: {meant}`?")
+
+
+def _about(url: str, provider: str) -> tuple[str, str] | None:
+    """Return what is odd about a base URL, and what may be meant."""
+    parts = urlsplit(url)
+    origin, path = f"{parts.scheme}://{parts.netloc}", parts.path
+    single = re.sub("/{2,}", "/", path)
+    if single != path:
+        return f"{url!r} has a doubled slash", origin + single
+    bare = path.rstrip("/")
+    if bare.endswith("/chat/completions"):
+        message = f"{url!r} names the door, which is added to it"
+        return message, origin + bare.removesuffix("/chat/completions")
+    if provider == "openai" and not bare:
+        return f"{url!r} has no path: requests go to /chat/completions", f"{origin}/v1"
+    if provider == "anthropic" and bare.endswith("/v1"):
+        return f"{url!r} ends in /v1, which is added to it", origin + bare.removesuffix("/v1")
+    return None

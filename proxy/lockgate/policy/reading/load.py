@@ -1,0 +1,193 @@
+"""Loads a policy: a text or plain data becomes a `LoadedPolicy`, or every fault it has.
+
+A text is a bare spec, or a Pulumi stack file whose `config` holds ``lockgate:router``; paths and
+lines are those of the file.
+"""
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any, Final
+
+import attrs
+
+from lockgate.policy.canonical import digest_of, policy_json
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.document import Member, Node, from_plain, parse
+from lockgate.policy.reading.invariant_faults import invariant_faults
+from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+from lockgate.policy.reading.proxy_faults import proxy_faults
+from lockgate.policy.reading.structure import INVALID, Builder, TooManyError
+from lockgate.policy.reading.suggestions import nearest
+from lockgate.policy.reading.validate import faults
+from lockgate.policy.spec.fields import wire_name
+from lockgate.policy.spec.model_router import RouterSpec
+
+STACK_KEY: Final = "lockgate:router"
+MOST: Final = {"rules": 2000, "backends": 500}
+"""Twice what the proof and the growth bench are measured for."""
+MAX_JSON_BYTES: Final = 1_000_000
+"""Kubernetes takes ConfigMaps up to 1 MiB, names and annotations included."""
+_KEYS: Final = tuple(wire_name(f) for f in attrs.fields(RouterSpec))
+
+
+def load_policy(source: bytes, name: str) -> LoadedPolicy:
+    """Load YAML or JSON; `name` stands in messages. PolicyRefusedError has every problem."""
+    return load_documents(parse(source, name), name)
+
+
+def load_documents(documents: tuple[Node, ...], name: str) -> LoadedPolicy:
+    """Load what was parsed, as `load_policy` does."""
+    if not documents:
+        _refuse(name, None, "is empty", "write a policy, beginning with `backends:`")
+    if any(_kind(document) == "ModelRouter" for document in documents):
+        line = next(d.line for d in documents if _kind(d) == "ModelRouter")
+        suggestion = f"run `lockgate import {name} --out Pulumi.NAME.yaml` and name that"
+        _refuse(name, line, "is a ModelRouter manifest, not a policy", suggestion)
+    if len(documents) > 1:
+        _refuse(name, documents[1].line, "has more than one document", "keep one, without `---`")
+    root, path = _spec_of(documents[0], name)
+    return load_tree(root, path, name)
+
+
+def load_object(value: object, name: str) -> LoadedPolicy:
+    """Load plain Python data, such as a Pulumi config object."""
+    return load_tree(from_plain(value), "", name)
+
+
+def compiled(spec: RouterSpec, lines: Mapping[str, int] | None = None) -> LoadedPolicy:
+    """Return a spec that is already valid with its bytes and digest."""
+    data = policy_json(spec)
+    return LoadedPolicy(spec, data, digest_of(data), lines or {})
+
+
+def _refuse(name: str, line: int | None, message: str, suggestion: str) -> Any:
+    raise PolicyRefusedError(name, (Problem("", line, message, suggestion),))
+
+
+def _kind(document: Node) -> object:
+    kind = _member(document, "kind")
+    return kind.node.value if kind else None
+
+
+def _member(node: Node, key: str) -> Member | None:
+    if not node.is_mapping:
+        return None
+    return next((member for member in node.value if member.key == key), None)
+
+
+def _spec_of(document: Node, name: str) -> tuple[Node, str]:
+    """Return the spec's node and its path: the document, or its place in a stack file."""
+    config = _member(document, "config")
+    held = _member(config.node, STACK_KEY) if config else None
+    if held is not None:
+        return held.node, f"config.{STACK_KEY}"
+    if document.is_mapping and not any(_member(document, key) for key in _KEYS):
+        _no_policy(document, config, name)
+    return document, ""
+
+
+def _no_policy(document: Node, config: Member | None, name: str) -> None:
+    """Refuse what is neither a policy nor a stack file; say which of its keys is misspelt."""
+    place, inside, wanted = (
+        ("config.", config.node, STACK_KEY) if config else ("", document, "config")
+    )
+    for member in inside.value if inside.is_mapping else ():
+        if nearest(member.key, [wanted]):
+            problem = Problem(
+                place + member.key,
+                member.line,
+                "is not a key of a stack file",
+                f"did you mean {wanted}? write `{wanted}:`",
+            )
+            raise PolicyRefusedError(name, (problem,))
+    suggestion = (
+        f"a policy begins with `backends:`, a stack file has `{STACK_KEY}:` under `config:`"
+    )
+    _refuse(name, document.line, "is neither a policy nor a stack file", suggestion)
+
+
+def load_tree(root: Node, path: str, name: str) -> LoadedPolicy:
+    """Load a spec out of a tree; `path` is its place in the file `name`."""
+    too_many = _too_many(root)
+    if too_many:
+        raise _refused(too_many, path, name)
+    builder = Builder(RouterSpec)
+    spec: Any = INVALID
+    more: list[Problem] = []
+    try:
+        spec = builder.build(RouterSpec, root, "")
+        builder.problems += [p for p in _unstated_tiers(root) if p.path not in builder.told]
+        if spec is not INVALID:
+            _judge(builder, spec)
+    except TooManyError:
+        told = f"only the first {builder.MOST} are told"
+        more = [Problem("", None, "has more faults", told)]
+    if builder.problems:
+        found = sorted(builder.problems, key=lambda p: p.line or 0)
+        raise _refused([*found, *more], path, name)
+    loaded = compiled(spec, builder.lines)
+    if len(loaded.json) > MAX_JSON_BYTES:
+        message = f"is {len(loaded.json)} bytes as policy.json"
+        suggestion = f"make it smaller: a ConfigMap holds {MAX_JSON_BYTES}"
+        raise _refused([Problem("", root.line, message, suggestion)], path, name)
+    return loaded
+
+
+def _refused(problems: list[Problem], path: str, name: str) -> PolicyRefusedError:
+    placed = (Problem(_placed(path, p.path), p.line, p.message, p.suggestion) for p in problems)
+    return PolicyRefusedError(name, tuple(placed))
+
+
+def _too_many(root: Node) -> list[Problem]:
+    """Return what has more entries than can be proved, before anything is built of them."""
+    problems = []
+    for key, most in MOST.items():
+        member = _member(root, key)
+        if member is None or member.node.is_mapping or not isinstance(member.node.value, tuple):
+            continue
+        count = len(member.node.value)
+        if count > most:
+            message = f"has {count} entries, more than can be proved"
+            suggestion = f"write at most {most}; one pattern covers many models"
+            problems.append(Problem(key, member.line, message, suggestion))
+    return problems
+
+
+def _judge(builder: Builder, spec: RouterSpec) -> None:
+    """Add what a well-formed spec may still not say."""
+    told = builder.told | {problem.path for problem in builder.problems}
+    for place, message, suggestion in chain(
+        faults(spec), proxy_faults(spec), invariant_faults(spec)
+    ):
+        if not any(_within(place, path) for path in told):
+            builder.add(Problem(place, builder.line_of(place), message, suggestion))
+
+
+def _placed(prefix: str, path: str) -> str:
+    return f"{prefix}.{path}" if prefix and path else prefix or path
+
+
+def _within(place: str, told: str) -> bool:
+    """Whether `place` is, or lies in, something that was already found faulty."""
+    return place == told or place.startswith((f"{told}.", f"{told}["))
+
+
+def _unstated_tiers(root: Node) -> list[Problem]:
+    """An external backend must state its tier: a default would be a guess about where data goes."""
+    backends = _member(root, "backends")
+    if backends is None or backends.node.is_mapping or not isinstance(backends.node.value, tuple):
+        return []
+    problems = []
+    for number, backend in enumerate(backends.node.value):
+        external = _member(backend, "external")
+        if external is not None and _member(backend, "tier") is None:
+            path = f"backends[{number}].tier"
+            suggestion = (
+                "write `tier: cloud`, or `tier: local` with an address inside or attestedLocal"
+            )
+            problems.append(
+                Problem(
+                    path, external.line, "is missing: an external backend must state it", suggestion
+                )
+            )
+    return problems

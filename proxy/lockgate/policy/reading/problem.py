@@ -1,0 +1,27 @@
+"""What is wrong with a policy file: where, what, and what to write instead."""
+
+from attrs import frozen
+
+
+@frozen
+class Problem:
+    """One fault. `path` is like ``rules[2].match.models[0]``; `line` counts from 1."""
+
+    path: str
+    line: int | None
+    message: str
+    suggestion: str
+
+    def render(self, source: str) -> str:
+        """Return ``file:line: path: message; mend`` on one line."""
+        place = source if self.line is None else f"{source}:{self.line}"
+        return f"{place}: {self.path or '(document)'}: {self.message}; {self.suggestion}"
+
+
+class PolicyRefusedError(Exception):
+    """A policy did not load. Carries every problem found, in the order of the file."""
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(problem.render(source) for problem in problems))
+        self.source = source
+        self.problems = problems

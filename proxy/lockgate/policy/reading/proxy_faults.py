@@ -1,0 +1,71 @@
+"""What `proxy` and `endpoint` may not say."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from lockgate.policy.address import cidr_fault
+from lockgate.policy.reading.origins import origin_fault
+from lockgate.policy.reading.suggestions import flow, write
+from lockgate.policy.reading.validate import Fault
+from lockgate.policy.spec.model_router import CallerMemory, Endpoint, RouterSpec
+
+LEAST_BUDGET_BYTES: Final = 33 << 20
+LEAST_EVENT_BYTES: Final = 64 << 10
+MOST_EVENT_BYTES: Final = 256 << 20
+
+
+def proxy_faults(spec: RouterSpec) -> Iterator[Fault]:
+    """Yield every fault of `proxy` and `endpoint`."""
+    proxy = spec.proxy
+    if not 1 <= proxy.replicas <= 10:
+        yield "proxy.replicas", f"{proxy.replicas} is not from 1 to 10", "write `replicas: 2`"
+    if proxy.memory_budget is not None and proxy.memory_budget < LEAST_BUDGET_BYTES:
+        yield (
+            "proxy.memoryBudget",
+            "is too small for one body of 32 MiB",
+            "write `memoryBudget: 96Mi`",
+        )
+    if not LEAST_EVENT_BYTES <= proxy.max_event_bytes <= MOST_EVENT_BYTES:
+        yield "proxy.maxEventBytes", "is not from 64Ki to 256Mi", "write `maxEventBytes: 8Mi`"
+    for number, block in enumerate(proxy.private_ranges):
+        fault = cidr_fault(block)
+        if fault is not None:
+            yield f"proxy.privateRanges[{number}]", fault, "write `10.1.0.0/16`, for example"
+    yield from _caller_memory(proxy.caller_memory)
+    if proxy.revision_history_limit is not None and proxy.revision_history_limit < 0:
+        yield "proxy.revisionHistoryLimit", "is less than 0", "write `revisionHistoryLimit: 3`"
+    yield from _endpoint(spec.endpoint)
+
+
+def _endpoint(endpoint: Endpoint) -> Iterator[Fault]:
+    if not 1 <= endpoint.port <= 65535:
+        yield (
+            "endpoint.port",
+            f"{endpoint.port} is not a port",
+            "write `port: 8080`: one from 1 to 65535",
+        )
+    if endpoint.node_port is not None:
+        if endpoint.type != "NodePort":
+            suggestion = "write `type: NodePort`, or leave nodePort out"
+            yield "endpoint.nodePort", f"means nothing with type {endpoint.type}", suggestion
+        elif not 30000 <= endpoint.node_port <= 32767:
+            yield "endpoint.nodePort", "is outside 30000-32767", "write `nodePort: 30080`"
+    for number, origin in enumerate(endpoint.cors.origins):
+        place = f"endpoint.cors.origins[{number}]"
+        fault = origin_fault(origin)
+        if fault is not None:
+            why, suggestion = fault
+            yield place, f"{origin!r} {why}", write(place, flow(suggestion))
+
+
+def _caller_memory(held: CallerMemory) -> Iterator[Fault]:
+    if not 0 < held.share <= 1:
+        yield (
+            "proxy.callerMemory.share",
+            f"{held.share:g} is not over 0 and up to 1",
+            "write `share: 0.5`",
+        )
+    for number, block in enumerate(held.excepted):
+        fault = cidr_fault(block)
+        if fault is not None:
+            yield f"proxy.callerMemory.except[{number}]", fault, "write `10.0.0.5/32`, for example"

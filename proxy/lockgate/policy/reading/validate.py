@@ -1,0 +1,351 @@
+"""What a well-formed spec may still not say. Every fault is found, each with its place and mend."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from lockgate.policy.address import cidr_fault, is_inside, literal_fault, url_fault
+from lockgate.policy.glob import check as glob_fault
+from lockgate.policy.reading.header_faults import header_faults
+from lockgate.policy.reading.suggestions import ask, flow, write
+from lockgate.policy.spec.backends import Backend, Timeouts
+from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.names import (
+    LABEL,
+    NAME,
+    TOKEN,
+    as_header,
+    as_label,
+    as_name,
+    look_alike,
+    odd,
+)
+from lockgate.policy.spec.rules import Match, Rule
+
+Fault = tuple[str, str, str]
+"""(path, message, mend); the loader adds the line."""
+
+MOST_PATTERN: Final = 256
+"""Characters of a pattern for model names; none is half as long."""
+PATH: Final = re.compile(r"/[!-\"$-~]*\Z")
+
+
+def faults(spec: RouterSpec) -> Iterator[Fault]:
+    """Yield every fault of `spec`."""
+    if not spec.backends:
+        yield "backends", "is empty", "write `- name: NAME` and where that backend is"
+    yield from _classification(spec)
+    yield from _unique((b.name for b in spec.backends), "backends", "name")
+    yield from _unique((b.published_id for b in spec.backends), "backends", "displayName")
+    yield from _unique((r.name for r in spec.rules), "rules", "name")
+    for number, backend in enumerate(spec.backends):
+        yield from _backend(spec, backend, f"backends[{number}]")
+    for number, rule in enumerate(spec.rules):
+        yield from _rule(spec, rule, f"rules[{number}]")
+    if spec.default_route is not None:
+        yield from _known_backend(spec, spec.default_route, "defaultRoute")
+
+
+def _unique(names: Iterable[str], path: str, field: str) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if name in seen:
+            place = f"{path}[{number}].{field}"
+            yield place, f"{name!r} is already {path}[{seen[name]}]'s", write(place, f"{name}-2")
+        seen.setdefault(name, number)
+
+
+def _name(name: str, path: str) -> Iterator[Fault]:
+    if not NAME.match(name):
+        rule = "lower-case letters, digits and dashes, at most 63, beginning with a letter or digit"
+        yield path, f"{name!r} is not a name: {rule}", write(path, as_name(name))
+
+
+def _classification(spec: RouterSpec) -> Iterator[Fault]:
+    held, path = spec.policy.classification, "policy.classification"
+    if not TOKEN.match(held.header_key):
+        place = f"{path}.headerKey"
+        yield (
+            place,
+            f"{held.header_key!r} is not a header name",
+            write(place, as_header(held.header_key)),
+        )
+    lists = {
+        "sensitiveClassifications": held.sensitive_classifications,
+        "knownClassifications": held.known_classifications,
+    }
+    for field, labels in lists.items():
+        for number, label in enumerate(labels):
+            if not LABEL.match(label):
+                place = f"{path}.{field}[{number}]"
+                yield (
+                    place,
+                    f"{label!r} is not a label: {odd(label)}",
+                    write(place, as_label(label)),
+                )
+    for number, label in enumerate(held.known_classifications):
+        if label in held.sensitive:
+            place = f"{path}.knownClassifications[{number}]"
+            rest = [k for k in held.known_classifications if k not in held.sensitive]
+            suggestion = write(f"{path}.knownClassifications", flow(rest))
+            yield place, f"{label!r} is a sensitive label too", suggestion
+    audit = spec.policy.audit_log
+    if audit.sink == "file" and audit.file_path is None:
+        suggestion = "add `filePath: /var/log/lockgate/audit.jsonl`, or write `sink: stdout`"
+        yield "policy.auditLog.filePath", "is missing: sink is file", suggestion
+    if audit.sink != "file" and audit.file_path is not None:
+        suggestion = "write `sink: file`, or leave filePath out"
+        yield "policy.auditLog.filePath", f"means nothing with sink {audit.sink}", suggestion
+
+
+def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
+    yield from _name(backend.name, f"{path}.name")
+    yield from _timeouts(backend.timeout is not None, backend.timeouts, path)
+    sizes = {"contextLength": backend.context_length, "maxOutputTokens": backend.max_output_tokens}
+    for field, tokens in sizes.items():
+        if tokens is not None and tokens < 1:
+            suggestion = f"state it in tokens: `{field}: 32768`"
+            yield f"{path}.{field}", "is less than 1", suggestion
+    yield from header_faults(spec, backend, path)
+    yield from _health(backend, path)
+    yield from _tls(backend, path)
+    if backend.weight < 0:
+        yield f"{path}.weight", "is less than 0", "write `weight: 0` (fallback only) or more"
+    if (backend.external is None) == (backend.inference_service_ref is None):
+        both = "both" if backend.external else "neither"
+        suggestion = "keep one: `inferenceServiceRef: { name: NAME }` or `external: ...`"
+        yield path, f"has {both} of inferenceServiceRef and external", suggestion
+    elif backend.external is None:
+        yield from _in_cluster(backend, path)
+    else:
+        yield from _external(spec, backend, path)
+
+
+def _in_cluster(backend: Backend, path: str) -> Iterator[Fault]:
+    if backend.tier == "cloud":
+        yield f"{path}.tier", "an inferenceServiceRef is not in the cloud", "write `tier: local`"
+    if backend.attested_local is not None:
+        yield (
+            f"{path}.attestedLocal",
+            "is for external backends",
+            "leave it out: it is local already",
+        )
+
+
+def _external(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
+    external = backend.external
+    assert external is not None
+    if backend.served_model is not None:
+        yield f"{path}.servedModel", "is for inferenceServiceRef", "write `model: NAME` in external"
+    if backend.attested_local is not None and backend.tier == "cloud":
+        suggestion = "write `tier: local`, or leave it out"
+        yield f"{path}.attestedLocal", "means nothing in tier cloud", suggestion
+    url = external.url
+    if url is None:
+        if backend.tier == "local" and external.provider in {"openai", "anthropic"}:
+            suggestion = "write `tier: cloud`, or state external.url"
+            yield f"{path}.tier", f"{external.provider}'s own address is not local", suggestion
+        return
+    fault = url_fault(url)
+    if fault is not None:
+        yield f"{path}.external.url", f"{url!r} {fault}", f"write `url: {_as_url(url)}`"
+        return
+    ranges = tuple(r for r in spec.proxy.private_ranges if cidr_fault(r) is None)
+    refused = literal_fault(url, backend, ranges)
+    if refused is not None and refused.startswith("no backend"):
+        yield f"{path}.external.url", f"{url!r}: {refused}", "write the model server's own address"
+    elif backend.tier == "local" and not backend.attested_local and not is_inside(url, ranges):
+        yield (
+            f"{path}.tier",
+            f"tier local, but {url} is not a private or cluster address",
+            'write `tier: cloud`, or add `attestedLocal: "WHY IT IS LOCAL"`',
+        )
+    elif backend.tier == "cloud" and url.startswith("http:") and not external.allow_private_address:
+        yield (
+            f"{path}.external.url",
+            "plain http to a cloud backend shows its key and every prompt",
+            f"write `url: https{url[4:]}`, or add `allowPrivateAddress: true` in external",
+        )
+    elif backend.tier == "cloud" and refused is not None:
+        suggestion = "add `allowPrivateAddress: true` in external"
+        yield f"{path}.external.url", f"{url!r}: {refused}", suggestion
+
+
+def _as_url(url: str) -> str:
+    return "https://HOST/v1" if "://" in url or "/" in url else f"https://{url}"
+
+
+def _tls(backend: Backend, path: str) -> Iterator[Fault]:
+    if backend.tls is None:
+        return
+    url = backend.external.url if backend.external is not None else "http:"
+    if url is not None and url.startswith("http:"):
+        yield (
+            f"{path}.tls",
+            "this backend is not spoken to over TLS",
+            "write `url: https://HOST/v1`, or leave it out",
+        )
+    if backend.tls.ca_secret_ref is None and backend.tls.client_cert_secret_ref is None:
+        suggestion = "write `tls: { caSecretRef: { name: NAME } }`, or leave it out"
+        yield f"{path}.tls", "is empty", suggestion
+
+
+def _health(backend: Backend, path: str) -> Iterator[Fault]:
+    check = backend.health_check
+    if check is None:
+        return
+    path = f"{path}.healthCheck"
+    if not PATH.match(check.path):
+        yield f"{path}.path", f"{check.path!r} is not a path", "write `path: /health`"
+    if check.interval_seconds < 1:
+        yield f"{path}.intervalSeconds", "is less than 1", "write `intervalSeconds: 10`"
+    if not 1 <= check.timeout_seconds <= check.interval_seconds:
+        shown = max(check.interval_seconds // 5, 1)
+        suggestion = f"write from 1 to intervalSeconds: `timeoutSeconds: {shown}`"
+        yield f"{path}.timeoutSeconds", f"{check.timeout_seconds} is out of range", suggestion
+
+
+def _timeouts(short: bool, timeouts: Timeouts | None, path: str) -> Iterator[Fault]:  # noqa: FBT001
+    if short and timeouts is not None and timeouts.first_token is not None:
+        yield f"{path}.timeout", "timeouts.firstToken says the same", "leave timeout out"
+
+
+def _rule(spec: RouterSpec, rule: Rule, path: str) -> Iterator[Fault]:
+    yield from _name(rule.name, f"{path}.name")
+    yield from _timeouts(rule.timeout is not None, rule.timeouts, path)
+    match = rule.match or Match()
+    yield from _match(match, f"{path}.match")
+    backends = rule.route.backends
+    place = f"{path}.route.backends"
+    if not backends:
+        yield place, "is empty", write(place, flow([b.name for b in spec.backends[:1]] or ["NAME"]))
+    for number, name in enumerate(backends):
+        yield from _known_backend(spec, name, f"{place}[{number}]")
+        if name in backends[:number]:
+            yield (
+                f"{place}[{number}]",
+                f"{name!r} stands twice",
+                write(place, flow(list(dict.fromkeys(backends)))),
+            )
+    yield from _strategy(spec, rule, match, path)
+    yield from _labels(spec, rule, match, path)
+    yield from _capabilities(spec, rule, match, path)
+
+
+def _strategy(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
+    route = rule.route
+    weights = [b.weight for b in spec.backends if b.name in route.backends]
+    if route.strategy == "weighted" and weights and not any(weights):
+        yield (
+            f"{path}.route.strategy",
+            "every weight is 0",
+            f"write `weight: 1` at backend {route.backends[0]}",
+        )
+    if route.strategy == "shadow" and len(route.backends) < 2:
+        suggestion = write("backends", flow([*route.backends, "NAME"])) + ": the first answers"
+        yield f"{path}.route.backends", "strategy shadow has nobody to copy to", suggestion
+    if route.shadow_percent != 10 and route.strategy != "shadow":
+        suggestion = "write `strategy: shadow`, or leave it out"
+        yield f"{path}.route.shadowPercent", f"means nothing with {route.strategy}", suggestion
+    if not 1 <= route.shadow_percent <= 100:
+        yield f"{path}.route.shadowPercent", "is not from 1 to 100", "write `shadowPercent: 10`"
+    if match.latency_slo_ms is not None:
+        place = f"{path}.match.latencySLOMs"
+        if match.latency_slo_ms < 1:
+            yield place, "is less than 1", "state it in milliseconds: `latencySLOMs: 800`"
+        if len(route.backends) < 2 or route.strategy == "shadow":
+            yield place, "means nothing where there is no other backend to try", "leave it out"
+    if rule.recovery == "resume" and rule.retry == "connect-only":
+        yield (
+            f"{path}.recovery",
+            "resume asks again, connect-only forbids it",
+            "write `recovery: none`",
+        )
+
+
+def _match(match: Match, path: str) -> Iterator[Fault]:
+    for number, pattern in enumerate(match.models):
+        if len(pattern) > MOST_PATTERN:
+            suggestion = f"write at most {MOST_PATTERN}"
+            yield f"{path}.models[{number}]", f"has {len(pattern)} characters", suggestion
+            continue
+        fault = glob_fault(pattern)
+        if fault is not None:
+            place = f"{path}.models[{number}]"
+            escaped = re.sub(r"([\\[])", r"\\\1", pattern)
+            suggestion = (
+                f"{write(place, flow(escaped))} to mean the character, or see Go's path.Match"
+            )
+            yield place, f"{pattern!r} is not a pattern: {fault}", suggestion
+    seen: set[str] = set()
+    for name in match.headers:
+        if not TOKEN.match(name):
+            suggestion = f"write `{as_header(name)}: {flow(match.headers[name])}`"
+            yield f"{path}.headers.{name}", f"{name!r} is not a header name", suggestion
+        if name.lower() in seen:
+            yield (
+                f"{path}.headers.{name}",
+                "stands twice: names ignore case",
+                "leave one of them out",
+            )
+        seen.add(name.lower())
+
+
+def _labels(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
+    held = spec.policy.classification
+    for number, label in enumerate(match.data_classification):
+        if label not in held.known and label not in {known.lower() for known in held.known}:
+            place = f"{path}.match.dataClassification[{number}]"
+            shown = flow([*held.known_classifications, as_label(label)])
+            suggestion = f"write `knownClassifications: {shown}`, or sensitiveClassifications"
+            suggestion = ask(label, held.known, place) or f"{suggestion}, in policy.classification"
+            yield (
+                place,
+                f"{label!r} is neither a sensitive nor a known label{look_alike(label)}",
+                suggestion,
+            )
+    if held.sensitive.isdisjoint(match.data_classification):
+        return
+    if not rule.fail_closed:
+        suggestion = "add `failClosed: true`"
+        yield (
+            f"{path}.failClosed",
+            f"is missing: rule {rule.name!r} is for sensitive data",
+            suggestion,
+        )
+    tiers = {b.name: b.tier for b in spec.backends}
+    local = [name for name in rule.route.backends if tiers.get(name) == "local"]
+    local = local or [b.name for b in spec.backends if b.tier == "local"][:1]
+    for number, name in enumerate(rule.route.backends):
+        if tiers.get(name) == "cloud":
+            place = f"{path}.route.backends[{number}]"
+            yield (
+                place,
+                f"{name!r} is a cloud backend, and the rule is for sensitive data",
+                f"{write('backends', flow(local or ['NAME']))}: local backends only",
+            )
+
+
+def _capabilities(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
+    required = match.required_capabilities
+    if not required:
+        return
+    held = [set(b.capabilities) for b in spec.backends if b.name in rule.route.backends]
+    if any(set(required) <= capabilities for capabilities in held):
+        return
+    known = set().union(*held) if held else set()
+    for number, capability in enumerate(required):
+        if capability not in known:
+            place = f"{path}.match.requiredCapabilities[{number}]"
+            suggestion = ask(capability, known, place) or "name a backend that has it"
+            yield place, f"no backend of the rule has {capability!r}", suggestion
+    if set(required) <= known:
+        place = f"{path}.match.requiredCapabilities"
+        yield place, "no one backend of the rule has them all", "name one that has"
+
+
+def _known_backend(spec: RouterSpec, name: str, path: str) -> Iterator[Fault]:
+    names = [b.name for b in spec.backends]
+    if name not in names and name not in map(as_name, names):
+        suggestion = ask(name, names, path) or write(path, *(names[:10] or ["NAME"]))
+        yield path, f"there is no backend {name!r}", suggestion

@@ -1,0 +1,1 @@
+"""What a policy may say, as frozen types."""

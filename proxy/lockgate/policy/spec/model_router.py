@@ -1,0 +1,237 @@
+"""The ModelRouter spec as frozen types: what a policy says, before any of it is interpreted.
+
+The wire form (camelCase, YAML or JSON) follows LLMKube's v1alpha1 ModelRouter with our
+additions. `lockgate.policy.reading.load` reads it; `lockgate.policy.canonical` writes it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from attrs import frozen
+
+from lockgate.policy.spec.backends import Backend, SecretRef, Timeouts
+from lockgate.policy.spec.fields import Bytes, Rate, Seconds, spec_field
+from lockgate.policy.spec.invariants import Invariant
+from lockgate.policy.spec.rules import Rule
+
+DEFAULT_SENSITIVE = ("pii", "phi")
+DEFAULT_KNOWN = ("public", "internal")
+DEFAULT_HEADER_KEY = "x-llmkube-classification"
+
+
+@frozen
+class Classification:
+    """How a request's labels are found."""
+
+    mode: Literal["header-only", "detector", "hybrid"] = spec_field(
+        "where labels come from", default="header-only"
+    )
+    header_key: str = spec_field("header that carries the labels", default=DEFAULT_HEADER_KEY)
+    sensitive_classifications: tuple[str, ...] = spec_field(
+        "labels whose requests never leave the local tier; pii, phi when empty", default=()
+    )
+    known_classifications: tuple[str, ...] = spec_field(
+        "labels that are not sensitive; any other label counts as every sensitive one",
+        default=DEFAULT_KNOWN,
+    )
+
+    @property
+    def sensitive(self) -> frozenset[str]:
+        """The sensitive labels in force."""
+        return frozenset(self.sensitive_classifications or DEFAULT_SENSITIVE)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Every label that is not unrecognised."""
+        return self.sensitive | frozenset(self.known_classifications)
+
+
+@frozen
+class Jwt:
+    """Callers prove themselves with a JSON Web Token."""
+
+    provider: str | None = spec_field("name of the issuer, for people", default=None)
+    issuer: str | None = spec_field("required `iss`", default=None)
+    jwks_uri: str | None = spec_field("where the keys are", default=None, wire="jwksURI")
+    team_claim: str | None = spec_field("claim that names the team", default=None)
+    header_key: str = spec_field("header that carries the team", default="x-llmkube-team")
+
+
+@frozen
+class Allowlist:
+    """The models that one team may ask for."""
+
+    team: str = spec_field("the team")
+    models: tuple[str, ...] = spec_field("patterns; empty: all", default=())
+
+
+@frozen
+class Auth:
+    """Who may call."""
+
+    jwt: Jwt | None = spec_field("token checks", default=None)
+    allowlists: tuple[Allowlist, ...] = spec_field("models by team", default=())
+
+
+@frozen
+class Budget:
+    """A cap on tokens or money over a window."""
+
+    name: str = spec_field("unique")
+    scope: Literal["router", "rule", "team"] = spec_field("what is counted together")
+    rule_name: str | None = spec_field("the rule, for scope rule", default=None)
+    header_key: str | None = spec_field("header that names the team", default=None)
+    window_seconds: int = spec_field("length of the window", default=3600)
+    max_tokens: int | None = spec_field("cap in tokens", default=None)
+    max_usd: str | None = spec_field("cap in US dollars", default=None, wire="maxUSD")
+
+
+@frozen
+class AuditLog:
+    """Where the one record per request goes."""
+
+    sink: Literal["stdout", "file", "otlp"] = spec_field("destination", default="stdout")
+    file_path: str | None = spec_field("the file, for sink file", default=None)
+    include_request_body: bool = spec_field("also keep prompts", default=False)
+
+
+@frozen
+class Governance:
+    """Classification, authentication, budgets, audit, invariants."""
+
+    classification: Classification = spec_field("labels", default=Classification())
+    auth: Auth | None = spec_field("who may call", default=None)
+    budgets: tuple[Budget, ...] = spec_field("caps", default=())
+    audit_log: AuditLog = spec_field("evidence", default=AuditLog())
+    invariants: tuple[Invariant, ...] = spec_field("sentences to prove", default=())
+
+
+@frozen
+class Egress:
+    """What the generated NetworkPolicy lets out to cloud backends."""
+
+    cidrs: tuple[str, ...] = spec_field("address blocks", default=())
+
+
+@frozen
+class CallerMemory:
+    """How much of the memory budget one caller may hold while another one waits for room."""
+
+    share: float = spec_field("of the budget, over 0 and up to 1; 1: all of it", default=0.5)
+    excepted: tuple[str, ...] = spec_field(
+        "CIDRs of the proxies in front of this one, each of which carries many callers",
+        default=(),
+        wire="except",
+    )
+
+
+@frozen
+class Proxy:
+    """The proxy's own Deployment and its defaults."""
+
+    replicas: int = spec_field("pods", default=2)
+    image: str | None = spec_field("container image; the release's own when left out", default=None)
+    image_pull_secrets: tuple[SecretRef, ...] = spec_field("Secrets to pull it", default=())
+    resources: Mapping[str, Any] | None = spec_field("Kubernetes requests and limits", default=None)
+    quarantine_duration: Seconds = spec_field(
+        "longest time that a breaker stays open; failures are counted for one to two of it",
+        default=Seconds(15.0),
+    )
+    response_header_timeout: Seconds = spec_field(
+        "default of `timeouts.firstToken`", default=Seconds(120.0)
+    )
+    retry_after_max: Seconds = spec_field(
+        "longest Retry-After that is waited for on the same backend", default=Seconds(3.0)
+    )
+    timeouts: Timeouts | None = spec_field("default deadlines", default=None)
+    memory_budget: Bytes | None = spec_field(
+        "bound over all bodies and buffers of a pod; beyond it 503 with Retry-After. Left out: "
+        "three quarters of what the container's limit leaves beyond 96Mi, 512Mi without a limit",
+        default=None,
+    )
+    caller_memory: CallerMemory = spec_field(
+        "share of the memory budget for one caller", default=CallerMemory()
+    )
+    min_read_rate: Rate = spec_field(
+        "a caller that takes less, over a minute in which bytes wait for it, is cut; 0: none is",
+        default=Rate(1024),
+    )
+    max_event_bytes: Bytes = spec_field(
+        "largest single event of a stream: models that draw send a picture in one",
+        default=Bytes(8 << 20),
+    )
+    private_ranges: tuple[str, ...] = spec_field(
+        "further CIDRs that count as private for the local tier", default=()
+    )
+    drain_delay: Seconds = spec_field(
+        "how long a stopping pod still accepts, since endpoints lag", default=Seconds(5.0)
+    )
+    drain_grace: Seconds = spec_field(
+        "how long running answers may take to finish", default=Seconds(60.0)
+    )
+    revision_history_limit: int | None = spec_field(
+        "old ReplicaSets and policy ConfigMaps kept", default=3
+    )
+    node_selector: Mapping[str, str] | None = spec_field("node labels to run on", default=None)
+    rollout: Literal["rolling", "hot"] = spec_field(
+        "rolling: a pod sees one policy for life; hot: the proxy reloads", default="rolling"
+    )
+    egress: Egress | None = spec_field("network egress for cloud backends", default=None)
+
+
+@frozen
+class Cors:
+    """Which web pages may call from a browser; none: no page of another origin."""
+
+    origins: tuple[str, ...] = spec_field(
+        "origins of those pages, each written exactly as a browser says it, like "
+        "`https://chat.example`",
+        default=(),
+    )
+
+
+@frozen
+class Endpoint:
+    """Shapes the Service, and says who may call; the container listens on 8080."""
+
+    port: int = spec_field("Service port", default=8080)
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = spec_field(
+        "Service type", default="ClusterIP"
+    )
+    node_port: int | None = spec_field("fixed node port, for type NodePort", default=None)
+    keep_alive: Seconds = spec_field(
+        "how long a caller's connection is kept without a request", default=Seconds(75.0)
+    )
+    cors: Cors = spec_field("web pages that may call", default=Cors())
+    path: str | None = spec_field("LLMKube's path prefix", default=None)
+    gateway: Mapping[str, Any] | None = spec_field("LLMKube's gateway mode", default=None)
+
+
+@frozen
+class RouterSpec:
+    """A whole policy."""
+
+    backends: tuple[Backend, ...] = spec_field("every place a request can go; at least one")
+    rules: tuple[Rule, ...] = spec_field("first match wins", default=())
+    default_route: str | None = spec_field(
+        "backend for what no rule matches, and last resort of rules that do not fail closed; "
+        "none: 404 `model_not_found` where no backend publishes the model, else 503 `no_route`",
+        default=None,
+    )
+    default_route_strategy: Literal["Static", "BackendNameMatch"] = spec_field(
+        "BackendNameMatch: what no rule matches goes to the backend whose id is the model",
+        default="Static",
+    )
+    policy: Governance = spec_field("labels, audit and governance", default=Governance())
+    proxy: Proxy = spec_field("the proxy itself", default=Proxy())
+    endpoint: Endpoint = spec_field("the Service", default=Endpoint())
+    data_plane: str | None = spec_field("LLMKube's data plane choice", default=None)
+    gateway_ref: Mapping[str, Any] | None = spec_field("LLMKube's gateway mode", default=None)
+    mcp_server: Mapping[str, Any] | None = spec_field("LLMKube's MCP server", default=None)
+
+    def backend(self, name: str) -> Backend:
+        """Return the backend called `name`; KeyError when there is none."""
+        for backend in self.backends:
+            if backend.name == name:
+                return backend
+        raise KeyError(name)

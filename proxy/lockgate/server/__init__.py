@@ -1,0 +1,1 @@
+"""One running proxy: routes requests, drives exchanges, reloads, drains, reports. Twisted."""

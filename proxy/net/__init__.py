@@ -1,1 +1,0 @@
-"""The only Twisted: listener, upstream connections, pool, TLS, names, drain, reload."""
