@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test lint lint-ci format typecheck pytest policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements clean
+.PHONY: help demo test lint lint-ci format typecheck pytest policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m lockgate.errors.reference > docs/errors.md
 	$(BIN)/python -m tests.faults.page > docs/faults.md
 	$(BIN)/lockgate graph prod --out docs/policy-prod.svg
+
+changelog: $(VENV)/.test ## newsfragments into CHANGELOG.md: make changelog VERSION=0.3.0
+	$(BIN)/towncrier build --yes --version $(VERSION)
 
 policy-pack: policy-pack/.venv/.made ## what `pulumi preview --policy-pack policy-pack` runs on
 
