@@ -35,7 +35,12 @@ PURE = LAYERS[:5]
 IMPURE = {"twisted", "treq", "socket", "os", "time", "random", "subprocess", "asyncio", "threading", "secrets"}  # fmt: skip
 PLAN_TIME = {"pulumi", "pulumi_kubernetes", "z3", "openai", "pulumi_lockgate", "infra"}
 KNOWN_FROM_ABOVE = {
-    "pulumi_lockgate": {"lockgate.policy", "lockgate.value", "pulumi_lockgate"},
+    "pulumi_lockgate": {
+        "lockgate.policy",
+        "lockgate.value",
+        "lockgate.cli.errors",
+        "pulumi_lockgate",
+    },
     "infra": {"pulumi_lockgate", "infra"},
     "lockgate_pack": {"lockgate_pack"},
 }

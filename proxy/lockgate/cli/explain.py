@@ -14,7 +14,7 @@ from lockgate.policy.deciding.explain import as_document, as_lines
 from lockgate.policy.deciding.why import rule_readings
 from lockgate.policy.reading.document import bounded
 from lockgate.policy.reading.load import load_policy
-from lockgate.policy.reading.problem import PolicyRefusedError
+from lockgate.policy.reading.problem import UnusableInputError
 
 
 @click.command(name="explain")
@@ -28,19 +28,11 @@ def command(
 ) -> None:
     """Say where one request goes, and why: every rule and every backend considered.
 
-    Exit status: 0 route, 4 refuse, 2 a policy or a body that is of no use.
+    Exit status: 0 route, 4 refuse, 2 a policy or a body that cannot be used.
     """
-    try:
-        with policy.open("rb") as file:
-            loaded = load_policy(bounded(file), str(policy))
-        asked = scan(body.read_bytes()).model if body else model
-    except OSError as problem:
-        text = f"{problem.filename}: cannot be read: {problem.strerror}"
-        raise _UnusableError(text) from None
-    except PolicyRefusedError as refused:
-        raise _UnusableError(str(refused)) from None
-    except RejectedError as problem:
-        raise _UnusableError(f"{body}: {problem.kind.sentence} {problem.detail}") from None
+    with policy.open("rb") as file:
+        loaded = load_policy(bounded(file), str(policy))
+    asked = _model_in(body) if body else model
     if asked is None:
         raise click.UsageError("name the model with --model, or give a --body")
     if model not in {None, asked}:
@@ -57,8 +49,13 @@ def command(
     sys.exit(4 if isinstance(decision, Refuse) else 0)
 
 
-class _UnusableError(click.ClickException):
-    exit_code = 2
+def _model_in(body: Path) -> str:
+    """Return the model that a request body asks for."""
+    try:
+        return scan(body.read_bytes()).model
+    except RejectedError as problem:
+        text = f"{body}: {problem.kind.sentence} {problem.detail}"
+        raise UnusableInputError(text) from problem
 
 
 def _fields(headers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """The `lockgate` command: finds its verbs as entry points and loads only the one that runs.
 
-A verb whose package is not installed (the proxy's image has no plan-time code) is not listed.
+A verb whose package is not installed (the proxy's image has no plan-time code) is not listed; who
+asks for it is told which package brings it.
 """
 
 import difflib
@@ -11,6 +12,8 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 import click
+
+from lockgate.cli.errors import PLAN_TIME, explained, package_of
 
 GROUP: Final = "lockgate.verbs"
 SUMMARIES: Final = {
@@ -40,12 +43,18 @@ class Verbs(click.Group):
         """Load one verb."""
         for verb in entry_points(group=GROUP, name=cmd_name):
             if _installed(verb):
+                ctx.invoked_subcommand = cmd_name  # for what goes wrong while it loads
                 if cmd_name == "serve":  # a reload while it starts: it reads the file anyway
                     signal.signal(signal.SIGHUP, signal.SIG_IGN)
                 command: click.Command = verb.load()
                 return command
         self._refuse(ctx, cmd_name)
         return None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run one verb; what the user can mend ends it with status 2 and one text."""
+        with explained(ctx):
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without loading them."""
@@ -56,8 +65,8 @@ class Verbs(click.Group):
     def _refuse(self, ctx: click.Context, name: str) -> None:
         if name in LATER:
             ctx.fail(f"`lockgate {name}` is not implemented in this version")
-        if entry_points(group=GROUP, name=name):
-            ctx.fail(f"`lockgate {name}` is not part of this installation")
+        if name in PLAN_TIME or entry_points(group=GROUP, name=name):
+            ctx.fail(f"`lockgate {name}` is not installed here: pip install {package_of(name)}")
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         ctx.fail(f"there is no verb {name!r}{hint}")

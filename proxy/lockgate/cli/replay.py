@@ -21,7 +21,6 @@ from lockgate.audit.replay import (
 from lockgate.policy.deciding.decide import Decider
 from lockgate.policy.reading.document import bounded
 from lockgate.policy.reading.load import load_policy
-from lockgate.policy.reading.problem import PolicyRefusedError
 
 MAX_LINE_BYTES: Final = 4 << 20
 """A record is a few KiB: a model name, headers and attempts. Beyond this it is none."""
@@ -49,22 +48,12 @@ def command(record: str, *, policy: Path, as_json: bool) -> None:
 
     Exit status: 0 replayed, 1 a record is broken, 2 a file that cannot be read or is refused.
     """
-    try:
-        with policy.open("rb") as file:
-            decider = Decider(load_policy(bounded(file), str(policy)))
-        with click.open_file(record, "rb") as stream:
-            tally = _replay(stream, record, decider, as_json=as_json)
-    except OSError as problem:
-        _refuse(f"{problem.filename}: cannot be read: {problem.strerror}")
-    except PolicyRefusedError as refused:
-        _refuse(str(refused))
+    with policy.open("rb") as file:
+        decider = Decider(load_policy(bounded(file), str(policy)))
+    with click.open_file(record, "rb") as stream:
+        tally = _replay(stream, record, decider, as_json=as_json)
     click.echo(json.dumps({"summary": tally}) if as_json else _summary(tally))
     sys.exit(1 if tally["broken"] else 0)
-
-
-def _refuse(text: str) -> None:
-    click.echo(text, err=True)
-    sys.exit(2)
 
 
 def _replay(stream: IO[bytes], name: str, decider: Decider, *, as_json: bool) -> dict[str, int]:

@@ -143,12 +143,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     file = PolicyFile(policy)
     if worker is not None:
         sys.exit(_run_worker(options, file))
-    try:
-        loaded = file.load(lambda found: check_addresses(found, options.addresses))
-    except OSError as problem:
-        _refuse(f"{policy}: cannot be read: {problem.strerror}")
-    except PolicyRefusedError as refused:
-        _refuse(str(refused))
+    loaded = file.load(lambda found: check_addresses(found, options.addresses))
     sys.exit(run_workers(options, file) if workers > 1 else run(options, file, loaded))
 
 
@@ -166,11 +161,6 @@ def _run_worker(options: ServeOptions, file: PolicyFile) -> int:
     except (OSError, PolicyRefusedError) as problem:
         return run(options, file, last, kept_for=problem)
     return run(options, file, loaded)
-
-
-def _refuse(text: str) -> Any:
-    click.echo(text, err=True)
-    sys.exit(2)
 
 
 def check_addresses(policy: LoadedPolicy, addresses: Mapping[str, str]) -> None:

@@ -18,7 +18,14 @@ class Problem:
         return f"{place}: {self.path or '(document)'}: {self.message}; {self.suggestion}"
 
 
-class PolicyRefusedError(Exception):
+class UnusableInputError(Exception):
+    """Something that the user named cannot be used; the text says what, and what to do about it.
+
+    A command ends with exit status 2 and this text.
+    """
+
+
+class PolicyRefusedError(UnusableInputError):
     """A policy did not load. Carries every problem found, in the order of the file."""
 
     def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
