@@ -46,11 +46,6 @@ KNOWN_FROM_ABOVE = {
 }
 STILL_TO_CUT: set[tuple[str, str]] = {
     ("lockgate.http1.request_head", "lockgate.doors"),
-    ("lockgate.connections.client", "lockgate.server.driver"),
-    ("lockgate.connections.client", "lockgate.server.router"),
-    ("lockgate.connections.intake", "lockgate.server.router"),
-    ("lockgate.connections.pipeline", "lockgate.server.router"),
-    ("lockgate.connections.slow_client", "lockgate.server.router"),
     ("lockgate.server.app", "lockgate.cli.serve"),
     ("lockgate.server.availability", "lockgate.cli.serve"),
     ("lockgate.server.supervisor", "lockgate.cli.serve"),

@@ -4,7 +4,15 @@ A subclass takes its fields in `__init__` and names them in `__match_args__`. No
 later; that is held by mypy, to whom they are `Final`.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+try:
+    from mypy_extensions import mypyc_attr as mypyc_attr  # noqa: PLC0414 - it is for others
+except ImportError:  # the compiler brings it; the sources as they are need it for nothing
+
+    def mypyc_attr(*attrs: str, **kwattrs: object) -> Any:  # type: ignore[misc]  # noqa: ARG001
+        """Change nothing."""
+        return lambda kind: kind
 
 
 class Value:  # noqa: PLW1641 - compared, never a key

@@ -61,7 +61,7 @@ def release(self: ExchangeDriver, command: Any) -> None:
 def _run_of(callback: Any) -> Any:
     """Return the run that a callback belongs to, None where it is nobody's."""
     owner = getattr(callback, "__self__", None)
-    return owner if isinstance(owner, ExchangeDriver) else getattr(owner, "run", None)
+    return owner if isinstance(owner, ExchangeDriver) else getattr(owner, "listener", None)
 
 
 def _model(run: Any) -> str:
@@ -84,8 +84,8 @@ PLACES: dict[str, tuple[type, str, Callable[..., str], bool]] = {
     "served": (RequestRouter, "serve", lambda _, __, received: _named(received.body), True),
     "begin": (RequestRouter, "begin", lambda _, __, ___, upload: _named(upload.joined()), False),
     "begun": (RequestRouter, "begin", lambda _, __, ___, upload: _named(upload.joined()), True),
-    "complete": (RequestRouter, "complete", lambda _, run, __: _model(run), False),
-    "completed": (RequestRouter, "complete", lambda _, run, __: _model(run), True),
+    "complete": (ExchangeDriver, "body_whole", lambda run, _: _model(run), False),
+    "completed": (ExchangeDriver, "body_whole", lambda run, _: _model(run), True),
     "dial": (Dial, "_next_address", lambda dial: _model(_run_of(dial._connected)), False),
     "connected": (ExchangeDriver, "_connected", lambda run, *_: _model(run), False),
     "unconnected": (ExchangeDriver, "_dial_failed", lambda run, *_: _model(run), False),
@@ -97,10 +97,10 @@ PLACES: dict[str, tuple[type, str, Callable[..., str], bool]] = {
     "paused": (ExchangeDriver, "pauseProducing", _model, False),
     "resumed": (ExchangeDriver, "resumeProducing", _model, False),
     "looked": (SlowClientWatch, "_looked", lambda reader: _model(_run_of(reader._gave_up)), False),
-    "caller": (ClientConnection, "dataReceived", lambda front, _: _model(front.run), False),
-    "taken": (Intake, "_take_head", lambda intake, _: _model(intake._connection.run), False),
-    "sent": (ClientConnection, "send", lambda front, _: _model(front.run), False),
-    "finished": (ClientConnection, "finished", lambda front, **_: _model(front.run), False),
+    "caller": (ClientConnection, "dataReceived", lambda front, _: _model(front.listener), False),
+    "taken": (Intake, "_take_head", lambda intake, _: _model(intake._connection.listener), False),
+    "sent": (ClientConnection, "send", lambda front, _: _model(front.listener), False),
+    "finished": (ClientConnection, "finished", lambda front, **_: _model(front.listener), False),
 }
 
 

@@ -8,25 +8,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lockgate.connections import client as front_module
 from lockgate.connections.client import ClientConnection
+from lockgate.connections.downstream import Downstream
 from lockgate.connections.inbound import InboundRequest
 from lockgate.connections.limiter import ConnectionLimiter, client_of
+from lockgate.connections.requests import RequestHandler
 from lockgate.connections.timer_wheel import TimerWheel
 from lockgate.eventloop.later import Later
 from lockgate.exchange.memory import MemoryBudget
 from lockgate.exchange.render import whole
-from lockgate.http1.request_head import Heads
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from tests.net import corpus
 from tests.net.corpus import BAD, GOOD, JSON, every_way
 
-pytestmark = pytest.mark.skipif(
-    front_module.__file__.endswith(".so"),
-    reason="a compiled Front takes no desk but its own; tests/faults sends the corpus to it",
-)
 Verdict = tuple[int, list[bytes]]
 """The first status that was answered, and the bodies of the requests that were served."""
 
@@ -45,27 +41,25 @@ class Transport(StringTransport):
         self.disconnecting = True
 
 
-class RequestRouter:
+class RequestRouter(RequestHandler):
     """Serves every request at once with an empty object."""
 
-    draining = stopping = False
-
     def __init__(self) -> None:
-        self.wheel = TimerWheel(Clock())
-        self.later = Later(self.wheel._clock)
-        self.heads = Heads()
+        self.clock = Clock()
+        super().__init__(
+            TimerWheel(self.clock),
+            Later(self.clock),
+            MemoryBudget(64 << 20),
+            ConnectionLimiter(10),
+            lambda: "req-1",
+        )
         self.heads.read(corpus.PLAIN_HEAD)  # what is remembered changes no verdict
-        self.memory = MemoryBudget(64 << 20)
-        self.connections = ConnectionLimiter(10)
         self.keep_alive_s = 75.0
         self.min_read_rate = 1024
         self.served: list[bytes] = []
         self.unserved = 0
 
-    def next_request_id(self) -> str:
-        return "req-1"
-
-    def serve(self, connection: ClientConnection, received: InboundRequest) -> None:
+    def serve(self, connection: Downstream, received: InboundRequest) -> None:
         self.served.append(received.body)
         connection.in_hand = None
         self.memory.give(len(received.body), connection.peer)
@@ -81,7 +75,7 @@ class RequestRouter:
 
 def verdict(pieces: Iterator[bytes]) -> Verdict:
     router = RequestRouter()
-    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection = ClientConnection(router)
     transport = Transport()
     connection.makeConnection(transport)
     for piece in pieces:
@@ -168,7 +162,7 @@ class Slow(Transport):
 
 def slow_client(*requests: bytes) -> tuple[RequestRouter, ClientConnection, Slow]:
     router, transport = RequestRouter(), Slow()
-    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection = ClientConnection(router)
     transport.unsent_bytes = 0
     connection.makeConnection(transport)
     transport.unsent_bytes = 100_000
@@ -177,10 +171,8 @@ def slow_client(*requests: bytes) -> tuple[RequestRouter, ClientConnection, Slow
 
 
 def passes(router: RequestRouter, seconds: float) -> None:
-    clock = router.wheel._clock
-    assert isinstance(clock, Clock)
     for _ in range(int(seconds * 20)):
-        clock.advance(0.05)
+        router.clock.advance(0.05)
 
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -263,7 +255,7 @@ def test_an_idle_caller_that_answers_no_close_is_cut() -> None:
 
 def test_100_is_sent_when_it_is_the_requests_turn() -> None:
     router, transport = RequestRouter(), Transport()
-    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection = ClientConnection(router)
     connection.makeConnection(transport)
     expecting = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
     connection.dataReceived(GET + expecting + b"Content-Length: 2\r\n\r\n")
@@ -276,7 +268,7 @@ def test_100_is_sent_when_it_is_the_requests_turn() -> None:
 
 def test_a_caller_of_http_10_gets_no_interim_answer() -> None:
     router, transport = RequestRouter(), Transport()
-    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection = ClientConnection(router)
     connection.makeConnection(transport)
     connection.dataReceived(
         b"POST /v1/chat/completions HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\n"
@@ -290,9 +282,8 @@ def test_a_caller_of_http_10_gets_no_interim_answer() -> None:
 
 def test_c18_a_refused_caller_that_goes_on_sending_is_read_on_for_a_while() -> None:
     router = RequestRouter()
-    clock = Clock()
-    router.wheel = TimerWheel(clock)
-    connection, transport = ClientConnection(router), Transport()  # type: ignore[arg-type]
+    clock = router.clock
+    connection, transport = ClientConnection(router), Transport()
     connection.makeConnection(transport)
     connection.dataReceived(
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 33554433\r\n\r\n"
@@ -312,7 +303,7 @@ def test_c18_a_refused_caller_that_goes_on_sending_is_read_on_for_a_while() -> N
 def test_an_idle_connection_is_kept_as_long_as_the_policy_says() -> None:
     router, transport = RequestRouter(), Transport()
     router.keep_alive_s = 20.0
-    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection = ClientConnection(router)
     connection.makeConnection(transport)
     connection.dataReceived(GET)
     passes(router, 19)
@@ -322,24 +313,44 @@ def test_an_idle_connection_is_kept_as_long_as_the_policy_says() -> None:
     connection.connectionLost()
 
 
-def turns_of(router: RequestRouter) -> list[Callable[[], None]]:
-    """Return where what is to be done in a later turn of the reactor is found."""
-    later: list[Callable[[], None]] = []
-    router.later = later  # type: ignore[assignment]
-    return later
+class Turns:
+    """The reactor's turns, one at a time; true while there is something to do in the next one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._calls: list[Callable[[], None]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def callLater(self, _: float, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+
+    def seconds(self) -> float:
+        return self._clock.seconds()
+
+    def next(self) -> None:
+        self._calls.pop()()
+
+
+def turns_of(router: RequestRouter) -> Turns:
+    """Return the later turns of the reactor of `router`."""
+    turns = Turns(router.clock)
+    router.later = Later(turns)
+    return turns
 
 
 @pytest.mark.parametrize("count", [17, 100, 1_800])
 def test_one_read_of_many_requests_is_served_a_few_in_a_turn(count: int) -> None:
     router, transport = RequestRouter(), Transport()
     later = turns_of(router)
-    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection = ClientConnection(router)
     connection.makeConnection(transport)
     connection.dataReceived(GET * count)
     turns = [len(router.served)]
     while later:
         assert transport.producerState == "paused"
-        later.pop()()
+        later.next()
         turns.append(len(router.served))
     assert len(router.served) == count
     assert max(after - before for before, after in pairwise([0, *turns])) == 16
@@ -350,7 +361,7 @@ def test_one_read_of_many_requests_is_served_a_few_in_a_turn(count: int) -> None
 
 def test_a_connection_that_ends_in_the_middle_of_a_read_holds_nothing() -> None:
     router, transport = RequestRouter(), Transport()
-    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection = ClientConnection(router)
     connection.makeConnection(transport)
     turns_of(router)
     connection.dataReceived(GET * 100)
@@ -364,7 +375,7 @@ def test_a_connection_that_ends_in_the_middle_of_a_read_holds_nothing() -> None:
 def test_tiny_chunks_are_read_a_few_in_a_turn() -> None:
     router, transport = RequestRouter(), Transport()
     later = turns_of(router)
-    connection = ClientConnection(router)  # type: ignore[arg-type]
+    connection = ClientConnection(router)
     connection.makeConnection(transport)
     body = b'{"x": "' + b"y" * 9_000 + b'"}'
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -373,7 +384,7 @@ def test_tiny_chunks_are_read_a_few_in_a_turn() -> None:
     connection.dataReceived(chunks)
     turns = 1
     while later:
-        later.pop()()
+        later.next()
         turns += 1
     assert turns >= (len(chunks) - 512 * 3) // 1024
     assert router.served == [body]
@@ -400,7 +411,7 @@ def test_the_caller_that_waited_longest_makes_room_with_a_begun_head_too() -> No
     connections, transports = [], []
     for _ in range(4):
         passes(router, 1)
-        connection, transport = ClientConnection(router), Transport()  # type: ignore[arg-type]
+        connection, transport = ClientConnection(router), Transport()
         connection.makeConnection(transport)
         router.connections.discard(connection)
         router.connections.add(connection, f"peer {len(connections)}")
@@ -414,7 +425,7 @@ def test_the_caller_that_waited_longest_makes_room_with_a_begun_head_too() -> No
     assert router.connections.make_room("new")
     assert [t.aborting for t in transports] == [False, True, False, False]
     router.connections._by_peer["new"] = 1
-    router.connections._connections[ClientConnection(router)] = "new"  # type: ignore[arg-type]
+    router.connections._connections[ClientConnection(router)] = "new"
     assert router.connections.make_room("newer")
     assert [t.aborting for t in transports] == [False, True, False, True]
 

@@ -9,26 +9,23 @@ Decisions of this file:
 - An exception anywhere ends what was under way as `internal` (`broke`).
 """
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from lockgate.bodies.upload import Upload
-from lockgate.connections.inbound import InboundRequest, RequestInProgress
+from lockgate.connections.downstream import Arrivals
+from lockgate.connections.inbound import RequestInProgress
 from lockgate.connections.intake import Intake
 from lockgate.connections.limiter import client_of
+from lockgate.connections.requests import RequestHandler
 from lockgate.connections.slow_client import STALL_S, SlowClientWatch
 from lockgate.connections.timer_wheel import Timer
 from lockgate.errors.kinds import RejectedError
 from lockgate.eventloop.broken import end_what_broke
-from lockgate.eventloop.transport import Connection
 from lockgate.exchange.render import whole_rejection
-
-if TYPE_CHECKING:
-    from lockgate.server.driver import ExchangeDriver
-    from lockgate.server.router import RequestRouter
 
 HEAD_S: Final = 10.0
 LINGER_S: Final = 2.0
@@ -39,23 +36,13 @@ REST_BYTES: Final = 64 * 1024
 """While a caller has yet to take more than this, its next request waits: Twisted's high water."""
 
 
-class ClientConnection(Connection):
-    """See the module's text. `peer` tells callers apart.
+class ClientConnection(Arrivals):
+    """One client's connection over TCP or TLS. `handler` takes its requests."""
 
-    `idle_since` is when it connected, or last got a whole answer. `in_hand` is a request that is
-    being served, until it is answered or an exchange's.
-    """
-
-    def __init__(self, router: "RequestRouter") -> None:
-        super().__init__()
-        self.router = router
-        self.run: ExchangeDriver | None = None
-        self.peer = ""
-        self.intake = Intake(router, self)
-        self.in_hand: InboundRequest | None = None
-        self.idle_since = 0.0
-        self.is_closing = False
-        self.lost = False
+    def __init__(self, handler: RequestHandler) -> None:
+        super().__init__(handler.wheel)
+        self.handler = handler
+        self.intake = Intake(handler, self)
         self._tls = False
         self._busy = False
         self._serving = False
@@ -64,9 +51,8 @@ class ClientConnection(Connection):
         self._goes_on = False  # a later turn looks at what is unread
         self._lingers_until = 0.0
         self._resets_by = 0.0
-        self._timer = Timer(router.wheel, self._late, self.broke)
-        self.phase_timer = Timer(router.wheel, self._phase_reached, self.broke)
-        self.reader = SlowClientWatch(router, self._caught_up, self._gave_up, self.broke)
+        self._timer = Timer(handler.wheel, self._late, self.broke)
+        self.reader = SlowClientWatch(handler, self._caught_up, self._gave_up, self.broke)
 
     # -- the connection
 
@@ -77,26 +63,26 @@ class ClientConnection(Connection):
         self.peer = client_of(getattr(self.transport.getPeer(), "host", ""))
         self.intake.attend(self.transport, self.peer)
         self.reader.attend(self.transport, self.peer)
-        self.router.connections.add(self, self.peer)
+        self.handler.connections.add(self, self.peer)
         self.idle_since = self._timer.arm(HEAD_S) - HEAD_S
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """The caller closed, reset, or was cut."""
         self.lost = True
-        self.router.connections.discard(self)
+        self.handler.connections.discard(self)
         self._timer.cancel()
         self.reader.lost()
         self.phase_timer.cancel()
-        run, self.run = self.run, None
-        if run is not None:
-            run.client_gone()
+        listener, self.listener = self.listener, None
+        if listener is not None:
+            listener.client_gone()
         self.intake.lost()
 
     def dataReceived(self, data: bytes) -> None:
         """Take what came; serve what is whole."""
         intake = self.intake
         if self.is_closing or intake.rejection is not None:
-            if self.router.wheel.now() < self._lingers_until:
+            if self.handler.wheel.now() < self._lingers_until:
                 self._timer.arm(LINGER_S)
             return
         intake.take(data)
@@ -123,15 +109,15 @@ class ClientConnection(Connection):
         if (self._busy or intake.waiting) and not begun:
             return
         if arriving is not None:
-            self._timer.arm(arriving.left_s(self.router.wheel.now()))
+            self._timer.arm(arriving.left_s(self.handler.wheel.now()))
         elif intake.begun and not intake.head_is_timed:
             intake.head_is_timed = True
             self._timer.arm(HEAD_S)
 
     def broke(self) -> None:
         """A fault of ours, which is logged: what is under way here ends as `internal`."""
-        if self.run is not None:
-            self.run.broke()
+        if self.listener is not None:
+            self.listener.broke()
             return
         if self.intake.arriving is not None:
             self.intake.arriving.begun = False  # it came to no exchange
@@ -154,7 +140,7 @@ class ClientConnection(Connection):
             self._timer.disarm()
             received = self.in_hand = waiting.next()
             try:
-                self.router.serve(self, received)
+                self.handler.serve(self, received)
             except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
                 end_what_broke(self)
         self._serving = False
@@ -172,7 +158,7 @@ class ClientConnection(Connection):
         full, unread = self.intake.waiting.is_full, bool(self.intake.unread)
         if unread and not full and not self._goes_on:
             self._goes_on = True
-            self.router.later.append(self._go_on)
+            self.handler.later.append(self._go_on)
         if (full or unread) != self._paused and not self.lost:
             self._paused = full or unread
             (self.transport.pauseProducing if self._paused else self.transport.resumeProducing)()
@@ -185,19 +171,19 @@ class ClientConnection(Connection):
         self._said = False
         begun = False
         try:
-            begun = self.router.begin(self, arriving.head, arriving.upload)
+            begun = self.handler.begin(self, arriving.head, arriving.upload)
         finally:
-            if not begun and self.run is None:
+            if not begun and self.listener is None:
                 self._busy = arriving.begun = False
 
     def complete(self, upload: Upload) -> None:
         """The body of the request that was begun is whole."""
         self._timer.disarm()
-        run = self.run
-        if run is None:
+        listener = self.listener
+        if listener is None:
             return
         try:
-            self.router.complete(run, upload)
+            listener.body_whole(upload)
         except Exception:  # noqa: BLE001 - as in _serve
             end_what_broke(self)
 
@@ -220,6 +206,14 @@ class ClientConnection(Connection):
         if not (self._busy or self.is_closing or self.lost):
             self._wait_for_reader(0)
 
+    def watch_stall(self) -> None:
+        """Lose the client unless it reads on: its side is full."""
+        self.reader.watch()
+
+    def stall_over(self) -> None:
+        """Wait no longer for the client to read."""
+        self.reader.over()
+
     def send(self, data: bytes) -> None:
         """Write to the caller."""
         self._said = True
@@ -227,7 +221,7 @@ class ClientConnection(Connection):
 
     def finished(self, *, close: bool) -> None:
         """The answer is complete: the next request, or the end."""
-        self.run = None
+        self.listener = None
         self._busy = False
         if self.lost:
             return
@@ -236,10 +230,10 @@ class ClientConnection(Connection):
             self.intake.arriving = None
             self._close_unread()
             return
-        if close or self.router.stopping:
+        if close or self.handler.stopping:
             self._end(behind=self._wait_for_reader(0))
             return
-        keep_alive_s = self.router.keep_alive_s
+        keep_alive_s = self.handler.keep_alive_s
         self.idle_since = self._timer.arm(keep_alive_s) - keep_alive_s
         if self.plain is None or self.plain.is_refused:  # else `fellBehind` follows, if it must
             self._wait_for_reader(0)
@@ -257,19 +251,19 @@ class ClientConnection(Connection):
 
     def break_off(self, *, http10: bool) -> None:
         """End the connection so that the caller cannot take the answer for whole."""
-        self.run, self.is_closing = None, True
+        self.listener, self.is_closing = None, True
         if self._tls:
             self.transport.cut()
             self._timer.arm(STALL_S)
         elif http10:  # a close would end its answer, and a reset at once take the last words back
-            self._resets_by = self.router.wheel.now() + LINGER_S
+            self._resets_by = self.handler.wheel.now() + LINGER_S
             self._late()
         else:
             self.transport.loseConnection()
             self._timer.arm(STALL_S)
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether no whole head has come that is not answered, and nothing is to be sent."""
         intake = self.intake
         if self._busy or self.is_closing or intake.waiting or intake.unread:
@@ -286,12 +280,12 @@ class ClientConnection(Connection):
     def _late(self) -> None:
         arriving = self.intake.arriving
         if self.is_closing:
-            if self.router.wheel.now() < self._resets_by and not self.reader.has_taken_all():
+            if self.handler.wheel.now() < self._resets_by and not self.reader.has_taken_all():
                 self._timer.arm(LOOK_S)
             else:
                 self.transport.abortConnection()
         elif arriving is not None:
-            left_s = arriving.left_s(self.router.wheel.now())
+            left_s = arriving.left_s(self.handler.wheel.now())
             if left_s > 0:
                 self._timer.arm(left_s)
             elif arriving.begun:
@@ -303,28 +297,24 @@ class ClientConnection(Connection):
         else:
             self._end(behind=self._wait_for_reader(0))
 
-    def _phase_reached(self) -> None:
-        if self.run is not None:
-            self.run.phase_reached()
-
     def _caught_up(self) -> None:
         """The caller took all that waited."""
-        if self.run is None:
-            self._timer.arm(LINGER_S if self.is_closing else self.router.keep_alive_s)
+        if self.listener is None:
+            self._timer.arm(LINGER_S if self.is_closing else self.handler.keep_alive_s)
             self._watch()
             self._serve()
 
     def _gave_up(self, cause: Literal["stall", "slow"]) -> None:
         """The caller took nothing for too long, or too little."""
-        if self.run is not None:
-            self.run.client_gone(cause)
+        if self.listener is not None:
+            self.listener.client_gone(cause)
         self.transport.abortConnection()
 
     # -- refusals before an exchange
 
     def _reject(self, rejection: RejectedError) -> None:
         """Answer and close: the rest of what this caller sends is not understood or not wanted."""
-        request_id = self.router.next_request_id()
+        request_id = self.handler.next_request_id()
         held = self.in_hand or self.intake.arriving
         if held is not None:
             rejection.headers = held.head.cors
@@ -345,7 +335,7 @@ class ClientConnection(Connection):
         """Close, lingering: with input unread a reset would go over the answer."""
         self.is_closing = True
         self.intake.drop()
-        self._lingers_until = self.router.wheel.now() + LINGER_MOST_S
+        self._lingers_until = self.handler.wheel.now() + LINGER_MOST_S
         if self._tls:
             self.transport.loseConnection()  # TLS has no half-closed connections
         else:

@@ -7,23 +7,21 @@ Decisions of this file:
 - Memory is booked as it is filled: what a caller announces and does not send holds nothing.
 """
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import Logger
 
 from lockgate.bodies.upload import Upload
+from lockgate.connections.downstream import Arrivals
 from lockgate.connections.inbound import WHOLE_BYTES, InboundRequest, RequestInProgress, received
 from lockgate.connections.pipeline import MOST, PipelinedRequests
+from lockgate.connections.requests import RequestHandler
 from lockgate.errors.kinds import RejectedError
 from lockgate.exchange.memory import RETRY_AFTER_S
 from lockgate.http1.framing import ChunkedBody, FramingError, LengthBody
 from lockgate.http1.grammar import HEAD_END, MAX_HEAD_BYTES, prefix_fault
 from lockgate.http1.request_head import MAX_BODY_BYTES, Head
-
-if TYPE_CHECKING:
-    from lockgate.connections.client import ClientConnection
-    from lockgate.server.router import RequestRouter
 
 SLICE_BYTES: Final = 1024
 MANY_LINES: Final = 512
@@ -34,8 +32,8 @@ _log: Final = Logger("lockgate.intake")
 class Intake:
     """What came of `connection`'s requests. `rejection`: answered once what came before it is."""
 
-    def __init__(self, router: "RequestRouter", connection: "ClientConnection") -> None:
-        self.waiting = PipelinedRequests(router)
+    def __init__(self, handler: RequestHandler, connection: Arrivals) -> None:
+        self.waiting = PipelinedRequests(handler)
         self.arriving: RequestInProgress | None = None
         self.unread = b""  # what was not looked at yet
         self.begun = b""  # a head that is not whole yet
@@ -43,7 +41,7 @@ class Intake:
         self.expects = False  # its caller waits for 100 Continue
         self.is_bodiless = False  # the answer to the last head has no body
         self.rejection: RejectedError | None = None
-        self._router = router
+        self._handler = handler
         self._connection = connection
         self._tls: Any = None  # the transport, where it is one
         self._client = ""
@@ -83,7 +81,7 @@ class Intake:
         """Hold what is no request yet, and the heads of those that wait, in the memory budget."""
         held = len(self.begun) + len(self.unread) + self.waiting.head_bytes
         if held != self._booked:
-            self._router.memory.book(held - self._booked, self._client)
+            self._handler.memory.book(held - self._booked, self._client)
             self._booked = held
 
     def forget(self, why: RejectedError, request_id: str | None = None) -> None:
@@ -91,18 +89,18 @@ class Intake:
         arriving, self.arriving = self.arriving, None
         if arriving is None or arriving.begun:
             return
-        self._router.memory.give(arriving.upload.charged, self._client)
+        self._handler.memory.give(arriving.upload.charged, self._client)
         answered = request_id is not None
         size = arriving.upload.size
-        self._router.record_unserved(
+        self._handler.record_unserved(
             arriving.head, why, request_id, bytes_in=size, answered=answered
         )
 
     def refuse(self, rejection: RejectedError) -> None:
         """Refuse a body under way where an exchange has it; else once what came before is over."""
-        arriving, run = self.arriving, self._connection.run
-        if arriving is not None and arriving.begun and run is not None:
-            run.body_rejected(rejection)
+        arriving, listener = self.arriving, self._connection.listener
+        if arriving is not None and arriving.begun and listener is not None:
+            listener.body_rejected(rejection)
         else:
             self.rejection = rejection
 
@@ -142,7 +140,7 @@ class Intake:
         self._work -= 1
         self._head_size = end - start
         self.is_bodiless = data[start : start + 5] == b"HEAD "
-        head, length = self._router.heads.read(data[start:end])
+        head, length = self._handler.heads.read(data[start:end])
         if self._tls is not None:
             self._check_server_name(head)
         if length and length <= min(len(data) - end, WHOLE_BYTES) and not head.chunked:
@@ -154,8 +152,8 @@ class Intake:
     def _take_whole(self, head: Head, body: bytes) -> None:
         """A small body came with its head, as most do."""
         size = len(body)
-        if not self._router.memory.take(size, self._client):
-            self.arriving = RequestInProgress(head, LengthBody(size), self._router.wheel.now())
+        if not self._handler.memory.take(size, self._client):
+            self.arriving = RequestInProgress(head, LengthBody(size), self._handler.wheel.now())
             raise RejectedError("memory_full", retry_after_s=RETRY_AFTER_S)
         self.expects = False
         self.waiting.add(InboundRequest(head, body), self._head_size)
@@ -177,8 +175,8 @@ class Intake:
         else:
             self.waiting.add(InboundRequest(head, b""), self._head_size)
             return
-        self.arriving = RequestInProgress(head, framing, self._router.wheel.now())
-        if length is not None and not self._router.memory.has_room(length, self._client):
+        self.arriving = RequestInProgress(head, framing, self._handler.wheel.now())
+        if length is not None and not self._handler.memory.has_room(length, self._client):
             raise RejectedError("memory_full", retry_after_s=RETRY_AFTER_S)
         self.expects = head.expects_continue
 
@@ -203,12 +201,12 @@ class Intake:
             self.expects = False
         if framing.done:
             if isinstance(framing, ChunkedBody) and framing.trailers:
-                self._router.heads.rules.check_trailer(framing.trailers)
+                self._handler.heads.rules.check_trailer(framing.trailers)
             self._arrived(arriving)
             return framing.surplus + rest if rest else framing.surplus
-        run = self._connection.run
-        if arriving.begun and run is not None:
-            run.body_more()
+        listener = self._connection.listener
+        if arriving.begun and listener is not None:
+            listener.body_more()
         elif arriving.is_large and not self.waiting:
             self._connection.begin(arriving)
         return rest
@@ -223,6 +221,6 @@ class Intake:
 
     def _charge(self, upload: Upload, size: int) -> None:
         """Take room for body bytes that came."""
-        if not self._router.memory.take(size, self._client):
+        if not self._handler.memory.take(size, self._client):
             raise RejectedError("memory_full", retry_after_s=RETRY_AFTER_S)
         upload.charged += size

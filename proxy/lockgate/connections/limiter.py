@@ -9,10 +9,9 @@ for the others.
 import ipaddress
 from collections.abc import Iterator
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from lockgate.connections.client import ClientConnection
+from lockgate.connections.downstream import Downstream
 
 PEER_SHARE: Final = 0.75
 FOUND_AT_ONCE: Final = 64
@@ -42,23 +41,23 @@ class ConnectionLimiter:
         self.limit = limit
         self.turned_away = 0
         self.closed_idle = 0
-        self._connections: dict[ClientConnection, str] = {}
+        self._connections: dict[Downstream, str] = {}
         self._by_peer: dict[str, int] = {}
-        self._found: list[tuple[float, ClientConnection]] = []  # that may go, longest waiting last
+        self._found: list[tuple[float, Downstream]] = []  # that may go, longest waiting last
         self._found_of: str | None = None  # the peer whose they are, None for anybody's
 
     def __len__(self) -> int:
         return len(self._connections)
 
-    def __iter__(self) -> Iterator["ClientConnection"]:
+    def __iter__(self) -> Iterator[Downstream]:
         return iter(list(self._connections))
 
-    def add(self, connection: "ClientConnection", peer: str) -> None:
+    def add(self, connection: Downstream, peer: str) -> None:
         """A caller from `peer` connected."""
         self._connections[connection] = peer
         self._by_peer[peer] = self._by_peer.get(peer, 0) + 1
 
-    def discard(self, connection: "ClientConnection") -> None:
+    def discard(self, connection: Downstream) -> None:
         """A caller is gone."""
         peer = self._connections.pop(connection, None)
         if peer is None:
@@ -83,7 +82,7 @@ class ConnectionLimiter:
         longest.transport.abortConnection()
         return True
 
-    def _longest(self, peer: str | None) -> "ClientConnection | None":
+    def _longest(self, peer: str | None) -> Downstream | None:
         """Return the idle caller, of `peer` if one is named, that has waited longest."""
         looked = peer != self._found_of
         if looked:
@@ -93,7 +92,7 @@ class ConnectionLimiter:
                 since, connection = self._found.pop()
                 if (
                     connection in self._connections
-                    and connection.idle
+                    and connection.is_idle
                     and connection.idle_since == since
                 ):
                     return connection
@@ -107,6 +106,6 @@ class ConnectionLimiter:
         idle = (
             (connection.idle_since, connection)
             for connection, owner in self._connections.items()
-            if (peer is None or owner == peer) and connection.idle
+            if (peer is None or owner == peer) and connection.is_idle
         )
         self._found = nsmallest(FOUND_AT_ONCE, idle, key=lambda one: one[0])[::-1]

@@ -1,14 +1,12 @@
 """Whole requests of one connection that wait for their turn."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.logger import Logger
 
 from lockgate.connections.inbound import InboundRequest
+from lockgate.connections.requests import RequestHandler
 from lockgate.errors.kinds import RejectedError
-
-if TYPE_CHECKING:
-    from lockgate.server.router import RequestRouter
 
 MOST: Final = 16
 """What one read brings is served so many at a time, and no more is read while they wait."""
@@ -22,9 +20,9 @@ _log: Final = Logger("lockgate.waiting")
 class PipelinedRequests:
     """At most `MOST` requests, whose bodies are held in the memory budget under `client`."""
 
-    def __init__(self, router: "RequestRouter") -> None:
+    def __init__(self, handler: RequestHandler) -> None:
         self.client = ""
-        self._router = router
+        self._handler = handler
         # lists, since they are short
         self._requests: list[InboundRequest] = []
         self._heads: list[int] = []  # about what each one's head takes
@@ -53,9 +51,9 @@ class PipelinedRequests:
     def give_up(self, received: InboundRequest, why: RejectedError, request_id: str | None) -> None:
         """Give back what a request that is not served holds; its one record says why."""
         size = received.size
-        self._router.memory.give(size, self.client)
+        self._handler.memory.give(size, self.client)
         answered = request_id is not None
-        self._router.record_unserved(
+        self._handler.record_unserved(
             received.head, why, request_id, bytes_in=size, answered=answered
         )
 

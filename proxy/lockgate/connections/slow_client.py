@@ -9,12 +9,10 @@ in which bytes wait: who is given little cannot take much.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
+from lockgate.connections.requests import RequestHandler
 from lockgate.connections.timer_wheel import Timer
-
-if TYPE_CHECKING:
-    from lockgate.server.router import RequestRouter
 
 STALL_S: Final = 30.0
 """How long a caller may take nothing while bytes wait for it."""
@@ -31,15 +29,15 @@ class SlowClientWatch:
 
     def __init__(
         self,
-        router: "RequestRouter",
+        handler: RequestHandler,
         caught_up: Callable[[], None],
         gave_up: Callable[[Literal["stall", "slow"]], None],
         broke: Callable[[], None],
     ) -> None:
-        self._router = router
+        self._handler = handler
         self._caught_up = caught_up
         self._gave_up = gave_up
-        self._look = Timer(router.wheel, self._looked, broke)
+        self._look = Timer(handler.wheel, self._looked, broke)
         self._transport: Any = None
         self._client = ""
         self._booked = 0
@@ -72,7 +70,7 @@ class SlowClientWatch:
             return
         self._book(self._transport.unsent_bytes)
         self._taken = self._transport.taken_bytes
-        self._looked_at = self._moved_at = self._router.wheel.now()
+        self._looked_at = self._moved_at = self._handler.wheel.now()
         self._look.arm(LOOK_S)
 
     def over(self) -> None:
@@ -89,11 +87,11 @@ class SlowClientWatch:
 
     def _book(self, unsent: int) -> None:
         if unsent != self._booked:
-            self._router.memory.book(unsent - self._booked, self._client)
+            self._handler.memory.book(unsent - self._booked, self._client)
             self._booked = unsent
 
     def _measure(self) -> None:
-        now, taken = self._router.wheel.now(), self._transport.taken_bytes
+        now, taken = self._handler.wheel.now(), self._transport.taken_bytes
         if taken != self._taken:
             self._moved_at = now
         self._took += taken - self._taken
@@ -111,7 +109,7 @@ class SlowClientWatch:
         elif self._looked_at - self._moved_at >= STALL_S:
             self._lose("stall")
         elif self._waited_s >= RATE_S:
-            if self._took < self._router.min_read_rate * self._waited_s:
+            if self._took < self._handler.min_read_rate * self._waited_s:
                 self._lose("slow")
             self._waited_s, self._took = 0.0, 0
 

@@ -7,8 +7,9 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import classImplements
 
-from lockgate.bodies.scan import Scan
+from lockgate.bodies.upload import Upload
 from lockgate.connections.body_producer import BodyProducer
+from lockgate.connections.downstream import Downstream, DownstreamListener, LostBy
 from lockgate.connections.pool import ConnectionPool
 from lockgate.connections.timer_wheel import Timer
 from lockgate.connections.upstream import Upstream
@@ -19,13 +20,12 @@ from lockgate.exchange.machine import Exchange
 from lockgate.exchange.state import State
 
 if TYPE_CHECKING:
-    from lockgate.connections.client import ClientConnection
     from lockgate.server.router import RequestRouter
 
 _log = Logger("lockgate.run")
 
 
-class ExchangeDriver:
+class ExchangeDriver(DownstreamListener):
     """One exchange between `connection` and whichever upstream serves it.
 
     It is also the caller's transport's producer after the commit point: a caller that does not
@@ -55,9 +55,7 @@ class ExchangeDriver:
         "router",
     )
 
-    def __init__(
-        self, router: "RequestRouter", connection: "ClientConnection", exchange: Exchange
-    ) -> None:
+    def __init__(self, router: "RequestRouter", connection: Downstream, exchange: Exchange) -> None:
         self.router = router
         self.connection = connection
         self.exchange = exchange
@@ -125,7 +123,7 @@ class ExchangeDriver:
                 step()
             except Exception:  # noqa: BLE001 - what is left is given back all the same
                 _log.failure("a failed exchange could not be ended")
-        self.connection.run = None
+        self.connection.listener = None
         self.connection.transport.send_now()  # what was said is out, whatever came after it
         self.connection.transport.abortConnection()
 
@@ -142,9 +140,17 @@ class ExchangeDriver:
         """More of the request's body came."""
         self.feed(on.MORE)
 
-    def body_whole(self, scanned: Scan) -> None:
-        """All of it came, and passed."""
-        self.feed(on.BodyWhole(scanned))
+    def body_whole(self, upload: Upload) -> None:
+        """All of it came: hold it to what every body is held to."""
+        try:
+            scanned = upload.scan()
+        except RejectedError as rejection:
+            self.body_rejected(rejection)
+            return
+        if scanned.model == self.exchange.request.scan.model:
+            self.feed(on.BodyWhole(scanned))
+        else:  # two readings: believe neither
+            self.body_rejected(RejectedError("duplicate_key", param="model"))
 
     def body_rejected(self, rejection: RejectedError) -> None:
         """It is refused."""
@@ -155,7 +161,7 @@ class ExchangeDriver:
         if self.exchange.state is not State.DONE:
             self.feed(on.Interrupted("internal"))
 
-    def client_gone(self, cause: Literal["", "stall", "slow"] = "") -> None:
+    def client_gone(self, cause: LostBy = "") -> None:
         """The caller is lost."""
         self.feed(on.ClientGone(cause))
 
@@ -190,11 +196,11 @@ class ExchangeDriver:
             self._upstream.transport.pauseProducing()
             self._phase.disarm()
             self._armed_s = None
-            self.connection.reader.watch()
+            self.connection.watch_stall()
 
     def resumeProducing(self) -> None:
         """The caller's side is empty again."""
-        self.connection.reader.over()
+        self.connection.stall_over()
         if self._upstream is not None:
             self._restart_clocks()
             self._phase.arm(self._phase_s)
@@ -338,7 +344,7 @@ class ExchangeDriver:
         self._total = self._beat = None  # each holds its run
         if self._producing:
             self._producing = False
-            self.connection.reader.over()
+            self.connection.stall_over()
             if not self.connection.lost:
                 self.connection.transport.unregisterProducer()
 

@@ -12,12 +12,13 @@ from twisted.logger import Logger
 
 from lockgate.bodies.scan import Scan
 from lockgate.bodies.upload import Upload
-from lockgate.connections.client import ClientConnection
 from lockgate.connections.credentials import Credentials
+from lockgate.connections.downstream import Downstream
 from lockgate.connections.endpoint import Endpoint, endpoint_of
 from lockgate.connections.inbound import InboundRequest
 from lockgate.connections.limiter import ConnectionLimiter
 from lockgate.connections.pool import ConnectionPool
+from lockgate.connections.requests import RequestHandler
 from lockgate.connections.resolver import Resolver
 from lockgate.connections.timer_wheel import TimerWheel
 from lockgate.connections.tls import StrictClient, upstream_tls
@@ -36,7 +37,7 @@ from lockgate.exchange.render import (
 )
 from lockgate.exchange.request import RoutedRequest
 from lockgate.http1.head_rules import HeadRules
-from lockgate.http1.request_head import Head, Heads
+from lockgate.http1.request_head import Head
 from lockgate.policy.deciding.decision import Decision, Refuse
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.spec.backends import Backend
@@ -50,7 +51,7 @@ from lockgate.server.upstream_state import UpstreamState
 _log = Logger("lockgate.desk")
 
 
-class RequestRouter:
+class RequestRouter(RequestHandler):
     """See the module's text. `addresses` are the ``--address`` overrides by backend name."""
 
     def __init__(  # noqa: PLR0913 - the house is put together here
@@ -67,27 +68,25 @@ class RequestRouter:
         max_connections: int,
         listens_on: str = "",
     ) -> None:
+        super().__init__(
+            wheel,
+            Later(reactor),
+            upstream_state.memory,
+            ConnectionLimiter(max_connections),
+            next_request_id,
+        )
         self.reactor = reactor
         self.names = names
-        self.wheel = wheel
         self.upstream_state = upstream_state
         self.credentials = credentials
         self.recorder = recorder
-        self.next_request_id = next_request_id
         self.addresses = addresses
-        self.heads = Heads()
         self._listens_on = listens_on
-        self.memory = upstream_state.memory
-        self.connections = ConnectionLimiter(max_connections)
-        self.later = Later(reactor)
         self.runs: set[ExchangeDriver] = set()
         self.draining = False  # answers say that their connection closes
-        self.stopping = False  # nobody is accepted any more, and connections close when idle
         self.pools: dict[str, ConnectionPool] = {}
         self.shadows = Shadows(self)
         self.health = Health(wheel, upstream_state.unhealthy, self._probe_bytes)
-        self.keep_alive_s = 0.0
-        self.min_read_rate = 0
         self._models = b""
         self._policy_header = b""
         self._rule_headers: dict[str | None, bytes] = {}
@@ -152,7 +151,7 @@ class RequestRouter:
 
     # -- one request
 
-    def serve(self, connection: ClientConnection, received: InboundRequest) -> None:
+    def serve(self, connection: Downstream, received: InboundRequest) -> None:
         """Answer one whole request, now or when its exchange is over."""
         request_id = self.next_request_id()
         head = received.head
@@ -185,7 +184,7 @@ class RequestRouter:
         )
         self._run(connection, request)
 
-    def begin(self, connection: ClientConnection, head: Head, upload: Upload) -> bool:
+    def begin(self, connection: Downstream, head: Head, upload: Upload) -> bool:
         """Begin with a request whose body still arrives, where its model is known and routed.
 
         False: not yet, or not at all; it is served when it is whole, which also says why not.
@@ -220,22 +219,10 @@ class RequestRouter:
         self._run(connection, request)
         return True
 
-    def complete(self, run: ExchangeDriver, upload: Upload) -> None:
-        """The body of a request that was begun is whole: hold it to what every body is held to."""
-        try:
-            scanned = upload.scan()
-        except RejectedError as rejection:
-            run.body_rejected(rejection)
-            return
-        if scanned.model == run.exchange.request.scan.model:
-            run.body_whole(scanned)
-        else:  # two readings: believe neither
-            run.body_rejected(RejectedError("duplicate_key", param="model"))
-
-    def _run(self, connection: ClientConnection, request: RoutedRequest) -> None:
+    def _run(self, connection: Downstream, request: RoutedRequest) -> None:
         exchange = Exchange(request, self.upstream_state)
         self.upstream_state.budget.saw_request(exchange.started_s)
-        run = connection.run = ExchangeDriver(self, connection, exchange)
+        run = connection.listener = ExchangeDriver(self, connection, exchange)
         connection.in_hand = None
         self.runs.add(run)
         run.feed(START)
@@ -295,16 +282,14 @@ class RequestRouter:
     def _closes(self, head: Head) -> bool:
         return self.draining or not head.keep_alive
 
-    def _answered(
-        self, connection: ClientConnection, received: InboundRequest, *, close: bool
-    ) -> None:
+    def _answered(self, connection: Downstream, received: InboundRequest, *, close: bool) -> None:
         """A request that never became an exchange is over."""
         connection.in_hand = None
         self.memory.give(received.size, connection.peer)
         connection.finished(close=close)
 
     def _serve_plain(
-        self, connection: ClientConnection, received: InboundRequest, request_id: str
+        self, connection: Downstream, received: InboundRequest, request_id: str
     ) -> None:
         """Answer OPTIONS, and what is asked of the models there are."""
         head = received.head
@@ -328,7 +313,7 @@ class RequestRouter:
 
     def _reject(
         self,
-        connection: ClientConnection,
+        connection: Downstream,
         received: InboundRequest,
         rejection: RejectedError,
         request_id: str,
@@ -351,7 +336,7 @@ class RequestRouter:
 
     def _refuse(
         self,
-        connection: ClientConnection,
+        connection: Downstream,
         received: InboundRequest,
         decision: Refuse,
         request_id: str,
