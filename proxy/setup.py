@@ -26,6 +26,7 @@ INTERPRETED = {
     "lockgate/connections/resolver.py",  # at a dial
     "lockgate/server/backend_log.py",  # at a change
     "lockgate/server/supervisor.py",  # passes lines on
+    "lockgate/server/options.py",  # at the start and at a reload
     "lockgate/server/log.py",  # at the start
     "lockgate/server/policy_file.py",  # at the start and at a reload
     "lockgate/server/free_ports.py",  # at the start

@@ -46,9 +46,6 @@ KNOWN_FROM_ABOVE = {
 }
 STILL_TO_CUT: set[tuple[str, str]] = {
     ("lockgate.http1.request_head", "lockgate.doors"),
-    ("lockgate.server.app", "lockgate.cli.serve"),
-    ("lockgate.server.availability", "lockgate.cli.serve"),
-    ("lockgate.server.supervisor", "lockgate.cli.serve"),
 }
 """Arrows upward that are known and on their way out; empty when the house is as it should be."""
 

@@ -6,57 +6,21 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import evolve, frozen
+from attrs import evolve
 
 from lockgate.cli.arguments import Address, HostPort, is_address, parse_go_duration
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.reading.problem import PolicyRefusedError, Problem
-from lockgate.policy.spec.model_router import AuditLog
+from lockgate.policy.reading.problem import PolicyRefusedError
+from lockgate.server.options import ServeOptions, check_addresses, check_reloaded
 from lockgate.server.policy_file import PolicyFile
 from lockgate.server.request_ids import RequestIds
 
 if TYPE_CHECKING:
     from lockgate.server.app import App
-
-
-@frozen
-class ServeOptions:
-    """What the command line said."""
-
-    policy: Path
-    listen: tuple[str, int]
-    admin: tuple[str, int]
-    secrets: Path | None
-    addresses: Mapping[str, str]
-    drain_delay_s: float
-    drain_grace_s: float | None
-    resolver: tuple[str, int] | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    workers: int = 1
-    worker: int | None = None
-
-    def arguments(self, worker: int) -> list[str]:
-        """Return the command line of one of several workers; its admin port is any."""
-        found = [sys.executable, "-m", "lockgate.cli.main", "serve", "--policy", str(self.policy)]
-        found += ["--listen", "{}:{}".format(*self.listen), "--admin", "127.0.0.1:0"]
-        found += ["--workers", str(self.workers), "--worker", str(worker)]
-        found += ["--drain-delay", f"{self.drain_delay_s}s"] if self.drain_delay_s else []
-        if self.drain_grace_s is not None:
-            found += ["--drain-grace", f"{self.drain_grace_s}s"]
-        if self.resolver is not None:
-            found += ["--resolver", "{}:{}".format(*self.resolver)]
-        named = {"--secrets": self.secrets, "--tls-cert": self.tls_cert, "--tls-key": self.tls_key}
-        for option, path in named.items():
-            found += [option, str(path)] if path is not None else []
-        for name, url in self.addresses.items():
-            found += ["--address", f"{name}={url}"]
-        return found
 
 
 @click.command(name="serve")
@@ -157,42 +121,10 @@ def _run_worker(options: ServeOptions, file: PolicyFile) -> int:
     last = file.take(text, lambda _: None)
     audit = last.spec.policy.audit_log
     try:
-        loaded = file.load(lambda found: check_again(found, options, audit))
+        loaded = file.load(lambda found: check_reloaded(found, options, audit))
     except (OSError, PolicyRefusedError) as problem:
         return run(options, file, last, kept_for=problem)
     return run(options, file, loaded)
-
-
-def check_addresses(policy: LoadedPolicy, addresses: Mapping[str, str]) -> None:
-    """Hold every backend to having an address; PolicyRefusedError otherwise."""
-    from lockgate.connections.endpoint import NoAddressError, endpoint_of  # noqa: PLC0415 - verbs load lazily
-
-    problems = []
-    names = [backend.name for backend in policy.spec.backends]
-    for name in addresses:
-        if name not in names:
-            known = ", ".join(names)
-            problems.append(
-                Problem("", None, f"--address names no backend {name!r}", f"use one of {known}")
-            )
-    for number, backend in enumerate(policy.spec.backends):
-        try:
-            endpoint_of(backend, addresses.get(backend.name))
-        except NoAddressError as problem:
-            mend = "state external.url, or --address"
-            problems.append(Problem(f"backends[{number}]", None, str(problem), mend))
-    if problems:
-        raise PolicyRefusedError("serve", tuple(problems))
-
-
-def check_again(policy: LoadedPolicy, options: ServeOptions, audit: AuditLog) -> None:
-    """Hold a policy that is to be put in force to what holds at the start."""
-    if policy.spec.policy.audit_log != audit:  # one log, from the first record to the last
-        mend = "restart the proxy to write elsewhere"
-        problem = Problem("policy.auditLog", None, "cannot change while the proxy runs", mend)
-        raise PolicyRefusedError(str(options.policy), (problem,))
-    names = {backend.name for backend in policy.spec.backends}
-    check_addresses(policy, {k: v for k, v in options.addresses.items() if k in names})
 
 
 def run_workers(options: ServeOptions, file: PolicyFile) -> int:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import define
 from twisted.internet.tcp import Port
@@ -22,6 +22,7 @@ from lockgate.server.backend_log import BackendLog
 from lockgate.server.certificate import Certificate
 from lockgate.server.lifecycle import Lifecycle
 from lockgate.server.metrics import Metrics
+from lockgate.server.options import ServeOptions, check_reloaded
 from lockgate.server.parent_watch import report_page, report_policy
 from lockgate.server.policy_file import PolicyFile
 from lockgate.server.process_limits import (
@@ -34,9 +35,6 @@ from lockgate.server.recorder import Recorder
 from lockgate.server.router import RequestRouter
 from lockgate.server.upstream_state import UpstreamState
 
-if TYPE_CHECKING:
-    from lockgate.cli.serve import ServeOptions
-
 _log = Logger("lockgate.serve")
 
 
@@ -45,7 +43,7 @@ class App:
     """A proxy, ready to start."""
 
     reactor: Any
-    options: "ServeOptions"
+    options: ServeOptions
     lifecycle: Lifecycle
     sink: Sink
     router: RequestRouter
@@ -102,14 +100,12 @@ class App:
 
 def build(
     reactor: Any,
-    options: "ServeOptions",
+    options: ServeOptions,
     file: PolicyFile,
     policy: LoadedPolicy,
     next_request_id: Callable[[], str],
 ) -> App:
     """Put a proxy together on `reactor`, whose clock must be monotonic; `file` held `policy`."""
-    from lockgate.cli.serve import check_again  # noqa: PLC0415 - serve imports this module
-
     audit = policy.spec.policy.audit_log
     sink = Sink(reactor, Path(audit.file_path) if audit.file_path else None)
     metrics = Metrics()
@@ -144,7 +140,7 @@ def build(
         policy_file=file,
         drain_delay_s=options.drain_delay_s,
         drain_grace_s=_grace_s(policy, options),
-        check=lambda loaded: check_again(loaded, options, audit),
+        check=lambda loaded: check_reloaded(loaded, options, audit),
         certificate=_certificate(options, metrics),
         shared=options.worker is not None,
     )
@@ -155,7 +151,7 @@ def build(
     return App(reactor, options, lifecycle, sink, router, metrics, lookout)
 
 
-def _follow_policy(lifecycle: Lifecycle, lookout: AvailabilityLog, options: "ServeOptions") -> None:
+def _follow_policy(lifecycle: Lifecycle, lookout: AvailabilityLog, options: ServeOptions) -> None:
     """Let what is no part of a decision follow the policy in force too."""
 
     def adopted(loaded: LoadedPolicy) -> None:
@@ -181,17 +177,17 @@ def _most_clients() -> int:
     return clients
 
 
-def _certificate(options: "ServeOptions", metrics: Metrics) -> Certificate | None:
+def _certificate(options: ServeOptions, metrics: Metrics) -> Certificate | None:
     if options.tls_cert is None or options.tls_key is None:
         return None
     return Certificate(options.tls_cert, options.tls_key, metrics)
 
 
-def _budget_bytes(policy: LoadedPolicy, options: "ServeOptions") -> int:
+def _budget_bytes(policy: LoadedPolicy, options: ServeOptions) -> int:
     return memory_budget(policy.spec.proxy.memory_budget, cgroup_limit(), options.workers)
 
 
-def _grace_s(policy: LoadedPolicy, options: "ServeOptions") -> float:
+def _grace_s(policy: LoadedPolicy, options: ServeOptions) -> float:
     stated = options.drain_grace_s
     return policy.spec.proxy.drain_grace if stated is None else stated
 

@@ -1,16 +1,12 @@
 """Says which backends cannot be used: at the start, at a reload, and when that changes."""
 
-from typing import TYPE_CHECKING
-
 from twisted.logger import Logger
 
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.advice import advice
 from lockgate.server.backend_log import BackendLog
+from lockgate.server.options import ServeOptions
 from lockgate.server.router import RequestRouter
-
-if TYPE_CHECKING:
-    from lockgate.cli.serve import ServeOptions
 
 _log = Logger("lockgate.backends")
 
@@ -18,7 +14,7 @@ _log = Logger("lockgate.backends")
 class AvailabilityLog:
     """Looks at what changes without a request; of several workers, the first speaks of files."""
 
-    def __init__(self, notices: BackendLog, router: RequestRouter, options: "ServeOptions") -> None:
+    def __init__(self, notices: BackendLog, router: RequestRouter, options: ServeOptions) -> None:
         self.notices = notices
         self._router = router
         self._file = str(options.policy)

@@ -22,7 +22,7 @@ import urllib.request
 from collections.abc import Callable
 from functools import partial
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import Metric
@@ -36,10 +36,8 @@ from twisted.python.failure import Failure
 
 from lockgate.audit.sink import BOUND_BYTES, Sink
 from lockgate.server.admin import Admin, Kept
+from lockgate.server.options import ServeOptions
 from lockgate.server.parent_watch import REPORTS, BrokenMessageError, Messages, message
-
-if TYPE_CHECKING:
-    from lockgate.cli.serve import ServeOptions
 
 FIRST_RESTART_S: Final = 0.1
 LAST_RESTART_S: Final = 10.0
@@ -60,7 +58,7 @@ class Supervisor:
     def __init__(
         self,
         reactor: Any,
-        options: "ServeOptions",
+        options: ServeOptions,
         arguments: Callable[[int], list[str]],
         sink: Sink,
         policy: bytes,
