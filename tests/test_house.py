@@ -134,7 +134,6 @@ def circles() -> list[list[str]]:
     return [list(circle) for circle in sorted(found)]
 
 
-@pytest.mark.xfail(reason="connections and server still know each other", strict=True)
 def test_no_two_rooms_know_each_other() -> None:
     assert circles() == []
 

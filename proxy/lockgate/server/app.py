@@ -34,6 +34,7 @@ from lockgate.server.process_limits import (
 from lockgate.server.recorder import Recorder
 from lockgate.server.router import RequestRouter
 from lockgate.server.upstream_state import UpstreamState
+from lockgate.server.upstreams import Upstreams
 
 _log = Logger("lockgate.serve")
 
@@ -121,15 +122,14 @@ def build(
         lambda: upstream_state.policy.digest,
         worker=options.worker,
     )
+    resolver = Resolver(reactor, CAres(options.resolver).ask)
     router = RequestRouter(
         reactor,
         TimerWheel(reactor),
         upstream_state,
-        credentials,
+        Upstreams(reactor, resolver, credentials, options.addresses),
         recorder,
-        names=Resolver(reactor, CAres(options.resolver).ask),
         next_request_id=next_request_id,
-        addresses=options.addresses,
         max_connections=_most_clients(),
         listens_on=options.listen[0],
     )
@@ -203,14 +203,14 @@ def _watch(metrics: Metrics, router: RequestRouter, sink: Sink) -> None:
         backends = upstream_state.policy.spec.backends
         return {b.name: float(upstream_state.credentials.is_missing(b)) for b in backends}
 
-    metrics.watch("lockgate_in_flight", "Exchanges under way", lambda: len(router.runs))
+    metrics.watch("lockgate_in_flight", "Exchanges under way", lambda: len(router.drivers))
     metrics.watch("lockgate_connections", "Callers connected", lambda: len(router.connections))
     memory, clients = upstream_state.memory, router.connections
     metrics.watch("lockgate_memory_budget_bytes", "The budget", lambda: memory.limit_bytes)
     metrics.watch("lockgate_memory_held_bytes", "Held of it", lambda: memory.held_bytes)
     metrics.watch("lockgate_memory_refused", "Requests without room", lambda: memory.refused)
     text = "Kept connections to upstreams"
-    metrics.watch("lockgate_idle_upstreams", text, lambda: _idle(router))
+    metrics.watch("lockgate_idle_upstreams", text, lambda: router.upstreams.idle)
     text = "Connections without room"
     metrics.watch("lockgate_connections_turned_away", text, lambda: clients.turned_away)
     text = "Idle connections closed for others"
@@ -243,10 +243,6 @@ def _watch(metrics: Metrics, router: RequestRouter, sink: Sink) -> None:
     )
     text = "1 where a named Secret is not mounted"
     metrics.watch_each("lockgate_credentials_missing", text, "backend", missing)
-
-
-def _idle(router: RequestRouter) -> int:
-    return sum(pool.idle for pool in router.pools.values())
 
 
 def _number(state: object) -> float:

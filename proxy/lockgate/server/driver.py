@@ -1,7 +1,7 @@
 """Runs one exchange: hands it events from both sides and carries out its commands."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
@@ -11,25 +11,25 @@ from lockgate.bodies.upload import Upload
 from lockgate.connections.body_producer import BodyProducer
 from lockgate.connections.downstream import Downstream, DownstreamListener, LostBy
 from lockgate.connections.pool import ConnectionPool
-from lockgate.connections.timer_wheel import Timer
+from lockgate.connections.timer_wheel import Timer, TimerWheel
 from lockgate.connections.upstream import Upstream
 from lockgate.errors.kinds import RejectedError
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
 from lockgate.exchange.machine import Exchange
 from lockgate.exchange.state import State
+from lockgate.server.upstreams import Upstreams
 
-if TYPE_CHECKING:
-    from lockgate.server.router import RequestRouter
-
-_log = Logger("lockgate.run")
+_log = Logger("lockgate.exchange")
 
 
 class ExchangeDriver(DownstreamListener):
-    """One exchange between `connection` and whichever upstream serves it.
+    """Drives one exchange between `connection` and whichever upstream serves it.
 
-    It is also the caller's transport's producer after the commit point: a caller that does not
-    read pauses its upstream, and while it is paused the idle deadline does not run.
+    `on_end` is called once, with the driver, when the exchange is over and is to be recorded.
+
+    The driver is also the producer of the client's transport after the commit point: a client that
+    does not read pauses its upstream, and while it is paused the idle deadline does not run.
     """
 
     __slots__ = (
@@ -39,6 +39,7 @@ class ExchangeDriver(DownstreamListener):
         "_data_due",
         "_events",
         "_idle_s",
+        "_on_end",
         "_phase",
         "_phase_name",
         "_phase_s",
@@ -49,16 +50,26 @@ class ExchangeDriver(DownstreamListener):
         "_silence_s",
         "_total",
         "_upstream",
+        "_upstreams",
         "_watching",
+        "_wheel",
         "connection",
         "exchange",
-        "router",
     )
 
-    def __init__(self, router: "RequestRouter", connection: Downstream, exchange: Exchange) -> None:
-        self.router = router
+    def __init__(
+        self,
+        wheel: TimerWheel,
+        upstreams: Upstreams,
+        connection: Downstream,
+        exchange: Exchange,
+        on_end: "Callable[[ExchangeDriver], None]",
+    ) -> None:
+        self._wheel = wheel
+        self._upstreams = upstreams
         self.connection = connection
         self.exchange = exchange
+        self._on_end: Callable[[ExchangeDriver], None] | None = on_end
         self._upstream: Upstream | None = None
         self._cancel_dial: Callable[[], None] | None = None
         self._pool: ConnectionPool | None = None
@@ -131,7 +142,7 @@ class ExchangeDriver(DownstreamListener):
         self._drop(do.DROP)
 
     def _record(self) -> None:
-        if self in self.router.runs:  # what was to be done did not come to its record
+        if self._on_end is not None:  # what was to be done did not come to its record
             self._ended(do.ENDED)
 
     # -- what the two sides report
@@ -212,7 +223,7 @@ class ExchangeDriver(DownstreamListener):
     # -- commands
 
     def _dial(self, command: do.Dial) -> None:
-        pool = self._pool = self.router.pools[command.backend.name]
+        pool = self._pool = self._upstreams.pools[command.backend.name]
         kept = pool.kept()
         if kept is not None:
             try:
@@ -229,7 +240,7 @@ class ExchangeDriver(DownstreamListener):
         upstream = self._upstream
         assert upstream is not None
         request = self.exchange.request
-        head = self.router.request_head(command.backend, command.length, request)
+        head = self._upstreams.request_head(command.backend, command.length, request)
         upstream.send(b"".join([head, *command.pieces()]), self.feed_all)
         self._hold_back(upstream)
 
@@ -237,7 +248,7 @@ class ExchangeDriver(DownstreamListener):
         upstream = self._upstream
         assert upstream is not None
         length = command.outgoing.length
-        head = self.router.request_head(command.backend, length, self.exchange.request)
+        head = self._upstreams.request_head(command.backend, length, self.exchange.request)
         upstream.send(head, self.feed_all)
         self._producer = BodyProducer(upstream, command.outgoing)
         self._producer.start()
@@ -255,11 +266,11 @@ class ExchangeDriver(DownstreamListener):
     def _arm(self, command: do.Arm) -> None:
         if command.name == "total":
             if self._total is None:
-                self._total = Timer(self.router.wheel, self._total_reached, self.broke)
+                self._total = Timer(self._wheel, self._total_reached, self.broke)
             self._total.arm(command.seconds)
         elif command.name == "heartbeat":
             if self._beat is None:
-                self._beat = Timer(self.router.wheel, self._beat_reached, self.broke)
+                self._beat = Timer(self._wheel, self._beat_reached, self.broke)
             self._beat.arm(command.seconds)
         else:
             self._watching = False
@@ -279,7 +290,7 @@ class ExchangeDriver(DownstreamListener):
     def _restart_clocks(self) -> None:
         """Data came, or the caller takes some again: both clocks of a stream start anew."""
         if self._watching:
-            self._data_due = self.router.wheel.now() + self._idle_s
+            self._data_due = self._wheel.now() + self._idle_s
             self._set_phase(self._idle_s)
 
     def _set_phase(self, left_s: float) -> None:
@@ -295,7 +306,7 @@ class ExchangeDriver(DownstreamListener):
 
     def _stir(self, _: do.Stir) -> None:
         if self._watching and self._phase.at is not None:
-            self._set_phase(max(self._data_due - self.router.wheel.now(), 0.0))
+            self._set_phase(max(self._data_due - self._wheel.now(), 0.0))
             self._armed_s = self._phase_s
 
     def _pause(self, command: do.Pause) -> None:
@@ -333,7 +344,9 @@ class ExchangeDriver(DownstreamListener):
 
     def _ended(self, _: do.Ended) -> None:
         self._stop()
-        self.router.ended(self)
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(self)
 
     def _stop(self) -> None:
         self._phase.disarm()
@@ -341,7 +354,7 @@ class ExchangeDriver(DownstreamListener):
             self._total.cancel()
         if self._beat is not None:
             self._beat.cancel()
-        self._total = self._beat = None  # each holds its run
+        self._total = self._beat = None  # each refers to its driver
         if self._producing:
             self._producing = False
             self.connection.stall_over()

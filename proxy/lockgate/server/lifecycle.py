@@ -122,8 +122,7 @@ class Lifecycle:
         self.look()
 
     def _sweep_idle(self) -> None:
-        for pool in self.router.pools.values():
-            pool.sweep()
+        self.router.upstreams.sweep()
 
     # -- drain
 

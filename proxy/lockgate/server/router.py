@@ -1,27 +1,20 @@
-"""Where whole requests are taken: scanned, decided, answered or given to an exchange.
+"""Routes requests: each is scanned, decided, and answered here or handed to an exchange.
 
-Everything that requests share hangs here: the policy in force, its dialers, the audit sink, the
-metrics. A reload swaps policy, decider and dialers in one step between two requests.
+Everything that requests share can be reached from the router: the policy in force, the upstreams,
+the metrics, the audit sink. A reload swaps policy, decider and upstreams in one step, between two
+requests.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Any
-
-from twisted.logger import Logger
 
 from lockgate.bodies.scan import Scan
 from lockgate.bodies.upload import Upload
-from lockgate.connections.credentials import Credentials
 from lockgate.connections.downstream import Downstream
-from lockgate.connections.endpoint import Endpoint, endpoint_of
 from lockgate.connections.inbound import InboundRequest
 from lockgate.connections.limiter import ConnectionLimiter
-from lockgate.connections.pool import ConnectionPool
 from lockgate.connections.requests import RequestHandler
-from lockgate.connections.resolver import Resolver
 from lockgate.connections.timer_wheel import TimerWheel
-from lockgate.connections.tls import StrictClient, upstream_tls
 from lockgate.errors.kinds import KINDS, RejectedError
 from lockgate.eventloop.later import Later
 from lockgate.exchange.events import START, Interrupted
@@ -40,31 +33,29 @@ from lockgate.http1.head_rules import HeadRules
 from lockgate.http1.request_head import Head
 from lockgate.policy.deciding.decision import Decision, Refuse
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.spec.backends import Backend
-from lockgate.providers.dialect import head_prefix, probe_bytes, request_head
 from lockgate.server.driver import ExchangeDriver
 from lockgate.server.health import Health
 from lockgate.server.recorder import Recorder
 from lockgate.server.shadow import Shadows
 from lockgate.server.upstream_state import UpstreamState
-
-_log = Logger("lockgate.desk")
+from lockgate.server.upstreams import Upstreams
 
 
 class RequestRouter(RequestHandler):
-    """See the module's text. `addresses` are the ``--address`` overrides by backend name."""
+    """Takes the requests of every client's connection. `drivers` are the exchanges under way.
 
-    def __init__(  # noqa: PLR0913 - the house is put together here
+    `draining`: every response says that its connection closes.
+    """
+
+    def __init__(  # noqa: PLR0913 - requests share this much
         self,
         reactor: Any,
         wheel: TimerWheel,
         upstream_state: UpstreamState,
-        credentials: Credentials,
+        upstreams: Upstreams,
         recorder: Recorder,
         *,
-        names: Resolver,
         next_request_id: Callable[[], str],
-        addresses: Mapping[str, str],
         max_connections: int,
         listens_on: str = "",
     ) -> None:
@@ -75,22 +66,17 @@ class RequestRouter(RequestHandler):
             ConnectionLimiter(max_connections),
             next_request_id,
         )
-        self.reactor = reactor
-        self.names = names
         self.upstream_state = upstream_state
-        self.credentials = credentials
+        self.upstreams = upstreams
         self.recorder = recorder
-        self.addresses = addresses
         self._listens_on = listens_on
-        self.runs: set[ExchangeDriver] = set()
-        self.draining = False  # answers say that their connection closes
-        self.pools: dict[str, ConnectionPool] = {}
-        self.shadows = Shadows(self)
-        self.health = Health(wheel, upstream_state.unhealthy, self._probe_bytes)
+        self.drivers: set[ExchangeDriver] = set()
+        self.draining = False
+        self.shadows = Shadows(wheel, upstream_state, upstreams, recorder.metrics)
+        self.health = Health(wheel, upstream_state.unhealthy, upstreams.probe)
         self._models = b""
         self._policy_header = b""
         self._rule_headers: dict[str | None, bytes] = {}
-        self._prefixes: dict[tuple[str, str | None], bytes] = {}
         self._install(self.upstream_state.policy)
 
     def adopt(self, policy: LoadedPolicy) -> None:
@@ -99,55 +85,19 @@ class RequestRouter(RequestHandler):
         self._install(policy)
 
     def _install(self, policy: LoadedPolicy) -> None:
-        old = self.pools
-        # a backend that is the same in every field keeps its connections
-        self.pools = {b.name: self._pool(b, policy, old) for b in policy.spec.backends}
-        for name, pool in old.items():
-            if self.pools.get(name) is not pool:
-                pool.close()
-        self.upstream_state.peers = {name: pool.peer for name, pool in self.pools.items()}
-        self.health.adopt(self.pools)
+        self.upstreams.adopt(policy)
+        pools = self.upstreams.pools
+        self.upstream_state.peers = {name: pool.peer for name, pool in pools.items()}
+        self.health.adopt(pools)
         self.keep_alive_s = policy.spec.endpoint.keep_alive
         self.min_read_rate = policy.spec.proxy.min_read_rate
         self.memory.share_by(policy.spec.proxy.caller_memory)
-        self._prefixes = {}
         self._rule_headers = {}
         self._models = models_document(policy.spec)
         self._model = model_documents(policy.spec)
         names = self.upstream_state.decider.header_names
         self.heads.adopt(HeadRules(names, policy.spec.endpoint.cors.origins, self._listens_on))
         self._policy_header = b"x-lockgate-policy: %b\r\n" % policy.digest.encode()
-
-    def _pool(
-        self, backend: Backend, policy: LoadedPolicy, old: Mapping[str, ConnectionPool]
-    ) -> ConnectionPool:
-        ranges = policy.spec.proxy.private_ranges
-        held = old.get(backend.name)
-        if held is not None and held.backend == backend and held.private_ranges == ranges:
-            return held
-        endpoint = endpoint_of(backend, self.addresses.get(backend.name))
-        return ConnectionPool(
-            self.reactor,
-            self.names,
-            backend,
-            endpoint,
-            ranges,
-            tls=partial(self._tls, backend),
-            refused=partial(self._refused, backend.name),
-        )
-
-    def _tls(self, backend: Backend, host: str) -> StrictClient:
-        files = self.credentials.tls_for(backend)
-        assert files is not None  # a backend whose files are missing is no candidate
-        return upstream_tls(host, files)
-
-    def _refused(self, backend: str, address: str, reason: str) -> None:
-        _log.error(
-            "backend {backend}: address {address} refused: {reason}",
-            backend=backend,
-            address=address,
-            reason=reason,
-        )
 
     # -- one request
 
@@ -182,7 +132,7 @@ class RequestRouter(RequestHandler):
             client_request_id=head.client_request_id,
             client=connection.peer,
         )
-        self._run(connection, request)
+        self._drive(connection, request)
 
     def begin(self, connection: Downstream, head: Head, upload: Upload) -> bool:
         """Begin with a request whose body still arrives, where its model is known and routed.
@@ -192,12 +142,12 @@ class RequestRouter(RequestHandler):
         try:
             if head.dropped:
                 self.heads.rules.check_underscored(head.dropped)
-            found = upload.look()
+            routed_by = upload.look()
         except RejectedError:
             return False
-        if found is None:
+        if routed_by is None:
             return False
-        model, span = found
+        model, span = routed_by
         decision = self.upstream_state.decider.decide(model, head.headers)
         if isinstance(decision, Refuse) or not self.upstream_state.may_begin(decision):
             return False
@@ -216,25 +166,27 @@ class RequestRouter(RequestHandler):
             whole=False,
             client=connection.peer,
         )
-        self._run(connection, request)
+        self._drive(connection, request)
         return True
 
-    def _run(self, connection: Downstream, request: RoutedRequest) -> None:
+    def _drive(self, connection: Downstream, request: RoutedRequest) -> None:
         exchange = Exchange(request, self.upstream_state)
         self.upstream_state.budget.saw_request(exchange.started_s)
-        run = connection.listener = ExchangeDriver(self, connection, exchange)
+        driver = connection.listener = ExchangeDriver(
+            self.wheel, self.upstreams, connection, exchange, self._ended
+        )
         connection.in_hand = None
-        self.runs.add(run)
-        run.feed(START)
+        self.drivers.add(driver)
+        driver.feed(START)
 
-    def ended(self, run: ExchangeDriver) -> None:
-        """An exchange is over: its one record."""
-        self.runs.discard(run)
-        request = run.exchange.request
+    def _ended(self, driver: ExchangeDriver) -> None:
+        """Record an exchange that is over, and give back what it held."""
+        self.drivers.discard(driver)
+        request = driver.exchange.request
         self.memory.give(request.charged_bytes, request.client)
-        self.recorder.exchange(run.exchange)
+        self.recorder.exchange(driver.exchange)
         if request.route.is_shadowed:
-            self.shadows.after(run.exchange)
+            self.shadows.after(driver.exchange)
 
     def record_unserved(
         self,
@@ -254,36 +206,19 @@ class RequestRouter(RequestHandler):
             bytes_in=bytes_in,
         )
 
-    def request_head(self, backend: Backend, length: int | None, request: RoutedRequest) -> bytes:
-        """Render the head of a request for `backend`; `length` of its body, None for chunked."""
-        key = self.credentials.key_for(backend)
-        held = (backend.name, key)
-        prefix = self._prefixes.get(held)
-        if prefix is None:
-            endpoint: Endpoint = self.pools[backend.name].endpoint
-            prefix = head_prefix(backend, endpoint.base_path, endpoint.host_header, key)
-            self._prefixes = {k: v for k, v in self._prefixes.items() if k[0] != backend.name}
-            self._prefixes[held] = prefix
-        return request_head(prefix, backend, length, request.request_id, request.client_headers)
-
-    def _probe_bytes(self, backend: Backend, path: str) -> bytes:
-        """Render a health check for `backend`."""
-        endpoint: Endpoint = self.pools[backend.name].endpoint
-        return probe_bytes(path, endpoint.host_header, self.credentials.key_for(backend))
-
     def _response_headers(self, decision: Decision, request_id: str, head: Head) -> bytes:
         rule = decision.reading.rule_name
-        named = self._rule_headers.get(rule)
-        if named is None:
-            shown = b"x-lockgate-rule: %b\r\n" % rule.encode() if rule else b""
-            named = self._rule_headers[rule] = shown + self._policy_header
-        return b"x-request-id: %b\r\n%b%b" % (request_id.encode(), named, head.cors)
+        headers = self._rule_headers.get(rule)
+        if headers is None:
+            rule_header = b"x-lockgate-rule: %b\r\n" % rule.encode() if rule else b""
+            headers = self._rule_headers[rule] = rule_header + self._policy_header
+        return b"x-request-id: %b\r\n%b%b" % (request_id.encode(), headers, head.cors)
 
     def _closes(self, head: Head) -> bool:
         return self.draining or not head.keep_alive
 
     def _answered(self, connection: Downstream, received: InboundRequest, *, close: bool) -> None:
-        """A request that never became an exchange is over."""
+        """Go on after a request that never became an exchange."""
         connection.in_hand = None
         self.memory.give(received.size, connection.peer)
         connection.finished(close=close)
@@ -291,7 +226,7 @@ class RequestRouter(RequestHandler):
     def _serve_plain(
         self, connection: Downstream, received: InboundRequest, request_id: str
     ) -> None:
-        """Answer OPTIONS, and what is asked of the models there are."""
+        """Answer OPTIONS, and questions about models."""
         head = received.head
         close = self._closes(head)
         headers = identified(request_id) + self._policy_header + head.cors
@@ -364,13 +299,12 @@ class RequestRouter(RequestHandler):
     # -- the end
 
     def interrupt(self) -> None:
-        """The grace is over: end what still runs."""
-        for run in list(self.runs):
-            run.feed(Interrupted("draining"))
+        """End every exchange that still runs: the grace of a drain is over."""
+        for driver in list(self.drivers):
+            driver.feed(Interrupted("draining"))
 
     def close(self) -> None:
-        """Stop what runs on its own, and close every idle upstream connection."""
+        """Stop health checks and shadow copies, and close every idle upstream connection."""
         self.health.stop()
         self.shadows.stop()
-        for pool in self.pools.values():
-            pool.close()
+        self.upstreams.close()

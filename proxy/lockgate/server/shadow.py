@@ -1,24 +1,26 @@
-"""Shadow copies: what a caller was answered is asked of a rule's other backends too, and discarded.
+"""Shadow copies: sends a copy of a served request to the rule's other backends too.
 
-Copies are made after the answer is over, of a sample, and bounded in number, bytes and time; they
-go to the rule's own candidates of the very decision, which the one bound on sensitive data made.
-Nothing of a copy reaches the caller, a breaker or the retry budget: only a metric of its own. What
-it holds, the body it is a copy of included, is in the memory budget.
+Copies are made once the client has its response, of a sample, and bounded in number, bytes and
+time; they go to the rule's own candidates of the same decision, which the one bound on sensitive
+data made. The response to a copy is discarded, and nothing of it reaches the client, a breaker or
+the retry budget: only a metric of its own. Its memory, and that of the body that it copies, is
+charged to the memory budget.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.logger import Logger
 
 from lockgate.bodies.splices import splices
+from lockgate.connections.timer_wheel import TimerWheel
 from lockgate.exchange.commands import SendUp
 from lockgate.exchange.machine import Exchange
 from lockgate.policy.spec.backends import Backend
 from lockgate.server.background_request import BackgroundRequest
-
-if TYPE_CHECKING:
-    from lockgate.server.router import RequestRouter
+from lockgate.server.metrics import Metrics
+from lockgate.server.upstream_state import UpstreamState
+from lockgate.server.upstreams import Upstreams
 
 MAX_AT_ONCE: Final = 16
 MAX_BODY_BYTES: Final = 1 << 20
@@ -28,10 +30,15 @@ _log = Logger("lockgate.shadow")
 
 
 class Shadows:
-    """The copies under way."""
+    """Makes shadow copies and keeps those under way within their bounds."""
 
-    def __init__(self, router: "RequestRouter") -> None:
-        self._router = router
+    def __init__(
+        self, wheel: TimerWheel, state: UpstreamState, upstreams: Upstreams, metrics: Metrics
+    ) -> None:
+        self._wheel = wheel
+        self._state = state
+        self._upstreams = upstreams
+        self._metrics = metrics
         self._running: dict[int, BackgroundRequest | None] = {}  # None while it begins
         self._number = 0
 
@@ -39,11 +46,11 @@ class Shadows:
         return len(self._running)
 
     def after(self, exchange: Exchange) -> None:
-        """Copy what an exchange was asked, where its rule says so."""
+        """Copy the request of an exchange that is over, where its rule says so."""
         rule = exchange.request.route.reading.rule
         if rule is None or rule.route.strategy != "shadow" or exchange.outcome != "complete":
             return
-        if self._router.upstream_state.jitter() * 100 >= rule.route.shadow_percent:
+        if self._state.jitter() * 100 >= rule.route.shadow_percent:
             return
         for backend in exchange.request.route.candidates:
             if backend.name in rule.route.backends[1:]:
@@ -60,41 +67,41 @@ class Shadows:
         self._running.clear()
 
     def _copy(self, exchange: Exchange, backend: Backend) -> None:
-        router, request = self._router, exchange.request
-        ready = router.upstream_state.is_ready(backend, request)
+        request = exchange.request
+        ready = self._state.is_ready(backend, request)
         if not ready or len(self) >= MAX_AT_ONCE or request.received_bytes > MAX_BODY_BYTES:
-            router.recorder.metrics.shadow(backend.name, "skipped")
+            self._metrics.shadow(backend.name, "skipped")
             return
         edits, _ = splices(request.scan, backend.upstream_model, include_usage=request.scan.stream)
         body = SendUp(backend, b"".join(request.pieces()), edits).body
         self._number += 1
         number = self._number
-        data = router.request_head(backend, len(body), request) + body
-        held = len(data) + request.received_bytes
-        router.memory.book(held)
+        data = self._upstreams.request_head(backend, len(body), request) + body
+        charged = len(data) + request.received_bytes
+        self._state.memory.book(charged)
         self._running[number] = None
         try:
             background = BackgroundRequest(
-                router.wheel,
-                router.pools[backend.name],
+                self._wheel,
+                self._upstreams.pools[backend.name],
                 data,
                 seconds=SECONDS,
                 max_bytes=MAX_RESPONSE_BYTES,
-                done=partial(self._done, number, backend.name, held),
-                may_go=partial(router.upstream_state.allows, backend, request),
+                done=partial(self._done, number, backend.name, charged),
+                may_go=partial(self._state.allows, backend, request),
             )
         except Exception:
-            self._end(number, held)
+            self._end(number, charged)
             raise
         if number in self._running:  # it may be over already
             self._running[number] = background
 
-    def _end(self, number: int, held: int) -> None:
+    def _end(self, number: int, charged: int) -> None:
         if number in self._running:
             del self._running[number]
-            self._router.memory.give(held)
+            self._state.memory.give(charged)
 
-    def _done(self, number: int, name: str, held: int, result: int | str) -> None:
-        self._end(number, held)
+    def _done(self, number: int, name: str, charged: int, result: int | str) -> None:
+        self._end(number, charged)
         answered = isinstance(result, int) and result < 400
-        self._router.recorder.metrics.shadow(name, "answered" if answered else "failed")
+        self._metrics.shadow(name, "answered" if answered else "failed")
