@@ -24,7 +24,7 @@ from lockgate.server.metrics import Metrics
 from lockgate.server.recorder import Recorder
 from twisted.internet.task import Clock
 
-from tests.exchange.playbook import SSE, STREAM, Playbook, cloud, down, event, local, started
+from tests.exchange.playbook import JSON, SSE, STREAM, Playbook, cloud, down, event, local, started
 
 HEAD = Head(door="chat", expects_continue=False, keep_alive=True, headers={})
 PAGE = Path(__file__).parent.parent.parent / "docs" / "errors.md"
@@ -78,6 +78,15 @@ def connecting() -> Playbook:
 
 def waiting() -> Playbook:
     return Playbook(local("a")).answered()
+
+
+def holding() -> Playbook:
+    """A response that is not streamed, and not whole yet."""
+    book = waiting()
+    for happening in (started(200, JSON), on.ResponseData(b'{"choices"')):
+        book >> happening
+        book.pending.clear()
+    return book
 
 
 def relaying(**rule: Any) -> Playbook:
@@ -184,6 +193,7 @@ PLAYS: Final[dict[tuple[str, str], Play]] = {
     },
     **{("total_timeout", phase): ended(PLACES[phase], by_deadline) for phase in "cws"},
     **{("idle_timeout", phase): ended(PLACES[phase], by_deadline) for phase in "ws"},
+    ("silence_timeout", "w"): ended(holding, by_deadline),
     ("silence_timeout", "s"): ended(relaying, by_deadline),
     ("first_token_timeout", "w"): ended(waiting, by_deadline),
     ("connect_timeout", "c"): ended(connecting, by_deadline),

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lockgate.errors.kinds import KINDS
+
 from tests.net.conftest import POLICY as NET_POLICY
 from tests.net.conftest import Answer, Proxy, Upstream
 
@@ -34,11 +36,7 @@ POLICY: dict[str, Any] = {
 }  # fmt: skip
 PII = ("x-llmkube-classification", "pii")
 HARD = ("x-llmkube-task-complexity", "complex")
-COUNTED = {
-    "upstream_dns", "upstream_connect", "upstream_tls", "connect_timeout", "upstream_reset",
-    "upstream_protocol", "upstream_truncated", "upstream_error", "upstream_overloaded",
-    "idle_timeout", "first_token_timeout", "resume_diverged",
-}  # fmt: skip
+COUNTED = {kind.code for kind in KINDS.values() if kind.counts}
 
 
 def changed(name: str) -> dict[str, Any]:

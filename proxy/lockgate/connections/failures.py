@@ -9,10 +9,12 @@ from service_identity.exceptions import CertificateError
 from twisted.internet import error
 from twisted.python.failure import Failure
 
+from lockgate.errors.codes import Code
+
 _OUT_OF_ROOM: Final = frozenset({errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
 
 
-def dial_failure_code(failure: Failure) -> str:
+def dial_failure_code(failure: Failure) -> Code:
     """Return the code of `lockgate.errors.kinds` for a connection that did not come about."""
     problem = failure.value
     if isinstance(problem, error.DNSLookupError):

@@ -26,6 +26,7 @@ from lockgate.connections.failures import dial_failure_code
 from lockgate.connections.resolver import Resolver
 from lockgate.connections.tls import StrictClient
 from lockgate.connections.upstream import Peer, Upstream
+from lockgate.errors.codes import Code
 from lockgate.eventloop.sockets import connect
 from lockgate.eventloop.tls_transport import TlsTransport
 from lockgate.policy.address import permitted
@@ -102,7 +103,7 @@ class Dial:
         self,
         pool: "ConnectionPool",
         connected: Callable[[Upstream, bool], None],
-        failed: Callable[[str], None],
+        failed: Callable[[Code], None],
         broke: Callable[[], None],
     ) -> None:
         self.pool = pool
@@ -251,7 +252,7 @@ class Dial:
         tls = self.pool.endpoint.scheme == "https"
         self._fail("upstream_tls" if clean and tls else dial_failure_code(reason))
 
-    def _fail(self, code: str) -> None:
+    def _fail(self, code: Code) -> None:
         if not self._over:
             failed, broke = self._failed, self._broke
             self._end()
@@ -306,7 +307,7 @@ class ConnectionPool:
     def dial(
         self,
         connected: Callable[[Upstream, bool], None],
-        failed: Callable[[str], None],
+        failed: Callable[[Code], None],
         broke: Callable[[], None],
     ) -> Callable[[], None]:
         """Get a connection, at once when one is idle; return what cancels the attempt.

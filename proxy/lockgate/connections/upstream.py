@@ -17,6 +17,7 @@ from lockgate.eventloop.transport import Connection
 from lockgate.exchange.events import (
     ENDED,
     Event,
+    FailureCode,
     Interrupted,
     ResponseData,
     ResponseStarted,
@@ -182,7 +183,9 @@ class Upstream(Connection):
         if clean and self._until_close and not self._complete:
             listener([ENDED])
         else:
-            code = "upstream_reset" if self._framing is None else "upstream_truncated"
+            code: FailureCode = "upstream_truncated"
+            if self._framing is None:
+                code = "upstream_reset"
             if self._reused and self.transport.sent_bytes == self._sent_before:
                 code = "upstream_stale"  # it was dead before it took a byte of this request
             listener([UpstreamFailed(code)])

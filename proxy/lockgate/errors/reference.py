@@ -3,14 +3,14 @@
 import sys
 from typing import Final, get_args
 
-from lockgate.errors.kinds import KINDS, Kind
+from lockgate.errors.kinds import KINDS, ErrorKind
 from lockgate.errors.outcome import Phase
 
 HEAD: Final = """\
 # Outcomes and errors
 
 Every way in which a request can end: the `outcome` and `terminal` of its audit record, the status and the `code` that
-the caller gets, and the sentence it reads. Written by `make docs` from the tables in `proxy/exchange`.
+the caller gets, and the sentence it reads. Written by `make docs` from the table in `lockgate/errors`.
 
 An error is OpenAI's object, `{"error": {"message", "type", "param", "code", "request_id"}}`. Before the commit point
 it is a whole answer with the status below. After it, where events are streamed, it is one last `data:` event that also
@@ -40,7 +40,7 @@ def page() -> str:
     return head + "".join(_row(kind) for kind in KINDS.values())
 
 
-def _row(kind: Kind) -> str:
+def _row(kind: ErrorKind) -> str:
     before = [phase for phase in _phases(kind) if phase not in _AFTER]
     after = [phase for phase in _phases(kind) if phase in _AFTER]
     cells = (
@@ -54,11 +54,11 @@ def _row(kind: Kind) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _phases(kind: Kind) -> list[Phase]:
+def _phases(kind: ErrorKind) -> list[Phase]:
     return [phase for phase in get_args(Phase) if phase in kind.phases]
 
 
-def _ending(kind: Kind, outcome: str, phases: list[Phase]) -> str:
+def _ending(kind: ErrorKind, outcome: str, phases: list[Phase]) -> str:
     words = (outcome, *(kind.terminal(phase) for phase in phases))
     return ", ".join(f"`{word}`" for word in words) if phases else ""
 

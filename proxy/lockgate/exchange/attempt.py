@@ -1,14 +1,15 @@
 """One try at one backend, and what became of it."""
 
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
+from lockgate.errors.codes import Ending
 from lockgate.exchange.breaker import Opened
 from lockgate.policy.spec.backends import Backend
 
 
 @final
 class Attempt:
-    """`outcome` is "complete", "client_gone" or a code of `errors.KINDS`; times in seconds.
+    """`outcome` is empty until it has ended; times are in seconds.
 
     `permit` is the breaker's, to be given back exactly once. `status` is the upstream's, and
     `own_id` what it calls the request. `counted`: it failed, by the backend's fault. `opened` and
@@ -25,7 +26,7 @@ class Attempt:
         self.bytes_written = False
         self.status: int | None = None
         self.own_id = ""
-        self.outcome = ""
+        self.outcome: Ending | Literal[""] = ""
         self.ended_s = 0.0
         self.counted = False
         self.opened: Opened | None = None

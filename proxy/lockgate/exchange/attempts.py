@@ -4,11 +4,10 @@ The candidates come from the decision and from nowhere else. At most one repeat 
 going on to the next candidate is always allowed, unless the rule says connect-only.
 """
 
-from typing import Final as Final_
-
 from attrs import define
 
-from lockgate.errors.kinds import KINDS
+from lockgate.errors.codes import Code, Ending
+from lockgate.errors.kinds import KINDS, kind_of
 from lockgate.exchange.attempt import Attempt
 from lockgate.exchange.deadlines import Deadlines
 from lockgate.exchange.ports import Ports, Settlement, Skipped
@@ -25,27 +24,20 @@ from lockgate.exchange.retry import (
 from lockgate.policy.spec.backends import Backend
 
 _RESTING = frozenset({"breaker_open", "unhealthy"})
-_LOOK_AT: Final_[dict[str, str]] = {
-    "upstream_auth": "Look at the Secret that `credentialsSecretRef` names.",
-    "upstream_model": "Look at `external.model` or `servedModel`.",
-    "upstream_path": "Look at `external.url`: an OpenAI-compatible one ends in /v1.",
-    "insufficient_quota": "Look at the provider's billing page.",
-}
-"""Which setting to look at where nothing but another setting helps."""
 _SOON_S = 1.0
 """What Retry-After says where nothing is known: a backend that is down may be back any moment."""
 
 
 @define
-class Final:
-    """What the caller is told when no attempt is left.
+class Exhausted:
+    """What the client is told when no candidate is left.
 
     `cause` is the code of what failed, for the record; `retryable`: whether a repeat may go better.
-    `hints`: rendered lines of the last backend's rate limit. `detail`: what to look at.
+    `hints`: rendered lines of the last backend's rate limit. `detail`: which setting to look at.
     """
 
-    code: str
-    cause: str
+    code: Code
+    cause: Code
     retry_after_s: float | None
     retryable: bool
     hints: bytes = b""
@@ -127,7 +119,7 @@ class Attempts:
         """The current attempt answers: a probe has proved its backend, whatever comes then."""
         self.ports.commit(self.current, self.request)
 
-    def end(self, outcome: str, how: Settlement, status: int | None = None) -> None:
+    def end(self, outcome: Ending, how: Settlement, status: int | None = None) -> None:
         """End the current attempt and give its permit back. Does nothing when it has ended."""
         if not self.log or self.current.outcome:
             return
@@ -144,19 +136,18 @@ class Attempts:
             attempt.counted = how == "failed"
         self.ports.settle(attempt, how, self.request)
 
-    def final(self) -> Final:
+    def exhausted(self) -> Exhausted:
         """Return what all the failures together come to."""
         last = self._last
         waits = [s.retry_after_s for s in self.skipped if s.reason in _RESTING]
         cause = last.code if last is not None else self._why_none_was_tried(resting=bool(waits))
-        code, retryable = self._told(cause), self._is_retryable()
+        code, retryable = self._public(cause), self._is_retryable()
         wait_s = last.retry_after_s if last is not None else None
         if wait_s is None and retryable and KINDS[code].status == 503:
             wait_s = min(waits, default=_SOON_S)
-        told = last is not None and code == cause
-        hints = last.hints if last is not None and told else b""
-        detail = _LOOK_AT.get(code, "") if told else ""
-        return Final(code, cause, wait_s, retryable, hints, detail)
+        if last is None or code != cause:
+            return Exhausted(code, cause, wait_s, retryable)
+        return Exhausted(code, cause, wait_s, retryable, last.hints, KINDS[code].advice)
 
     @property
     def is_clients_own(self) -> bool:
@@ -172,14 +163,14 @@ class Attempts:
             for attempt in self.log
         )
 
-    def _why_none_was_tried(self, *, resting: bool) -> str:
+    def _why_none_was_tried(self, *, resting: bool) -> Code:
         if resting:
             return "upstreams_unavailable"
         missing = any(s.reason == "credentials_missing" for s in self.skipped)
         return "credentials_missing" if missing else "no_allowed_upstream"
 
-    def _told(self, cause: str) -> str:
-        """Return what the caller is told of `cause`."""
+    def _public(self, cause: Code) -> Code:
+        """Return the error that the client reads for `cause`."""
         reading = self.request.route.reading
         if cause == "upstream_context":
             return cause  # the caller's own, whoever may serve it
@@ -187,15 +178,14 @@ class Attempts:
             return "no_allowed_upstream"
         rule = reading.rule
         required = rule.match.required_capabilities if rule and rule.match else ()
-        kind = KINDS[cause]
-        down = cause == "upstreams_unavailable" or (kind.source, kind.phases) == ("upstream", "c")
+        down = cause == "upstreams_unavailable" or KINDS[cause].is_unreached
         return "no_capable_backend" if required and down else cause
 
     def _is_retryable(self) -> bool:
         """Whether anything that kept a candidate from serving may pass by itself."""
-        kept = [attempt.outcome for attempt in self.log]
-        kept += [skipped.reason for skipped in self.skipped]
-        return not kept or any(code not in KINDS or KINDS[code].retryable for code in kept)
+        words = [*(attempt.outcome for attempt in self.log), *(one.reason for one in self.skipped)]
+        kinds = [kind_of(word) for word in words]
+        return not kinds or any(kind is None or kind.retryable for kind in kinds)
 
     def _begin(self, backend: Backend) -> bool:
         permit = self.ports.admit(backend, self.request)

@@ -9,14 +9,16 @@ from typing import cast
 
 from lockgate.bodies.conversation import Conversation
 from lockgate.bodies.splices import splices
-from lockgate.errors.kinds import KINDS, error_event, error_object
+from lockgate.errors.body import error_event, error_object
+from lockgate.errors.codes import Code
+from lockgate.errors.kinds import KINDS, of_deadline
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
 from lockgate.exchange.ports import Settlement
-from lockgate.exchange.refusal import status_of
+from lockgate.exchange.refusal import judge, status_of
 from lockgate.exchange.relay import StreamRelay
 from lockgate.exchange.render import chunk
-from lockgate.exchange.response_body import said_by
+from lockgate.exchange.response_body import Said, said_by
 from lockgate.exchange.resume import (
     Continuation,
     DeliveredText,
@@ -40,22 +42,22 @@ class Breaking(Trying):
         self._lost("upstream_truncated" if event.code == "upstream_truncated" else "upstream_reset")
 
     def _cut_by_deadline(self, event: on.DeadlinePassed) -> None:
-        self._lost(f"{event.name}_timeout")
+        self._lost(of_deadline(event.name))
 
-    def _lost(self, code: str) -> None:
+    def _lost(self, code: Code) -> None:
         """The answer broke off: continue it where the rule says so and it can be, else cut it."""
         if self._may_resume(code):
             self._resume(code)
         else:
             self._cut(code)
 
-    def _cut(self, code: str, how: Settlement = "failed") -> None:
+    def _cut(self, code: Code, how: Settlement = "failed") -> None:
         """Break off after the commit point: an error event where there are events, no clean end."""
         kind = KINDS[code]
         self.code = code
         self.terminal = kind.terminal("s")
         self.outcome = kind.cut
-        blamed = code not in _NOT_COUNTED and self._limits.blames(code) and not self._is_clients()
+        blamed = kind.counts and self._limits.blames(code) and not self._is_clients()
         self.attempts.end(code, how if blamed else "released")
         self._out.append(do.DROP)
         if self.state is not State.RELAYING_BODY:
@@ -81,9 +83,9 @@ class Breaking(Trying):
 
     # -- resuming
 
-    def _may_resume(self, code: str) -> bool:
+    def _may_resume(self, code: Code) -> bool:
         relay, spoken = self._relay, self._spoken
-        if relay is None or spoken is None or relay.finished or code in _NEVER_RESUMED:
+        if relay is None or spoken is None or relay.finished or not KINDS[code].resumable:
             return False
         if self._is_clients() or not spoken.resumable or self.request.scan.choices != 1:
             return False
@@ -102,7 +104,7 @@ class Breaking(Trying):
         )
         self.tokens_before = (self.tokens_before[0] + prompt, self.tokens_before[1] + completion)
 
-    def _resume(self, code: str) -> None:
+    def _resume(self, code: Code) -> None:
         """End the attempt under way and go on with the next candidate, or cut."""
         self.attempts.fail(Failure(code), self._limits)
         self._resume_elsewhere(code)
@@ -113,9 +115,9 @@ class Breaking(Trying):
             super()._withdraw()
             return
         self.attempts.withdraw()
-        self._resume_elsewhere(self.attempts.current.outcome)
+        self._resume_elsewhere(cast("Code", self.attempts.current.outcome))
 
-    def _resume_elsewhere(self, code: str) -> None:
+    def _resume_elsewhere(self, code: Code) -> None:
         backend = self.attempts.next()
         if backend is None:
             self._cut(code)
@@ -159,7 +161,8 @@ class Breaking(Trying):
             self._resume("upstream_protocol")
             return
         if head.status >= 400:
-            self._resume(_REFUSED.get(head.status, "upstream_error"))
+            verdict = judge(head.status, Said(), retry_after_s=head.retry_after_s)
+            self._resume(verdict.code if isinstance(verdict, Failure) else "upstream_error")
             return
         if head.kind == "json":
             self._resume("upstream_protocol")
@@ -192,9 +195,4 @@ class Breaking(Trying):
         elif event.name == "total":
             self._cut("total_timeout")
         else:
-            self._resume(f"{event.name}_timeout")
-
-
-_NOT_COUNTED = frozenset({"total_timeout", "resume_diverged", "memory_full"})
-_NEVER_RESUMED = _NOT_COUNTED
-_REFUSED = {401: "upstream_auth", 403: "upstream_auth", 429: "upstream_rate_limited"}
+            self._resume(of_deadline(event.name))

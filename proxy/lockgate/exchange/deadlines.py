@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Final, final
 
+from lockgate.errors.codes import Code
+from lockgate.errors.kinds import KINDS
 from lockgate.policy.spec.backends import Backend, Timeouts
 from lockgate.policy.spec.model_router import Proxy
 from lockgate.policy.spec.rules import Rule
@@ -76,15 +78,16 @@ class Deadlines(Value):
         self.own_silence_s: Final = own_silence_s
         self.own_idle_s: Final = own_idle_s
 
-    def blames(self, code: str) -> bool:
+    def blames(self, code: Code) -> bool:
         """Whether the deadline that `code` says was missed is the backend's, no stricter rule's."""
-        if code == "connect_timeout":
+        deadline = KINDS[code].deadline
+        if deadline == "connect":
             return self.connect_s >= self.own_connect_s
-        if code == "first_token_timeout":
+        if deadline == "first_token":
             return self.first_token_s >= self.own_first_token_s
-        if code == "silence_timeout":
+        if deadline == "silence":
             return self.silence_s >= self.own_silence_s
-        return code != "idle_timeout" or self.idle_s >= self.own_idle_s
+        return deadline != "idle" or self.idle_s >= self.own_idle_s
 
 
 NO_DEADLINES: Final = Deadlines()

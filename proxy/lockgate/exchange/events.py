@@ -3,6 +3,7 @@
 from typing import ClassVar, Final, Literal, final
 
 from lockgate.bodies.scan import Scan
+from lockgate.errors.codes import Code
 from lockgate.errors.kinds import RejectedError
 from lockgate.http1.response_head import ResponseHead
 from lockgate.value import Value
@@ -12,6 +13,9 @@ DeadlineName = Literal[
 ]
 """`grace`: what may follow a text that is whole; `error_body`: the words of an error; `heartbeat`:
 the caller is due a sign of life. These three fail nothing."""
+
+FailureCode = Code | Literal["upstream_stale"]
+"""Why an upstream failed; `upstream_stale`: a kept connection was dead before it took a byte."""
 
 
 @final
@@ -56,11 +60,11 @@ class BodyRejected(Value):
 
 @final
 class UpstreamFailed(Value):
-    """Dialling failed, or the connection broke. `code` is a key of `errors.KINDS`."""
+    """Dialling failed, or the connection broke. `code` says how."""
 
     __match_args__: ClassVar = ("code",)
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: FailureCode) -> None:
         self.code: Final = code
 
 

@@ -5,6 +5,7 @@ from typing import Final, cast
 from attrs import evolve
 
 from lockgate.bodies.lenient import read_json, write_json
+from lockgate.errors.kinds import KINDS
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
 from lockgate.exchange.breaking import Breaking
@@ -23,7 +24,6 @@ ERROR_BODY_S: Final = 10.0
 _SAYS_ENOUGH: Final = frozenset({401, 402, 407, 408, 411, 502, 503, 504, 522, 524})
 """Statuses whose words change nothing."""
 _REFUSES_OPTIONS: Final = frozenset({400, 422})
-_HINTED: Final = frozenset({"upstream_rate_limited", "upstream_overloaded"})
 _UNUSABLE: Final = Failure("upstream_protocol", deterministic=True)
 """A whole answer that is not what was asked for: asked again, it would come again."""
 
@@ -123,7 +123,7 @@ class Judging(Breaking):
             self._refusal = Refused(400, said, "context_length_exceeded")
         elif verdict.code == "upstream_model":
             self._refusal = Refused(404, evolve(said, param="model"), "model_not_found")
-        elif verdict.code in _HINTED or status == 503:
+        elif KINDS[verdict.code].retry == "wait" or status == 503:
             verdict = evolve(verdict, hints=response.hints)
         self._fail(verdict, whole=whole)
 

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from lockgate.bodies.lenient import read_json
 from lockgate.bodies.lexer import NotJsonError
-from lockgate.errors.kinds import KINDS
+from lockgate.errors.kinds import kind_of
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
 from lockgate.exchange.judging import Judging
@@ -292,7 +292,8 @@ class Exchange(Judging):
     def _cut_by_failure(self, event: on.UpstreamFailed) -> None:
         relay = self._relay
         if relay is not None and relay.finished and relay.usage is not None:
-            self._finish_for(KINDS[event.code].cause)
+            kind = kind_of(event.code)
+            self._finish_for(kind.cause if kind is not None else "")
         else:
             super()._cut_by_failure(event)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
+from lockgate.errors.codes import Code
 from lockgate.exchange.response_body import Said
 from lockgate.exchange.retry import Failure
 
@@ -114,7 +115,7 @@ _FILTERED: Final = re.compile(r"content_(filter|policy)|moderation|safety|guardr
 _FLAGGED_WORDS: Final = (b"was flagged", b"usage guidelines", b"safety_check", b"content policy")
 """In the sentence of one, where the code says nothing (OpenRouter, xAI)."""
 _MODEL: Final = re.compile(rb"model|deployment|no endpoints found")
-_OURS: Final = (
+_OURS: Final[tuple[tuple[bytes, Code], ...]] = (
     # a key or an account of ours, told with the caller's status (Gemini, xAI; Anthropic:
     # anthropics/anthropic-sdk-typescript#618; OpenAI; DashScope)
     (b"api_key_invalid", "upstream_auth"),
@@ -257,7 +258,7 @@ def _names(said: Said, words: "re.Pattern[str]") -> bool:
     )
 
 
-def _ours(text: bytes) -> str | None:
+def _ours(text: bytes) -> Code | None:
     for words, code in _OURS:
         if words in text:
             return code

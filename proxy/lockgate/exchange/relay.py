@@ -13,6 +13,7 @@ event is, byte for byte. A partial event is never given out. The end is judged b
 
 from typing import Any, Final
 
+from lockgate.errors.codes import Code
 from lockgate.exchange.resume import Continuation, DeliveredText, DivergedError
 from lockgate.exchange.sse import CONTENT, Event, EventTooLargeError, Splitter, read_event
 
@@ -84,7 +85,7 @@ class StreamRelay:
         self._was_taken_back = False
         self.committed = continuing is not None
         self.done = False
-        self.broken: str | None = None
+        self.broken: Code | None = None
         self.error: Any = None
         self.saw_data = False
         self.malformed_events = 0

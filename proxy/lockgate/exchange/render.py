@@ -3,7 +3,8 @@
 from http import HTTPStatus
 from typing import Final
 
-from lockgate.errors.kinds import Kind, RejectedError, error_body
+from lockgate.errors.body import error_body
+from lockgate.errors.kinds import ErrorKind, RejectedError
 from lockgate.exchange.request import RoutedRequest
 from lockgate.http1.framing import SIZE_LINES
 
@@ -81,7 +82,7 @@ def whole(status: int, headers: bytes, body: bytes, *, close: bool) -> bytes:
 
 
 def whole_error(  # noqa: PLR0913 - an error has this many words
-    kind: Kind,
+    kind: ErrorKind,
     request_id: str,
     *,
     headers: bytes,

@@ -1,6 +1,7 @@
 """The retry law: what comes after a failed attempt, before the commit point.
 
-The law of the design, as one pure function over one value. Connect errors, TLS failures and
+The law of the design, as one pure function over one value; which part of it an error falls under is
+the column `retry` of `errors.kinds`. Connect errors, TLS failures and
 silence go to the next candidate; a reset, a broken framing, 408 and 5xx are worth one more try on
 the same backend; a short Retry-After is waited for; a whole answer that is not what was asked for
 would come again, so the next candidate is asked; what is the caller's own is passed back.
@@ -10,42 +11,22 @@ from typing import Final
 
 from attrs import frozen
 
+from lockgate.errors.codes import Code
+from lockgate.errors.kinds import KINDS
+
 PAUSE_S: Final = 0.1
 """Mean pause before a repeat on the same backend: long enough for a listener to come back."""
-
-_REPEATABLE: Final = frozenset(
-    {"upstream_reset", "upstream_protocol", "upstream_error", "upstream_truncated"}
-)
-_RETRY_AFTER: Final = frozenset({"upstream_rate_limited", "upstream_overloaded"})
-_FINAL: Final = frozenset({"total_timeout"})
-
-COUNTED: Final = frozenset(
-    {
-        "upstream_dns",
-        "upstream_connect",
-        "upstream_tls",
-        "connect_timeout",
-        "upstream_reset",
-        "upstream_protocol",
-        "upstream_truncated",
-        "upstream_error",
-        "upstream_overloaded",
-        "first_token_timeout",
-        "idle_timeout",
-    }
-)
-"""Failures that count against a backend's breaker; a deadline only where it is its own."""
 
 
 @frozen
 class Failure:
-    """A failed attempt: `code` of `errors.KINDS`, and what the answer said, if there was one.
+    """A failed attempt: its error, and what the answer said, if there was one.
 
     `deterministic`: the same request would meet the same answer. `hints`: rendered header lines of
     a rate limit, for a caller who is told of it.
     """
 
-    code: str
+    code: Code
     status: int | None = None
     retry_after_s: float | None = None
     deterministic: bool = False
@@ -53,9 +34,12 @@ class Failure:
 
 
 def counts(failure: Failure) -> bool:
-    """Whether `failure` is the backend's fault; an answer of 4xx, 408 too, never is."""
+    """Whether `failure` is the backend's fault; a response of 4xx, 408 too, never is.
+
+    A deadline is only where it is the backend's own (`Deadlines.blames`).
+    """
     status = failure.status
-    return failure.code in COUNTED and (status is None or not 400 <= status < 500)
+    return KINDS[failure.code].counts and (status is None or not 400 <= status < 500)
 
 
 @frozen
@@ -95,7 +79,7 @@ class Circumstances:
 
 def next_step(failure: Failure, at: Circumstances) -> Verdict:
     """Return what the retry law says after `failure`."""
-    if failure.code in _FINAL or (at.connect_only and at.bytes_written):
+    if KINDS[failure.code].retry == "final" or (at.connect_only and at.bytes_written):
         return GiveUp()
     if at.repeated:
         return Next()
@@ -107,8 +91,9 @@ def next_step(failure: Failure, at: Circumstances) -> Verdict:
 
 def _pause(failure: Failure, at: Circumstances) -> float | None:
     """Return how long to wait before the same backend, None when it is not asked again."""
-    if failure.code in _RETRY_AFTER:
+    law = KINDS[failure.code].retry
+    if law == "wait":
         asked = failure.retry_after_s
         return asked if asked is not None and asked <= at.retry_after_max_s else None
-    repeatable = failure.code in _REPEATABLE and not failure.deterministic
-    return PAUSE_S * (0.5 + at.jitter) if repeatable else None
+    repeats = law == "again" and not failure.deterministic
+    return PAUSE_S * (0.5 + at.jitter) if repeats else None

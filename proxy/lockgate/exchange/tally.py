@@ -22,6 +22,8 @@ from typing import Final, final
 
 from attrs import frozen
 
+from lockgate.errors.codes import Ending
+from lockgate.errors.kinds import kind_of
 from lockgate.value import Value
 
 LEAST: Final = 5
@@ -31,9 +33,6 @@ FAIR: Final = 20
 """With as many successes: of forty answers a third fails by half in one case of fifty."""
 BOUND: Final = 1024
 """Callers and bodies that are told apart in a window; more of them share what is left."""
-UNREACHABLE: Final = frozenset(
-    {"upstream_dns", "upstream_connect", "upstream_tls", "connect_timeout"}
-)
 
 
 @final
@@ -42,7 +41,7 @@ class Blame(Value):
 
     __match_args__ = ("client", "body", "code", "status")
 
-    def __init__(self, client: str, body: int, code: str, status: int | None = None) -> None:
+    def __init__(self, client: str, body: int, code: Ending, status: int | None = None) -> None:
         self.client: Final = client
         self.body: Final = body
         self.code: Final = code
@@ -57,6 +56,12 @@ class Blame(Value):
     def reason(self) -> str:
         """The failure in words, as logs and records have it."""
         return self.code if self.status is None else f"{self.code} {self.status}"
+
+    @property
+    def is_unreached(self) -> bool:
+        """Whether no connection to the backend came about."""
+        kind = kind_of(self.code)
+        return kind is not None and kind.is_unreached
 
     @property
     def is_response(self) -> bool:
@@ -134,7 +139,7 @@ class Tally:
     def saw_failure(self, blame: Blame, now: float, half_s: float, well: str) -> bool:
         """Count a failure; False where it is no news. `well` is who was served last, if lately."""
         self._roll(now, half_s, forget=self.good > 0)
-        if blame.code in UNREACHABLE:
+        if blame.is_unreached:
             self._unreached += 1
         else:
             self._unreached = 0
@@ -190,7 +195,7 @@ class Tally:
         half = self._now
         half.failures += 1
         _add(half.reasons, blame.reason)
-        if blame.code in UNREACHABLE:
+        if blame.is_unreached:
             self._body = None
             return
         self._body = blame.body or None if self.failures == 1 or blame.body == self._body else None

@@ -3,9 +3,13 @@
 Errors, whole or behind a status line that went down as a sign of life; and every ending.
 """
 
+from typing import Literal
+
 from lockgate.bodies.lenient import write_json
 from lockgate.bodies.upload import Outgoing
-from lockgate.errors.kinds import KINDS, Kind, error_event, error_object
+from lockgate.errors.body import error_event, error_object
+from lockgate.errors.codes import Code, Ending
+from lockgate.errors.kinds import KINDS, ErrorKind
 from lockgate.errors.outcome import Outcome, Phase
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
@@ -87,7 +91,7 @@ class Telling:
         self.deadlines: Deadlines | None = None
         self.splices: tuple[str, ...] = ()
         self.status: int | None = None
-        self.code: str | None = None
+        self.code: Code | Literal["upstream_refused"] | None = None
         self.outcome: Outcome = "internal"
         self.terminal = ""
         self.bytes_out = 0
@@ -140,7 +144,7 @@ class Telling:
         if self._refusal is not None and self.attempts.is_clients_own:
             self._pass_back(self._refusal)
             return
-        final = self.attempts.final()
+        final = self.attempts.exhausted()
         kind, cause = KINDS[final.code], KINDS[final.cause]
         headers = self.request.response_headers + self._asked_headers() + final.hints
         if final.retry_after_s is not None:
@@ -187,7 +191,7 @@ class Telling:
 
     def _say(
         self,
-        kind: Kind,
+        kind: ErrorKind,
         headers: bytes,
         detail: str = "",
         param: str | None = None,
@@ -247,7 +251,7 @@ class Telling:
         self._book(0)
         self.attempts.end("internal", "released")
 
-    def _leave(self, outcome: str) -> None:
+    def _leave(self, outcome: Ending) -> None:
         self.attempts.end(outcome, "released")
         self._out.append(do.DROP)
 

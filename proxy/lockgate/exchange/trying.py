@@ -6,6 +6,7 @@
 from lockgate.bodies.scan import Edit
 from lockgate.bodies.splices import splices
 from lockgate.bodies.upload import Outgoing
+from lockgate.errors.kinds import of_deadline
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
 from lockgate.exchange.render import rejection_headers
@@ -173,7 +174,7 @@ class Trying(Telling):
         if event.name == "heartbeat":
             self._beat()
         else:
-            self._fail(Failure(f"{event.name}_timeout"))
+            self._fail(Failure(of_deadline(event.name)))
 
     def _fail(self, failure: Failure, *, whole: bool = False) -> None:
         """End the attempt before the commit point and do what the retry law says.

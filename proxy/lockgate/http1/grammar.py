@@ -12,6 +12,7 @@ where that byte is. Values may have obs-text (0x80-0xFF); an upstream's go no fu
 import re
 from typing import Any, Final
 
+from lockgate.errors.codes import Code
 from lockgate.errors.kinds import RejectedError
 
 MAX_HEAD_BYTES: Final = 32 * 1024
@@ -46,14 +47,16 @@ def is_response_head(raw: bytes) -> bool:
     return _RESPONSE.match(raw) is not None
 
 
-def prefix_fault(raw: bytes, searched: int = 0) -> str | None:
+def prefix_fault(raw: bytes, searched: int = 0) -> Code | None:
     """Return the code of `errors.KINDS` that the beginning of a head has earned already.
 
     `raw` begins with the start line and may go on after the head. `searched` bytes of it were
     found good before. None: it may still become a head.
     """
     bad = _NEVER.search(raw, max(searched - 1, 0))
-    faults = [] if bad is None else [(bad.start(), "bad_request")]
+    faults: list[tuple[int, Code]] = []
+    if bad is not None:
+        faults.append((bad.start(), "bad_request"))
     line_end = raw.find(b"\r\n", 0, MAX_LINE_BYTES + 2)
     if line_end < 0 and len(raw) > MAX_LINE_BYTES + 1:
         faults.append((MAX_LINE_BYTES + 1, "uri_too_long"))

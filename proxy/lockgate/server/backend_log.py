@@ -10,7 +10,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from lockgate.errors.kinds import KINDS
+from lockgate.errors.kinds import kind_of
 from lockgate.exchange.attempt import Attempt
 from lockgate.policy.spec.backends import DEFAULT_URLS, Backend
 
@@ -91,7 +91,7 @@ def _say(backend: str, text: str) -> None:
 
 def _blame(attempt: Attempt) -> str:
     status = "" if attempt.status is None else f" (it answered {attempt.status})"
-    kind = KINDS.get(attempt.outcome)
+    kind = kind_of(attempt.outcome)
     sentence = attempt.outcome if kind is None else kind.sentence.rstrip(".")
     return f"{attempt.outcome}: {sentence}{status}"
 

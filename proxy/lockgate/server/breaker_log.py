@@ -10,8 +10,8 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from lockgate.errors.kinds import kind_of
 from lockgate.exchange.breaker import Opened
-from lockgate.exchange.tally import UNREACHABLE
 
 BURST: Final = 10
 SECONDS: Final = 10.0
@@ -94,7 +94,8 @@ def in_words(failures: dict[str, int]) -> str:
 
 
 def _look(failures: dict[str, int]) -> str:
-    if all(reason in UNREACHABLE for reason in failures):
+    kinds = [kind_of(reason) for reason in failures]
+    if all(kind is not None and kind.is_unreached for kind in kinds):
         return "see whether it runs and can be reached"
     return "see its own log"
 

@@ -13,6 +13,7 @@ from lockgate.connections.downstream import Downstream, DownstreamListener, Lost
 from lockgate.connections.pool import ConnectionPool
 from lockgate.connections.timer_wheel import Timer, TimerWheel
 from lockgate.connections.upstream import Upstream
+from lockgate.errors.codes import Code
 from lockgate.errors.kinds import RejectedError
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
@@ -195,7 +196,7 @@ class ExchangeDriver(DownstreamListener):
         self._upstream = upstream
         self.feed(on.CONNECTED[reused])
 
-    def _dial_failed(self, code: str) -> None:
+    def _dial_failed(self, code: Code) -> None:
         self._cancel_dial = None
         self.feed(on.UpstreamFailed(code))
 

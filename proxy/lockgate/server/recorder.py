@@ -12,7 +12,7 @@ from lockgate.audit.record import (
     undecided_fields,
 )
 from lockgate.audit.sink import Sink
-from lockgate.errors.kinds import KINDS, RejectedError
+from lockgate.errors.kinds import ALARMS, KINDS, RejectedError
 from lockgate.exchange.attempt import Attempt
 from lockgate.exchange.attempts import Attempts
 from lockgate.exchange.deadlines import Deadlines
@@ -22,7 +22,6 @@ from lockgate.policy.deciding.decide import is_kept, size_of
 from lockgate.policy.deciding.decision import Decision, Refuse
 from lockgate.server.metrics import Metrics
 
-ALARMS: Final = frozenset(code for code, kind in KINDS.items() if kind.alarm)
 MEMO_BOUND: Final = 4096
 MEMO_BYTES: Final = 8 << 20
 
