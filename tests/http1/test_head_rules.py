@@ -3,14 +3,15 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lockgate.doors import DOORS, NO_RULES
 from lockgate.errors.kinds import RejectedError
-from lockgate.http1.head_rules import FRAMING, NO_RULES, HeadRules, is_loopback
+from lockgate.http1.head_rules import FRAMING, HeadRules, is_loopback
 from lockgate.http1.request_head import Head, Heads, read_head
 
 LABELS = ("x-data-class", "x-llmkube-team", "x-org")
 PAGES = ("https://chat.example",)
-HERE = HeadRules(LABELS, PAGES, "127.0.0.1")
-EVERYWHERE = HeadRules(LABELS, PAGES, "0.0.0.0")
+HERE = HeadRules(DOORS, LABELS, PAGES, "127.0.0.1")
+EVERYWHERE = HeadRules(DOORS, LABELS, PAGES, "0.0.0.0")
 
 
 def raw(*fields: str, line: str = "POST /v1/chat/completions", host: str = "127.0.0.1:1") -> bytes:
@@ -230,7 +231,7 @@ def test_a_listed_origin_may_read_what_it_is_answered(rules: HeadRules) -> None:
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3000", "*"])
 def test_no_other_origin_is_told_anything(origin: str) -> None:
     assert read(f"Origin: {origin}").cors == b"vary: Origin\r\n"
-    assert read(f"Origin: {origin}", rules=HeadRules(LABELS)).cors == b""
+    assert read(f"Origin: {origin}", rules=HeadRules(DOORS, LABELS)).cors == b""
     assert read().cors == b"vary: Origin\r\n"
 
 

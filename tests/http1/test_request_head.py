@@ -1,6 +1,7 @@
 """The gates of a request's head."""
 
 import pytest
+from lockgate.doors import NO_RULES
 from lockgate.errors.kinds import RejectedError
 from lockgate.http1.grammar import without_length
 from lockgate.http1.request_head import Heads, admit_head
@@ -41,13 +42,13 @@ def test_a_head_that_is_not_understood_is_refused(
     method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]], code: str
 ) -> None:
     with pytest.raises(RejectedError) as rejected:
-        admit_head(method, target, version, fields)
+        admit_head(method, target, version, fields, NO_RULES)
     assert rejected.value.kind.code == code
 
 
 def test_a_plain_request_is_admitted_with_every_field_value() -> None:
     fields = [HOST, (b"x-a", b"1"), (b"content-length", b"33554432"), (b"x-a", b"2")]
-    head = admit_head(b"POST", CHAT + b"?beta=true", "1.1", fields)
+    head = admit_head(b"POST", CHAT + b"?beta=true", "1.1", fields, NO_RULES)
     assert (head.door, head.keep_alive) == ("chat", True)
     assert head.headers["x-a"] == ("1", "2")
 
@@ -65,7 +66,7 @@ def test_keep_alive_follows_version_and_connection(
     version: str, connection: bytes | None, kept: bool
 ) -> None:
     fields = [HOST, *([(b"connection", connection)] if connection else [])]
-    assert admit_head(b"POST", CHAT, version, fields).keep_alive is kept
+    assert admit_head(b"POST", CHAT, version, fields, NO_RULES).keep_alive is kept
 
 
 def raw(length: bytes, *fields: bytes) -> bytes:
@@ -79,7 +80,7 @@ def raw(length: bytes, *fields: bytes) -> bytes:
 
 
 def test_heads_that_differ_by_their_length_alone_are_one_head() -> None:
-    heads = Heads()
+    heads = Heads(NO_RULES)
     first, length = heads.read(raw(b"5"))
     second, longer = heads.read(raw(b"50"))
     assert second is first
@@ -106,7 +107,7 @@ def test_a_length_leaves_its_place_in_the_head_and_no_more(
     "field", [b"Content-Length: 5", b"content-length: 6", b"CONTENT-LENGTH: 5"]
 )
 def test_a_second_length_is_refused_whatever_was_remembered(field: bytes) -> None:
-    heads = Heads()
+    heads = Heads(NO_RULES)
     heads.read(raw(b"5"))
     for _ in range(2):
         with pytest.raises(RejectedError):
@@ -114,7 +115,7 @@ def test_a_second_length_is_refused_whatever_was_remembered(field: bytes) -> Non
 
 
 def test_a_length_over_the_cap_is_refused_whatever_was_remembered() -> None:
-    heads = Heads()
+    heads = Heads(NO_RULES)
     heads.read(raw(b"5"))
     with pytest.raises(RejectedError) as rejected:
         heads.read(raw(b"33554433"))
@@ -123,7 +124,7 @@ def test_a_length_over_the_cap_is_refused_whatever_was_remembered() -> None:
 
 @pytest.mark.parametrize("length", [b"", b" ", b"\t", b"x", b"+5", b"0x5", b"5 5", b"5,", b"-0"])
 def test_what_is_no_length_is_refused_whatever_was_remembered(length: bytes) -> None:
-    heads = Heads()
+    heads = Heads(NO_RULES)
     for good in (b"5", b"0", b" 5", b"5 ", b"\t5\t"):
         heads.read(raw(good))
     for name in (b"Content-Length", b"content-length"):

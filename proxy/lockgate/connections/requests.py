@@ -10,6 +10,7 @@ from lockgate.connections.downstream import Downstream
 from lockgate.connections.inbound import InboundRequest
 from lockgate.connections.limiter import ConnectionLimiter
 from lockgate.connections.timer_wheel import TimerWheel
+from lockgate.doors import NO_RULES
 from lockgate.errors.kinds import RejectedError
 from lockgate.eventloop.later import Later
 from lockgate.exchange.memory import MemoryBudget
@@ -38,7 +39,7 @@ class RequestHandler:
         self.memory = memory
         self.connections = connections
         self.next_request_id = next_request_id
-        self.heads = Heads()
+        self.heads = Heads(NO_RULES)
         self.keep_alive_s = 0.0
         self.min_read_rate = 0
         self.stopping = False

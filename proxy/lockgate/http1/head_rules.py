@@ -18,6 +18,7 @@ from ipaddress import ip_address
 from typing import Final, final
 
 from lockgate.errors.kinds import RejectedError
+from lockgate.http1.request_target import KnownPaths
 
 Headers = Mapping[str, tuple[str, ...]]
 
@@ -80,14 +81,20 @@ def is_loopback(host: str) -> bool:
 
 @final
 class HeadRules:
-    """See the module's text. `label_names` are the headers that routing reads."""
+    """What one server adds to HTTP's own rules for a request's head.
+
+    `paths` are those that may be named, `label_names` the headers that routing reads, `origins` the
+    pages that may send requests from a browser, `listens_on` the address listened on.
+    """
 
     def __init__(
         self,
+        paths: KnownPaths,
         label_names: Iterable[str] = (),
         origins: Iterable[str] = (),
         listens_on: str = "",
     ) -> None:
+        self.paths: Final = paths
         self._labels: Final = frozenset(folded(name) for name in label_names)
         self._origins: Final = frozenset(origins)
         self._varies: Final = b"vary: Origin\r\n" if self._origins else b""
@@ -168,9 +175,6 @@ class HeadRules:
         if len(origins) == 1 and origins[0] in self._origins:
             return origins[0].encode("latin-1")
         return None
-
-
-NO_RULES: Final = HeadRules()
 
 
 def _is_loopback_origin(origin: str) -> bool:

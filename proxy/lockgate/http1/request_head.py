@@ -5,8 +5,8 @@ Facts: RFC 9112 section 3.2 (exactly one valid Host), 6.1 and 6.3
 (Expect), 7.8 (an Upgrade may be ignored, and is).
 
 Decisions: `http1.grammar` judges the bytes, llhttp (Node's parser, through httptools) reads
-them, and both must find the same head. `lockgate.doors` judges the target,
-`lockgate.http1.head_rules` what the policy in force has to say. A name with an underscore goes
+them, and both must find the same head. `http1.request_target` judges the target,
+`http1.head_rules` what the policy in force has to say. A name with an underscore goes
 nowhere: neither to rules, nor to records, nor up.
 """
 
@@ -16,7 +16,6 @@ from typing import ClassVar, Final, final
 
 import httptools
 
-from lockgate.doors import DoorName, door_of
 from lockgate.errors.kinds import RejectedError
 from lockgate.http1.grammar import (
     Fields,
@@ -27,7 +26,7 @@ from lockgate.http1.grammar import (
     remember,
     without_length,
 )
-from lockgate.http1.head_rules import NO_RULES, HeadRules
+from lockgate.http1.head_rules import HeadRules
 from lockgate.value import Value
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
@@ -40,7 +39,7 @@ _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 
 @final
 class Head(Value):
-    """An admitted head.
+    """An admitted head. `door` is the name of the path that is asked for, `model` an id behind it.
 
     `headers` has every field value by lower-case name, the length and what is dropped aside;
     `dropped` are names with an underscore. `cors` are lines that every answer to it carries, and
@@ -65,7 +64,7 @@ class Head(Value):
     def __init__(  # noqa: PLR0913 - a head has this many sides
         self,
         *,
-        door: DoorName,
+        door: str,
         expects_continue: bool,
         keep_alive: bool,
         headers: Mapping[str, tuple[str, ...]],
@@ -98,7 +97,7 @@ class Heads:
     `rules` are those of the policy in force; what was admitted under others is forgotten.
     """
 
-    def __init__(self, rules: HeadRules = NO_RULES) -> None:
+    def __init__(self, rules: HeadRules) -> None:
         self._memo: dict[bytes, Head] = {}
         self.rules = rules
 
@@ -126,7 +125,7 @@ class Heads:
         return head, length
 
 
-def read_head(raw: bytes, rules: HeadRules = NO_RULES) -> Head:
+def read_head(raw: bytes, rules: HeadRules) -> Head:
     """Return the admitted head of `raw`; RejectedError otherwise."""
     fault = prefix_fault(raw)
     if fault is not None or not is_request_head(raw):
@@ -158,7 +157,7 @@ def _agree(raw: bytes, line: tuple[bytes, bytes, bytes], fields: Fields) -> None
 
 
 def admit_head(
-    method: bytes, target: bytes, version: str, fields: Fields, rules: HeadRules = NO_RULES
+    method: bytes, target: bytes, version: str, fields: Fields, rules: HeadRules
 ) -> Head:
     """Return the admitted head; names in `fields` are lower-case. RejectedError otherwise."""
     headers, dropped = _collect(fields)
@@ -170,15 +169,15 @@ def admit_head(
         rules.check_page(headers)
     rules.check_underscored(dropped)
     rules.check_declared(headers)
-    door = door_of(method, target, host)
+    named = rules.paths.find(method, target, host)
     if "content-encoding" in headers and headers["content-encoding"] != ("identity",):
         raise RejectedError("encoded_body", param="content-encoding")
     options = b""
-    if door.name == "options":
-        options = b"allow: %b\r\n%b" % (door.allow, rules.preflight(headers, door.allow))
+    if named.name == "options":
+        options = b"allow: %b\r\n%b" % (named.allow, rules.preflight(headers, named.allow))
     return Head(
-        door=door.name,
-        model=door.model,
+        door=named.name,
+        model=named.item,
         # a caller of HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1)
         expects_continue=_expects_continue(headers) and version != "1.0",
         keep_alive=_keep_alive(headers, version),

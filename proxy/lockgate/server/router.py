@@ -15,6 +15,7 @@ from lockgate.connections.inbound import InboundRequest
 from lockgate.connections.limiter import ConnectionLimiter
 from lockgate.connections.requests import RequestHandler
 from lockgate.connections.timer_wheel import TimerWheel
+from lockgate.doors import DOORS
 from lockgate.errors.kinds import KINDS, RejectedError
 from lockgate.eventloop.later import Later
 from lockgate.exchange.events import START, Interrupted
@@ -96,7 +97,9 @@ class RequestRouter(RequestHandler):
         self._models = models_document(policy.spec)
         self._model = model_documents(policy.spec)
         names = self.upstream_state.decider.header_names
-        self.heads.adopt(HeadRules(names, policy.spec.endpoint.cors.origins, self._listens_on))
+        self.heads.adopt(
+            HeadRules(DOORS, names, policy.spec.endpoint.cors.origins, self._listens_on)
+        )
         self._policy_header = b"x-lockgate-policy: %b\r\n" % policy.digest.encode()
 
     # -- one request

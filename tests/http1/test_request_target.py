@@ -1,7 +1,7 @@
 """Which door a target and a method lead to."""
 
 import pytest
-from lockgate.doors import door_of
+from lockgate.doors import DOORS
 from lockgate.errors.kinds import RejectedError
 
 
@@ -28,8 +28,8 @@ from lockgate.errors.kinds import RejectedError
 )
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 def test_one_model_is_a_door_of_its_own(method: bytes, target: bytes, model: str | None) -> None:
-    door = door_of(method, target, b"x")
-    assert (door.name, door.model) == ("models", model)
+    door = DOORS.find(method, target, b"x")
+    assert (door.name, door.item) == ("models", model)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_one_model_is_a_door_of_its_own(method: bytes, target: bytes, model: str
 )
 def test_what_a_server_would_canonicalise_is_no_door(target: bytes, code: str) -> None:
     with pytest.raises(RejectedError) as caught:
-        door_of(b"GET", target, b"x")
+        DOORS.find(b"GET", target, b"x")
     assert caught.value.kind.code == code
 
 
@@ -69,6 +69,6 @@ def test_a_method_that_a_door_does_not_take_is_told_those_it_does(
     method: bytes, target: bytes, allow: bytes
 ) -> None:
     with pytest.raises(RejectedError) as caught:
-        door_of(method, target, b"x")
+        DOORS.find(method, target, b"x")
     assert (caught.value.kind.code, caught.value.allow) == ("method_not_allowed", allow)
-    assert door_of(b"OPTIONS", target, b"x").allow == allow
+    assert DOORS.find(b"OPTIONS", target, b"x").allow == allow
