@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test lint lint-ci format typecheck pytest policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
+.PHONY: help demo test packages lint lint-ci format typecheck pytest policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ policies: $(VENV)/.program ## the stacks' and the examples' own policy tests
 
 faults: $(VENV)/.test ## every row of the fault matrix, a line each; minutes, since some faults are slow
 	$(BIN)/pytest tests/faults -m '' --rows
+
+packages: $(VENV)/.test ## both distributions in empty environments; needs a package index
+	$(BIN)/pytest tests/packages -m ''
 
 clients: $(VENV)/.test ## real clients in four languages; needs curl, node and go for all of them
 	$(BIN)/pytest tests/clients -m ''
@@ -144,6 +147,7 @@ $(COMPILED)/.made: proxy/pyproject.toml pyproject.toml $(shell find proxy -name 
 	@rm -rf build proxy/build
 	@LOCKGATE_COMPILED=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps \
 		--no-build-isolation --wheel-dir build/wheel ./proxy
+	@test "$$(ls build/wheel)" = "$$(cd build/wheel && ls lockgate-*.whl | head -1)"  # one wheel, the image's
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(COMPILED) build/wheel/lockgate-*.whl
 	@touch $@
 

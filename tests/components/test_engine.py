@@ -134,7 +134,7 @@ def test_every_stack_is_previewed_and_the_policy_pack_passes_it(project: Path, p
         done = pulumi("preview", "--policy-pack", "policy-pack")
         assert done.returncode == 0, done.stdout + done.stderr
         assert "nothing to compare" in done.stdout
-        assert "lockgate@v0.1.0" in done.stdout
+        assert "lockgate@v0.2.0" in done.stdout
 
 
 def test_the_policy_pack_stops_a_preview(project: Path, pulumi: Run) -> None:

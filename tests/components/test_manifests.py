@@ -1,6 +1,8 @@
 """Every manifest of every stack against the published Kubernetes schemas, and what must stand in it."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -126,7 +128,16 @@ def test_children_hang_under_their_component() -> None:
     assert resources["lockgate-deployment"].type == "kubernetes:apps/v1:Deployment"
 
 
-def test_the_program_is_at_most_sixty_lines() -> None:
-    from pulumi_lockgate.stack.evaluate import PROGRAM
+def test_the_programs_are_at_most_sixty_lines() -> None:
+    from pulumi_lockgate.stack.project import SHIPPED
 
-    assert len(PROGRAM.read_text().splitlines()) <= 60
+    root = Path(__file__).parent.parent.parent
+    programs = [SHIPPED.parent / "__init__.py", SHIPPED, *root.glob("infra/*.py")]
+    programs += root.glob("examples/program/*.py")
+    assert [p for p in programs if len(p.read_text().splitlines()) > 60] == []
+
+
+def test_the_proxys_image_is_of_this_very_version() -> None:
+    [deployment] = [d for d in of_kind("dev", "Deployment") if "router" in d["metadata"]["name"]]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"].endswith(f"/lockgate-proxy:{version('lockgate')}")

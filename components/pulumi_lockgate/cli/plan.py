@@ -13,6 +13,7 @@ from lockgate.policy.reading.problem import PolicyRefusedError
 from pulumi_lockgate.cli.commented import Commented
 from pulumi_lockgate.proof.report import lines as report_lines
 from pulumi_lockgate.stack.files import UnknownStackError, stack_file
+from pulumi_lockgate.stack.project import ProjectError, nearest_project
 from pulumi_lockgate.stack.read import UnreadableError, load_stack, read_whole
 
 
@@ -38,7 +39,7 @@ def command(stack: str, *, against: str | None, out: Path | None, as_json: bool)
         report = violated.report
         click.echo(report.as_json() if as_json else "\n".join(report_lines(report)))
         sys.exit(1)
-    except (UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
+    except (ProjectError, UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
         click.echo(str(problem), err=True)
         sys.exit(2)
     if out is not None:
@@ -56,16 +57,30 @@ def command(stack: str, *, against: str | None, out: Path | None, as_json: bool)
 def _planned(stack: str, against: str | None) -> tuple[Any, Any]:
     """Return the plan, and how its policy stands to what `against` names."""
     from pulumi_lockgate.stack.deployed import load_base  # noqa: PLC0415 - pulumi loads slowly
+    from pulumi_lockgate.stack.engine import StackRefusedError  # noqa: PLC0415 - the same
     from pulumi_lockgate.stack.evaluate import config_of, evaluate  # noqa: PLC0415 - the same
-    from pulumi_lockgate.widening import judge  # noqa: PLC0415 - the same
+    from pulumi_lockgate.widening import KEY, judge  # noqa: PLC0415 - the same
 
     path = stack_file(stack)
+    _say_whose_program()
     source = read_whole(path)
-    settings = load_stack(source, str(path)).settings  # for the lines: the program sees plain data
+    config = config_of(source, str(path))
     base = load_base(against) if against is not None else None
-    plan = evaluate(stack, config_of(source, str(path)))
+    try:
+        plan = evaluate(stack, config)
+    except StackRefusedError:
+        load_stack(source, str(path))  # the same again with the file's lines: a program has none
+        raise
     policy = load_policy(plan.policy_json, "policy.json")
-    return plan, judge(base, policy, settings.accept_widening, stack)
+    return plan, judge(base, policy, config.get(KEY), stack)
+
+
+def _say_whose_program() -> None:
+    """Say where the project names a program that is not there: another one is evaluated then."""
+    project = nearest_project()
+    if project is not None and project.program is None and project.main != project.root:
+        missing = f"{project.file}: there is no program at {project.main}"
+        click.echo(f"{missing}; evaluating the one that pulumi-lockgate ships", err=True)
 
 
 def show(stack: str, plan: Any) -> None:

@@ -17,11 +17,12 @@ from pulumi_lockgate.demo.processes import House, running_house
 from pulumi_lockgate.demo.story import Actor, Shown, StepFailedError, acts
 from pulumi_lockgate.proof.checks import prove
 from pulumi_lockgate.stack.evaluate import evaluate, read_stack
-from pulumi_lockgate.stack.files import ROOT, stack_file
+from pulumi_lockgate.stack.project import SHIPPED
 
 STACK: Final = "dev"
-PUBLISHED: Final = ROOT / "examples" / "llmkube-readme.yaml"
-MENDED: Final = ROOT / "examples" / "llmkube-readme-mended.yaml"
+FILES: Final = Path(__file__).resolve().parent / "files"
+PUBLISHED: Final = FILES / "llmkube-readme.yaml"
+MENDED: Final = FILES / "llmkube-readme-mended.yaml"
 _WIDTH: Final = 78
 
 
@@ -31,7 +32,7 @@ def run() -> int:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _leave)  # a closed terminal must not leave the proxy behind
     _title("1. What the dev stack would create, evaluated without an engine")
-    plan = evaluate(STACK, read_stack(stack_file(STACK)))
+    plan = evaluate(STACK, read_stack(FILES / "Pulumi.dev.yaml"), program=SHIPPED)
     show_plan(STACK, plan)
     _title("2. The policy.json of that plan drives a proxy")
     _say(

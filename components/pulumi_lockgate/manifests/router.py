@@ -1,5 +1,6 @@
 """The manifests of one ModelRouter: a proxy that sees one policy for life."""
 
+from importlib.metadata import version
 from typing import Any, Final
 
 from attrs import frozen
@@ -23,7 +24,8 @@ from pulumi_lockgate.manifests.network import (
     router_network_policy,
 )
 
-DEFAULT_IMAGE: Final = "ghcr.io/lockgate/lockgate-proxy:0.1.0"
+DEFAULT_IMAGE: Final = f"ghcr.io/lockgate/lockgate-proxy:{version('pulumi-lockgate')}"
+"""The proxy of this very version: the two distributions and the image are released as one."""
 DIGEST_ANNOTATION: Final = "lockgate.dev/policy-digest"
 POLICY_FOLDER: Final = "/etc/lockgate/policy"
 SECRETS_FOLDER: Final = "/etc/lockgate/secrets"

@@ -1,27 +1,28 @@
-"""Evaluates the Pulumi program in process, under Pulumi's own mock runtime.
+"""Evaluates a Pulumi program in process, under Pulumi's own mock runtime.
 
 What `lockgate plan` and the demo see is what the engine would be told: every registered resource
 with its type, name, parent and inputs. No engine, no cluster, no plugin.
 """
 
 import asyncio
+import contextlib
 import json
 import runpy
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pulumi
-from attrs import field, frozen
-from pulumi.runtime import mocks, settings
+from attrs import frozen
+from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
 from pulumi_lockgate.stack.engine import READ_OUTPUTS
-from pulumi_lockgate.stack.files import ROOT
+from pulumi_lockgate.stack.project import SHIPPED, Project, ProjectError, nearest_project
 from pulumi_lockgate.stack.settings import PROJECT
 
-PROGRAM: Final = ROOT / "infra" / "__main__.py"
 _ORDER: Final = (
     "kubernetes",
     "InferenceService",
@@ -85,31 +86,31 @@ class _Echo(mocks.Mocks):
     """Every resource's outputs are its inputs, as the engine's preview has it."""
 
     deployed: Mapping[str, Any]
-    seen: dict[tuple[str, str], Mapping[str, Any]] = field(factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        """Take a resource's inputs."""
-        self.seen[args.typ, args.name] = _whole_numbers(args.inputs)
+        """Give a resource its inputs as outputs."""
         return f"{args.name}-id", dict(args.inputs)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
-        """Answer the one function that the program calls: what the stack last put out."""
+        """Answer the one function that is known here: what the stack last put out."""
         if args.token != READ_OUTPUTS:
-            raise LookupError(f"the program calls {args.token}")
+            raise LookupError(f"the program calls {args.token}, which only an engine can answer")
         return {"name": args.args["name"], "outputs": dict(self.deployed)}, []
 
 
 class _Monitor(mocks.MockMonitor):
-    """Also takes each resource's parent, which the mocks are not told."""
+    """Also keeps each resource by its URN, for two may have one type and name."""
 
     def __init__(self, echo: _Echo) -> None:
         super().__init__(echo)
-        self.parents: dict[tuple[str, str], str] = {}
+        self.seen: dict[str, Resource] = {}
 
     def RegisterResource(self, request: Any) -> Any:
-        """Register, and keep the parent."""
-        self.parents[request.type, request.name] = request.parent
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        """Register, and keep what was registered."""
+        inputs = _whole_numbers(rpc.deserialize_properties(request.object))
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        self.seen[response.urn] = Resource(request.type, request.name, inputs, request.parent)
+        return response
 
 
 def _whole_numbers(value: Any) -> Any:
@@ -122,34 +123,67 @@ def _whole_numbers(value: Any) -> Any:
 
 
 def evaluate(
-    stack: str, config: Mapping[str, Any], deployed: Mapping[str, Any] | None = None
+    stack: str,
+    config: Mapping[str, Any],
+    deployed: Mapping[str, Any] | None = None,
+    program: Path | None = None,
 ) -> Plan:
     """Run the program for `stack` on `config` (``namespace:key`` to plain values).
 
+    The program is `program`, else what the nearest Pulumi.yaml names, else the one that is shipped.
     `deployed` is what the stack last put out, None before its first deployment. Raises what the
-    program raises: PolicyRefusedError, PolicyViolatedError, WideningNotAcceptedError.
+    program raises: PolicyRefusedError, PolicyViolatedError, WideningNotAcceptedError; ProjectError
+    when there is no program that can be run here.
     """
+    project = nearest_project()
+    name = PROJECT if project is None else project.name
+    file = (program or program_of(project)).resolve()
     echo = _Echo(deployed or {})
     monitor = _Monitor(echo)
-    texts = {key: _text(value) for key, value in config.items()}
+    texts = {key if ":" in key else f"{name}:{key}": _text(v) for key, v in config.items()}
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        settings.reset_options(project=PROJECT, stack=stack)
+        settings.reset_options(project=name, stack=stack)
         mocks.set_mocks(
-            echo, PROJECT, stack, preview=True, monitor=monitor, organization="organization"
+            echo, name, stack, preview=True, monitor=monitor, organization="organization"
         )
         set_all_config(texts)
-        outputs = loop.run_until_complete(_run())
+        with _as_pulumi_runs(file):
+            outputs = loop.run_until_complete(_run(file))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
-    found = (
-        Resource(kind, name, inputs, monitor.parents.get((kind, name), ""))
-        for (kind, name), inputs in echo.seen.items()
-        if kind != "pulumi:pulumi:Stack"
-    )
+    found = (one for one in monitor.seen.values() if one.type != "pulumi:pulumi:Stack")
     return Plan(tuple(sorted(found, key=_rank)), outputs)
+
+
+def program_of(project: Project | None) -> Path:
+    """Return the program that `plan` runs: the project's own, else the one that is shipped.
+
+    Raises ProjectError for a program that is not Python.
+    """
+    if project is None:
+        return SHIPPED
+    if project.runtime != "python":
+        hint = "only Python programs are evaluated here; run `pulumi preview`"
+        raise ProjectError(f"{project.file}: its runtime is {project.runtime}; {hint}")
+    return project.program or SHIPPED
+
+
+@contextlib.contextmanager
+def _as_pulumi_runs(program: Path) -> Iterator[None]:
+    """Stand in the program's folder, from which it also imports, as under the engine."""
+    if program == SHIPPED:
+        yield
+        return
+    folder = str(program.parent)
+    sys.path.insert(0, folder)
+    try:
+        with contextlib.chdir(folder):
+            yield
+    finally:
+        sys.path.remove(folder)
 
 
 def _rank(resource: Resource) -> tuple[int, str, str]:
@@ -158,11 +192,11 @@ def _rank(resource: Resource) -> tuple[int, str, str]:
     return (_ORDER.index(kind) if kind in _ORDER else len(_ORDER), kind, resource.name)
 
 
-async def _run() -> dict[str, Any]:
+async def _run(file: Path) -> dict[str, Any]:
     outputs: dict[str, Any] = {}
 
     async def program() -> None:
-        runpy.run_path(str(PROGRAM), run_name="__main__")
+        runpy.run_path(str(file), run_name="__main__")
         stack = settings.get_root_resource()
         for name, value in getattr(stack, "outputs", {}).items():
             outputs[name] = await pulumi.Output.from_input(value).future()

@@ -1,37 +1,37 @@
-"""Where the stacks of this project are: ``stacks/Pulumi.<name>.yaml``, as Pulumi.yaml says."""
+"""Where the files of stacks are: ``Pulumi.<name>.yaml``, in the folder that Pulumi.yaml names."""
 
 import difflib
 import re
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parents[3]
+from lockgate.policy.reading.problem import UnusableInputError
+
+from pulumi_lockgate.stack.project import nearest_project
+
 NAME: Final = re.compile(r"[A-Za-z0-9._-]+\Z")
 
 
-class UnknownStackError(Exception):
+class UnknownStackError(UnusableInputError):
     """There is neither such a file nor such a stack."""
-
-
-def stacks_folder() -> Path:
-    """Return the folder of stack files: of the working directory's project, else of this one."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "Pulumi.yaml").is_file() and (folder / "stacks").is_dir():
-            return folder / "stacks"
-    return ROOT / "stacks"
 
 
 def stack_file(name: str) -> Path:
     """Return the file of stack `name`; UnknownStackError names the stacks there are."""
-    folder = stacks_folder()
-    path = folder / f"Pulumi.{name}.yaml"
+    project = nearest_project()
+    if project is None:
+        hint = "there is no Pulumi.yaml in this folder or above it; name a file, or go to a project"
+        raise UnknownStackError(f"there is no stack {name!r}: {hint}")
+    path = project.stacks / f"Pulumi.{name}.yaml"
     if NAME.match(name) and path.is_file():
         return path
-    names = [found.name.split(".")[1] for found in sorted(folder.glob("Pulumi.*.yaml"))]
+    found = sorted(project.stacks.glob("Pulumi.*.yaml"))
+    names = [file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in found]
     close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]}?" if close else "there are " + ", ".join(names)
-    raise UnknownStackError(f"there is no stack {name!r}; {hint}")
+    known = f"there are {', '.join(names)}" if names else f"{project.stacks} has no stack files"
+    raise UnknownStackError(
+        f"there is no stack {name!r}; " + (f"did you mean {close[0]}?" if close else known)
+    )
 
 
 def policy_source(named: str) -> Path:

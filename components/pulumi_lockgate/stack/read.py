@@ -12,6 +12,7 @@ from typing import Final
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import Node, bounded, parse
 from lockgate.policy.reading.load import load_documents
+from lockgate.policy.reading.problem import UnusableInputError
 
 from pulumi_lockgate.convert.difference import Imported
 from pulumi_lockgate.convert.llmkube.manifest import routers
@@ -22,7 +23,7 @@ from pulumi_lockgate.stack.settings import PROJECT, Stack, read_stack_tree
 _TRIES: Final = 3
 
 
-class UnreadableError(Exception):
+class UnreadableError(UnusableInputError):
     """A file cannot be read; the text says which and why."""
 
 
