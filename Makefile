@@ -34,8 +34,9 @@ format: $(VENV)/.test ## put the code in its form
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-typecheck: $(VENV)/.test
+typecheck: $(VENV)/.test ## mypy, and that it reports what is planted in a copy of every module
 	$(BIN)/mypy
+	$(BIN)/pytest tests/test_types.py -m ''
 
 pytest: $(VENV)/.test
 	$(BIN)/pytest

@@ -13,7 +13,7 @@ INTERPRETED = {
     "lockgate/errors/reference.py",  # writes a page
     "lockgate/server/admin.py",  # twisted.web's resources
     "lockgate/eventloop/broken.py",  # after a fault of ours
-    "lockgate/connections/client_tls.py",  # inherits from Twisted's
+    "lockgate/eventloop/client_tls.py",  # inherits from Twisted's
     "lockgate/connections/failures.py",  # at a failed dial
     "lockgate/server/breaker_log.py",  # at a breaker's change
     "lockgate/server/certificate.py",  # at the start and at a change

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from lockgate.connections.client import ClientConnection
+from lockgate.connections.connect import ConnectAttempt
 from lockgate.connections.inbound import InboundRequest
 from lockgate.connections.intake import Intake
-from lockgate.connections.pool import Dial
 from lockgate.connections.slow_client import SlowClientWatch
 from lockgate.connections.upstream import Upstream
 from lockgate.exchange import events as on
@@ -25,6 +25,7 @@ from lockgate.exchange.commands import ReleaseUpstream
 from lockgate.server.driver import _EXECUTE, ExchangeDriver
 from lockgate.server.policy_file import PolicyFile
 from lockgate.server.router import RequestRouter
+from lockgate.server.upstreams import Upstreams
 
 from tests.net.fresh import main
 
@@ -38,10 +39,10 @@ def serve(self: RequestRouter, front: ClientConnection, received: InboundRequest
     return _serve(self, front, received)
 
 
-_head = RequestRouter.request_head
+_head = Upstreams.request_head
 
 
-def request_head(self: RequestRouter, backend: Any, length: int, request: Any) -> bytes:
+def request_head(self: Upstreams, backend: Any, length: int, request: Any) -> bytes:
     """Render, or fail."""
     if request.scan.model == "raise" and os.environ["FAULT"] == "raise":
         raise RuntimeError("a fault of ours")
@@ -86,7 +87,7 @@ PLACES: dict[str, tuple[type, str, Callable[..., str], bool]] = {
     "begun": (RequestRouter, "begin", lambda _, __, ___, upload: _named(upload.joined()), True),
     "complete": (ExchangeDriver, "body_whole", lambda run, _: _model(run), False),
     "completed": (ExchangeDriver, "body_whole", lambda run, _: _model(run), True),
-    "dial": (Dial, "_next_address", lambda dial: _model(_run_of(dial._connected)), False),
+    "dial": (ConnectAttempt, "_next_address", lambda dial: _model(_run_of(dial._connected)), False),
     "connected": (ExchangeDriver, "_connected", lambda run, *_: _model(run), False),
     "unconnected": (ExchangeDriver, "_dial_failed", lambda run, *_: _model(run), False),
     "deadline": (ExchangeDriver, "phase_reached", _model, False),
@@ -136,6 +137,6 @@ PolicyFile.take = take  # type: ignore[method-assign]
 _EXECUTE[ReleaseUpstream] = release
 if os.environ["FAULT"] != "callbacks":
     RequestRouter.serve = serve  # type: ignore[method-assign]
-RequestRouter.request_head = request_head  # type: ignore[method-assign]
+Upstreams.request_head = request_head  # type: ignore[method-assign]
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 from lockgate.connections.credentials import TlsFiles
-from lockgate.connections.failures import dial_failure_code
+from lockgate.connections.failures import connect_failure_code
 from lockgate.connections.tls import StrictClient, upstream_tls
 from lockgate.eventloop.tls_transport import TlsTransport
 from OpenSSL import SSL
@@ -386,7 +386,7 @@ def test_t8_a_handshake_that_ends_is_no_connection(house: House, serve: Serve) -
 
 def test_t8_a_reset_in_the_handshake_is_no_connection(house: House) -> None:
     house.serve(lambda raw: raw.recv(1))  # the rest of the hello is unread: the kernel resets
-    assert dial_failure_code(Failure(end_of(house))) == "upstream_connect"
+    assert connect_failure_code(Failure(end_of(house))) == "upstream_connect"
     assert house.seen.opened == 0
 
 
@@ -410,7 +410,7 @@ def test_p_no_descriptor_left_is_the_proxys_own_fault(
     assert house.seen.lost is None
     house.until(lambda: house.seen.lost)
     assert house.seen.lost is not None
-    assert dial_failure_code(Failure(house.seen.lost)) == "proxy_capacity"
+    assert connect_failure_code(Failure(house.seen.lost)) == "proxy_capacity"
 
 
 @pytest.mark.parametrize("when", ["at once", "in the handshake", "open", "in its data"])

@@ -25,7 +25,7 @@ class Outlet:
         self.descriptor: Final = 1 if path is None else _open(path)
         found = _stat(self.descriptor)
         self._regular: Final = found is not None and stat.S_ISREG(found.st_mode)
-        self._place: Final = (found.st_dev, found.st_ino) if found is not None else None
+        self.place: Final = (found.st_dev, found.st_ino) if found is not None else None
         self._appends: Final = path is not None or _appends(1)
         self._end = -1
         self._waited = 0
@@ -34,7 +34,7 @@ class Outlet:
 
     def is_same(self, other: "Outlet") -> bool:
         """Whether both lead to one file or pipe."""
-        return self._place is not None and self._place == other._place
+        return self.place is not None and self.place == other.place
 
     def close(self) -> None:
         """Close it; stdout stays."""

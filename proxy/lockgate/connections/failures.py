@@ -1,4 +1,7 @@
-"""Twisted's and OpenSSL's failures become codes of ours, here and nowhere else."""
+"""Twisted's and OpenSSL's failures become codes of ours, here and nowhere else.
+
+The codes are rows of the table in `lockgate.errors`.
+"""
 
 import errno
 from typing import Final
@@ -14,12 +17,20 @@ from lockgate.errors.codes import Code
 _OUT_OF_ROOM: Final = frozenset({errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
 
 
-def dial_failure_code(failure: Failure) -> Code:
-    """Return the code of `lockgate.errors.kinds` for a connection that did not come about."""
+def resolve_failure_code(failure: Failure) -> Code:
+    """Return the code for a name that has no address, or that could not be asked for."""
+    missing = isinstance(failure.value, error.DNSLookupError)
+    return "upstream_dns" if missing else "proxy_capacity"
+
+
+def connect_failure_code(failure: Failure, *, over_tls: bool = False) -> Code:
+    """Return the code for a connection that did not come about."""
     problem = failure.value
     if isinstance(problem, error.DNSLookupError):
         return "upstream_dns"
     if isinstance(problem, SSL.Error | VerificationError | CertificateError):
+        return "upstream_tls"
+    if isinstance(problem, error.ConnectionDone) and over_tls:  # an end before the handshake's
         return "upstream_tls"
     if isinstance(problem, error.TimeoutError):
         return "connect_timeout"

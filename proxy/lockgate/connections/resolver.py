@@ -19,7 +19,8 @@ from attrs import frozen
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import DNSLookupError
-from twisted.python.failure import Failure
+
+from lockgate.eventloop.failure import failure_of
 
 TRY_S: Final = 2.0
 TRIES: Final = 3
@@ -74,14 +75,14 @@ class Resolver:
         if len(waiting) == 1:
             try:
                 self._ask(host, partial(self._reactor.callFromThread, self._found, host))
-            except Exception:  # noqa: BLE001 - whatever it is, the next one must be able to ask
-                self._unasked(host)
+            except Exception as problem:  # noqa: BLE001 - the next one must be able to ask
+                self._not_asked(host, problem)
         return done
 
-    def _unasked(self, host: str) -> None:
-        problem = Failure()
+    def _not_asked(self, host: str, problem: Exception) -> None:
+        failure = failure_of(problem)
         for done in self._waiting.pop(host, []):
-            done.errback(problem)
+            done.errback(failure)
 
     def _found(self, host: str, found: Found | None) -> None:
         addresses, ttl_s = found or ([], FAILED_S)
@@ -96,7 +97,7 @@ class Resolver:
         if held.addresses:
             done.callback(list(held.addresses))
         else:
-            done.errback(Failure(DNSLookupError(host)))
+            done.errback(failure_of(DNSLookupError(host)))
 
 
 class CAres:

@@ -46,8 +46,9 @@ _log = Logger("lockgate.tls")
 @lru_cache(maxsize=256)
 def _client_context(files: TlsFiles) -> SSL.Context:
     """Build a context once; reading the platform's trust takes tens of milliseconds."""
+    trust = platformTrust()  # type: ignore[no-untyped-call] # Twisted has no types for it
     options = CertificateOptions(
-        trustRoot=platformTrust() if files.authorities is None else None,
+        trustRoot=trust if files.authorities is None else None,
         lowerMaximumSecurityTo=None,
         raiseMinimumTo=TLSVersion.TLSv1_2,
         enableSessions=True,

@@ -179,7 +179,7 @@ class Upstream(Connection):
         listener, self.listener = self.listener, None
         if listener is None:
             return
-        clean = reason.check(ConnectionDone) is not None
+        clean = isinstance(reason.value, ConnectionDone)
         if clean and self._until_close and not self._complete:
             listener([ENDED])
         else:

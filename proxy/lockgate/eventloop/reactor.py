@@ -22,7 +22,7 @@ class DirectEPollReactor(epollreactor.EPollReactor):
 
     def __init__(self) -> None:
         self.outbox = Outbox()
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # Twisted has no types for it
 
     @property
     def alone(self) -> bool:
@@ -46,4 +46,4 @@ class DirectEPollReactor(epollreactor.EPollReactor):
 
 def install() -> None:
     """Make it the process's reactor."""
-    installReactor(DirectEPollReactor())
+    installReactor(DirectEPollReactor())  # type: ignore[no-untyped-call] # Twisted has no types for it

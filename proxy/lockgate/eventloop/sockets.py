@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IReactorTCP
-from twisted.internet.protocol import ClientFactory, ServerFactory
+from twisted.internet.interfaces import IProtocolFactory, IReactorTCP
+from twisted.internet.protocol import ClientFactory
 
 from lockgate.eventloop.transport import Transport
 
@@ -53,14 +53,23 @@ class ListeningPort(tcp.Port):
     shared = False
     """Whether other processes listen on the same port (SO_REUSEPORT, socket(7))."""
 
+    @property
+    def number(self) -> int:
+        """The number of the port that it listens on."""
+        return int(self.getHost().port)  # type: ignore[no-untyped-call] # Twisted has no types for it
+
+    def stop(self) -> None:
+        """Accept no more connections."""
+        self.stopListening()  # type: ignore[no-untyped-call] # Twisted has no types for it
+
     def doRead(self) -> None:
         """Accept a few: each may have to close another one first, which takes a turn."""
         self.numberAccepts = MOST_ACCEPTS
-        super().doRead()
+        super().doRead()  # type: ignore[no-untyped-call] # Twisted has no types for it
 
     def createInternetSocket(self) -> socket.socket:
         """Return a socket that may be one of several on the port."""
-        created: socket.socket = super().createInternetSocket()
+        created: socket.socket = super().createInternetSocket()  # type: ignore[no-untyped-call] # Twisted has no types for it
         if self.shared:
             created.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         return created
@@ -79,7 +88,8 @@ class _Connecting(tcp.Client):
     def _connectDone(self) -> None:
         connected, connector = self.socket, self.connector
         peer = self.realAddress
-        protocol = connector.buildProtocol(self.getPeer())
+        address = self.getPeer()  # type: ignore[no-untyped-call] # Twisted has no types for it
+        protocol = connector.buildProtocol(address)
         del self.socket, self.fileno, self.connector
         _bound(connected)
         # this turn may have one more event for us
@@ -94,11 +104,18 @@ class Connector(tcp.Connector):
     """Connects with a transport that writes through."""
 
     def _makeTransport(self) -> tcp.Client:
-        return _Connecting(self.host, self.port, self.bindAddress, self, self.reactor)
+        return _Connecting(  # type: ignore[no-untyped-call] # Twisted has no types for it
+            self.host, self.port, self.bindAddress, self, self.reactor
+        )
 
 
 def listen(
-    reactor: IReactorTCP, port: int, factory: ServerFactory, interface: str, *, shared: bool = False
+    reactor: IReactorTCP,
+    port: int,
+    factory: IProtocolFactory,
+    interface: str,
+    *,
+    shared: bool = False,
 ) -> ListeningPort:
     """Listen like ``reactor.listenTCP``; OSError-derived CannotListenError when it cannot."""
     listening = ListeningPort(port, factory, BACKLOG, interface, reactor)
@@ -108,7 +125,7 @@ def listen(
 
 
 def connect(
-    reactor: IReactorTCP, host: str, port: int, factory: ClientFactory, timeout_s: float
+    reactor: IReactorTCP, host: str, port: int, factory: ClientFactory[Any], timeout_s: float
 ) -> Callable[[], None]:
     """Connect like ``reactor.connectTCP`` to a literal address; return what cancels it."""
     connector = Connector(host, port, factory, timeout_s, None, reactor)

@@ -21,21 +21,20 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from lockgate.eventloop.broken import end_what_broke
+from lockgate.eventloop.failure import failure_of, no_socket, not_connected
+from lockgate.eventloop.tls_output import SEND_BYTES, TlsOutput
 
 READ_BYTES: Final = 64 * 1024
 """What one read takes from the kernel; what a paused connection may still deliver."""
 RECORD_BYTES: Final = 16 * 1024
 """The most that one TLS record carries (RFC 8446, section 5.1)."""
-SEND_BYTES: Final = 64 * 1024
-SMALL_BYTES: Final = 8 * 1024
-"""Most of what is sent has room in it; a larger buffer would cost more than the sending."""
 _NONBLOCK: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0)
 """Where sockets can be made so (Linux), a system call less."""
 _UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 _RESET: Final = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s: close sends RST (socket(7))
-_DONE: Final = Failure(error.ConnectionDone())
-_LOST: Final = Failure(error.ConnectionLost())
-_ABORTED: Final = Failure(error.ConnectionAborted())
+_DONE: Final = failure_of(error.ConnectionDone())
+_LOST: Final = failure_of(error.ConnectionLost())
+_ABORTED: Final = failure_of(error.ConnectionAborted())
 
 
 class Carried(Protocol):
@@ -78,9 +77,7 @@ class TlsTransport:
         self._socket: Any = None
         self._fd = -1
         self._stands = False  # TCP is up
-        self._unsent = b""  # of what OpenSSL made
-        self._is_dry = False  # OpenSSL has no more after it
-        self._written = 0  # since the kernel was last given something
+        self._output = TlsOutput(connection)
         self._waits_to_send = False
 
     # -- the dial
@@ -91,7 +88,7 @@ class TlsTransport:
         try:
             made = self._socket = socket.socket(family, socket.SOCK_STREAM | _NONBLOCK)
         except OSError as problem:
-            self._fail_soon(error.ConnectBindError(problem.errno, problem.strerror))
+            self._fail_soon(no_socket(problem))
             return
         self._fd = made.fileno()
         if not _NONBLOCK:
@@ -99,14 +96,14 @@ class TlsTransport:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = made.connect_ex((address, port))
         if code not in _UNDER_WAY:
-            self._fail_soon(error.getConnectError((code, "")))
+            self._fail_soon(not_connected(code))
         elif getattr(self.reactor, "outbox", None) is not None:
             self._write_soon()  # a near peer has answered by then
         else:
             self._wait_to_send()
 
     def _fail_soon(self, problem: Exception) -> None:
-        self.reactor.callLater(0, self._end, Failure(problem))
+        self.reactor.callLater(0, self._end, failure_of(problem))
 
     def _tcp_is_up(self) -> None:
         """Start the handshake, unless the connection was refused."""
@@ -132,7 +129,7 @@ class TlsTransport:
 
     def _refusal(self) -> Failure | None:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        return Failure(error.getConnectError((code, ""))) if code else None
+        return failure_of(not_connected(code)) if code else None
 
     def _shake_hands(self) -> None:
         opened = self._opened
@@ -140,15 +137,15 @@ class TlsTransport:
             self.connection.do_handshake()
         except SSL.WantReadError:
             self._send()
-        except SSL.Error:
-            failure = Failure()
+        except SSL.Error as problem:
+            failure = failure_of(problem)
             self._last_words()
             self._end(failure)
         else:
             self._opened = None
             if opened is not None:
                 opened()
-            if not self._written:
+            if not self._output.written:
                 self._write_soon()  # the Finished message; else it goes with what was written
 
     # -- what the reactor calls
@@ -197,7 +194,7 @@ class TlsTransport:
             try:
                 plain = self.connection.recv(RECORD_BYTES)
             except SSL.WantReadError:
-                if not self._written:
+                if not self._output.written:
                     self._send()  # the answer to a KeyUpdate, for example
                 return
             except SSL.ZeroReturnError:
@@ -205,8 +202,8 @@ class TlsTransport:
                 self._last_words()
                 self._end(_DONE)
                 return
-            except SSL.Error:
-                failure = Failure()
+            except SSL.Error as problem:
+                failure = failure_of(problem)
                 self._last_words()
                 self._end(failure)
                 return
@@ -220,7 +217,7 @@ class TlsTransport:
         """The kernel has room: TCP is up, or the rest of a write goes, or the producer's next."""
         if not self._stands:
             self._tcp_is_up()
-        elif self._unsent:
+        elif self._output.unsent:
             self._send()
         elif self._asks:
             self._held_back = False
@@ -243,11 +240,10 @@ class TlsTransport:
         if self._upstream is None:
             return
         try:
-            self.connection.sendall(plain)
+            self._output.write(plain)
         except SSL.Error as problem:
             self._fail_soon(problem)
             return
-        self._written += len(plain)
         if not (self._pulls or self._held_back) and self.unsent_bytes > SEND_BYTES:
             self._held_back = True
             self.producer.pauseProducing()
@@ -271,55 +267,41 @@ class TlsTransport:
             self._close()
         elif not self._stands:
             self._look()
-        elif not self._unsent:
+        elif not self._output.unsent:
             self._send()
 
     def _send(self) -> None:
         """Give the kernel what it takes of what OpenSSL made; wait with the rest."""
-        while self._unsent or self._take():
+        output = self._output
+        while output.fill():
             try:
-                sent = self._socket.send(self._unsent)
+                sent = self._socket.send(output.unsent)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
                 self._end(_LOST)
                 return
             self.sent_bytes += sent
-            self._unsent = self._unsent[sent:]
-            if self._unsent:
-                self._is_dry = False  # more may be made before the peer takes this
+            if not output.sent(sent):
                 self._wait_to_send()
                 return
-        self._written = 0
+        output.written = 0
         if self._asks:
             self._wait_to_send()  # its next turn resumes the producer
         else:
             self._stop_waiting()
 
-    def _take(self) -> bool:
-        """Take from OpenSSL what it made for the peer; return whether there was something."""
-        if self._is_dry:
-            self._is_dry = False
-            return False
-        room = SEND_BYTES if self._written > SMALL_BYTES else SMALL_BYTES
-        try:
-            self._unsent = self.connection.bio_read(room)
-        except SSL.WantReadError:
-            return False
-        self._is_dry = len(self._unsent) < room
-        return True
-
     def _last_words(self) -> None:
         """Send an alert or a close_notify, as far as the kernel takes it."""
         try:
-            self._socket.send(self._unsent + self.connection.bio_read(SEND_BYTES))
+            self._socket.send(self._output.last_words())
         except (SSL.Error, OSError):
             return
 
     @property
     def unsent_bytes(self) -> int:
         """How much the peer has not taken yet."""
-        return len(self._unsent) + self._written
+        return self._output.size
 
     def pauseProducing(self) -> None:
         """Read no more for now."""

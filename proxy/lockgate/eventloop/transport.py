@@ -33,6 +33,7 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from lockgate.eventloop.broken import end_what_broke
+from lockgate.eventloop.failure import failure_of
 from lockgate.eventloop.outbox import Outbox
 
 READ_BYTES: Final = 64 * 1024
@@ -44,7 +45,7 @@ SEND_BYTES: Final = 128 * 1024
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: closing sends a reset (socket(7))."""
 _NO_ROOM: Final = frozenset({errno.EAGAIN, errno.ENOBUFS})
-_ABORTED: Final = Failure(ConnectionAborted())
+_ABORTED: Final = failure_of(ConnectionAborted())
 
 
 class Connection:
@@ -185,7 +186,7 @@ class Transport:
         producer, self.producer = self.producer, None
         self.stopReading()
         self.stopWriting()
-        if reason.check(ConnectionAborted):
+        if isinstance(reason.value, ConnectionAborted):
             self._reset()
         else:
             self._shut(socket.SHUT_RDWR)

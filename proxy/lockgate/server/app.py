@@ -96,7 +96,9 @@ class App:
         return reasons
 
     def _stop_admin(self, _: None) -> Any:
-        return self.admin_port.stopListening() if self.admin_port is not None else None
+        if self.admin_port is None:
+            return None
+        return self.admin_port.stopListening()  # type: ignore[no-untyped-call] # Twisted has no types for it
 
 
 def build(

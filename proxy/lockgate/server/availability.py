@@ -19,7 +19,7 @@ class AvailabilityLog:
         self._router = router
         self._file = str(options.policy)
         self._speaks = options.worker in {None, 0}
-        router.health.tell = self._of_health
+        router.health.report = self._of_health
 
     def begin(self, policy: LoadedPolicy) -> None:
         """A policy is in force: tell of everything anew."""

@@ -1,7 +1,7 @@
 """Active health checks: two failed probes in a row take a backend out, one good one puts it back.
 
 A probe is a GET for the check's path at the backend's own server, with the backend's own key; any
-2xx within the check's time-out is good. While every candidate is out, callers get 503 with the time
+2xx within the check's time-out is good. While every candidate is out, clients get 503 with the time
 to the next probe in Retry-After.
 """
 
@@ -16,40 +16,41 @@ from lockgate.server.background_request import BackgroundRequest
 
 FAILURES: Final = 2
 MAX_RESPONSE_BYTES: Final = 64 * 1024
-Tell = Callable[[str, str | None], None]
-"""Told of a backend's name, and of what its check finds wrong: None when that is nothing."""
+Report = Callable[[str, str | None], None]
+"""Called with a backend's name and what its check found wrong: None when that is nothing."""
 
 
 class Health:
-    """The checks of one policy. `out` maps backends that are out to the time of the next probe."""
+    """Runs the health checks of the policy in force.
+
+    `out` maps the backends that are out to the time of the next probe. `probe` makes the request
+    for a backend and a path. `report` is called with the result of each check.
+    """
 
     def __init__(
-        self,
-        wheel: TimerWheel,
-        out: dict[str, float],
-        probe_bytes: Callable[[Backend, str], bytes],
+        self, wheel: TimerWheel, out: dict[str, float], probe: Callable[[Backend, str], bytes]
     ) -> None:
-        self._wheel = wheel
-        self._out = out
-        self._probe_bytes = probe_bytes
+        self.wheel = wheel
+        self.out = out
+        self.probe = probe
+        self.report: Report = _to_nobody
         self._checks: dict[str, _Check] = {}
-        self.tell: Tell = _to_nobody
 
     def adopt(self, pools: Mapping[str, ConnectionPool]) -> None:
         """Check the backends of a policy; one that stays the same keeps its state."""
-        kept: dict[str, _Check] = {}
+        checks: dict[str, _Check] = {}
         for name, pool in pools.items():
-            check = pool.backend.health_check
-            held = self._checks.get(name)
-            if held is not None and held.pool is pool:
-                kept[name] = held
-            elif check is not None:
-                kept[name] = _Check(self, pool, check)
-        for name, held in self._checks.items():
-            if kept.get(name) is not held:
-                held.stop()
-                self._out.pop(name, None)
-        self._checks = kept
+            health_check = pool.backend.health_check
+            running = self._checks.get(name)
+            if running is not None and running.pool is pool:
+                checks[name] = running
+            elif health_check is not None:
+                checks[name] = _Check(self, pool, health_check)
+        for name, check in self._checks.items():
+            if checks.get(name) is not check:
+                check.stop()
+                self.out.pop(name, None)
+        self._checks = checks
 
     def stop(self) -> None:
         """End every check."""
@@ -57,17 +58,19 @@ class Health:
 
     def states(self) -> dict[str, float]:
         """Return 1 for each checked backend that is in, 0 for one that is out."""
-        return {name: float(name not in self._out) for name in self._checks}
+        return {name: float(name not in self.out) for name in self._checks}
 
 
 class _Check:
+    """Probes one backend again and again."""
+
     def __init__(self, health: Health, pool: ConnectionPool, check: HealthCheck) -> None:
         self.pool = pool
         self._health = health
         self._check = check
         self._failures = 0
         self._background: BackgroundRequest | None = None
-        self._timer = Timer(health._wheel, self._probe)
+        self._timer = Timer(health.wheel, self._probe)
         self._timer.arm(0.0)
 
     def stop(self) -> None:
@@ -79,9 +82,9 @@ class _Check:
         backend = self.pool.backend
         self._timer.arm(float(self._check.interval_seconds))
         self._background = BackgroundRequest(
-            self._health._wheel,
+            self._health.wheel,
             self.pool,
-            self._health._probe_bytes(backend, self._check.path),
+            self._health.probe(backend, self._check.path),
             seconds=float(self._check.timeout_seconds),
             max_bytes=MAX_RESPONSE_BYTES,
             done=partial(self._probed, backend.name),
@@ -89,20 +92,20 @@ class _Check:
 
     def _probed(self, name: str, result: int | str) -> None:
         self._background = None
-        out = self._health._out
+        health = self._health
         if isinstance(result, int) and 200 <= result < 300:
             self._failures = 0
-            out.pop(name, None)
-            self._health.tell(name, None)
+            health.out.pop(name, None)
+            health.report(name, None)
             return
         self._failures += 1
         if self._failures < FAILURES:
             return
-        out[name] = self._health._wheel.now() + self._check.interval_seconds
-        found = f"answers {result}" if isinstance(result, int) else f"ends with {result}"
+        health.out[name] = health.wheel.now() + self._check.interval_seconds
+        how = f"answers {result}" if isinstance(result, int) else f"ends with {result}"
         path = self._check.path
-        self._health.tell(name, f"is out: GET {path} {found}; see that server, and healthCheck")
+        health.report(name, f"is out: GET {path} {how}; see that server, and healthCheck")
 
 
 def _to_nobody(name: str, problem: str | None) -> None:
-    """Nobody listens."""
+    """Report to nobody."""

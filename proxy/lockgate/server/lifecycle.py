@@ -16,8 +16,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from lockgate.connections.client import ClientConnection
-from lockgate.connections.client_tls import ClientTlsFactory
 from lockgate.connections.limiter import client_of
+from lockgate.eventloop.client_tls import ClientTlsFactory
 from lockgate.eventloop.sockets import ListeningPort, listen
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import PolicyRefusedError
@@ -30,8 +30,8 @@ LOOK_S: Final = 1.0
 _log = Logger("lockgate.service")
 
 
-class ClientConnectionFactory(ServerFactory):
-    """Builds one `ClientConnection` per caller's connection."""
+class ClientConnectionFactory(ServerFactory[Any]):
+    """Makes a `ClientConnection` for each connection of a client's."""
 
     noisy = False
 
@@ -39,7 +39,7 @@ class ClientConnectionFactory(ServerFactory):
         self._router = router
 
     def buildProtocol(self, addr: Any) -> ClientConnection | None:
-        """Return a caller's connection; None closes it, where there is no room."""
+        """Return the connection's protocol; None closes it, where there is no room."""
         if not self._router.connections.make_room(client_of(getattr(addr, "host", ""))):
             return None
         return ClientConnection(self._router)
@@ -72,12 +72,13 @@ class Lifecycle:
         """Listen and watch the policy file; return the port in use."""
         factory: Any = ClientConnectionFactory(self.router)
         if self.certificate is not None:
-            factory = ClientTlsFactory(self.certificate.creator, False, factory)
+            creator: Any = self.certificate.creator  # an interface of Twisted's, by @implementer
+            factory = ClientTlsFactory(creator, False, factory)
         listening = listen(self.reactor, port, factory, host, shared=self.shared)
         self._ports.append(listening)
         self._looking = self._every(LOOK_S, self._look_around)
         self._sweep = self._every(LOOK_S, self._sweep_idle)
-        return int(listening.getHost().port)
+        return listening.number
 
     def _every(self, seconds: float, work: Callable[[], None]) -> LoopingCall:
         def guarded() -> None:
@@ -137,7 +138,7 @@ class Lifecycle:
 
     def _stop_accepting(self) -> None:
         for port in self._ports:
-            port.stopListening()
+            port.stop()
         self._ports = []
         self.router.stopping = True
         for connection in list(self.router.connections):
@@ -160,7 +161,7 @@ class Lifecycle:
         if self._closing_in is not None and self._closing_in.active():
             self._closing_in.cancel()
         for port in self._ports:
-            port.stopListening()
+            port.stop()
         self.router.interrupt()
         for connection in list(self.router.connections):
             connection.transport.abortConnection()

@@ -34,7 +34,8 @@ HISTOGRAMS: Final = {
 """By attribute of a `Tally`: name and help."""
 
 
-disable_created_metrics()  # a series more for every counter, which nobody reads
+# a series more for every counter, which nobody reads
+disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client has no types for it
 
 
 class Metrics:

@@ -182,6 +182,8 @@ class Supervisor:
 
 
 class _Worker(ProcessProtocol):
+    transport: Any  # Twisted's interfaces have methods without self
+
     def __init__(self, supervisor: Supervisor, number: int, since_s: float) -> None:
         self.number = number
         self.since_s = since_s

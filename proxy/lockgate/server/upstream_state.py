@@ -204,6 +204,7 @@ class UpstreamState(Ports):
 
     def _failed(self, breaker: Breaker, attempt: Attempt, request: RoutedRequest) -> None:
         name, code, status = attempt.backend.name, attempt.outcome, attempt.status
+        assert code  # an attempt that failed has ended
         # Python keys its hash with a secret of this process
         asked = request.fingerprint() if request.whole else 0
         blame = Blame(request.client, asked, code, status)

@@ -9,6 +9,7 @@ from typing import Any, final
 
 from twisted.logger import Logger
 
+from lockgate.connections.connect import Destination
 from lockgate.connections.credentials import Credentials
 from lockgate.connections.endpoint import endpoint_of
 from lockgate.connections.pool import ConnectionPool
@@ -91,9 +92,13 @@ class Upstreams:
     def _pool(self, backend: Backend, policy: LoadedPolicy) -> ConnectionPool:
         ranges = policy.spec.proxy.private_ranges
         pool = self.pools.get(backend.name)
-        if pool is not None and pool.backend == backend and pool.private_ranges == ranges:
+        if (
+            pool is not None
+            and pool.backend == backend
+            and pool.destination.private_ranges == ranges
+        ):
             return pool
-        return ConnectionPool(
+        destination = Destination(
             self._reactor,
             self._resolver,
             backend,
@@ -102,6 +107,7 @@ class Upstreams:
             tls=partial(self._tls, backend),
             refused=partial(_log_refused, backend.name),
         )
+        return ConnectionPool(destination)
 
     def _tls(self, backend: Backend, host: str) -> StrictClient:
         files = self._credentials.tls_for(backend)

@@ -1,23 +1,23 @@
-"""What a dialler remembers of addresses."""
+"""What is remembered of addresses that a backend may have."""
 
 from typing import Any
 
+from lockgate.connections.connect import MOST_ADDRESSES, Destination
 from lockgate.connections.endpoint import endpoint_of
-from lockgate.connections.pool import MOST_ADDRESSES, ConnectionPool
 from lockgate.policy.spec.backends import Backend, External
 
 
-def pool(*, private: bool) -> ConnectionPool:
+def destination(*, private: bool) -> Destination:
     external = External(provider="openai", model="m", allow_private_address=private)
     backend = Backend(name="b", tier="cloud", external=external)
     anything: Any = None
-    return ConnectionPool(
+    return Destination(
         anything, anything, backend, endpoint_of(backend), (), tls=anything, refused=anything
     )
 
 
 def test_an_address_is_judged_for_the_backend_that_asks() -> None:
-    lenient, strict = pool(private=True), pool(private=False)
+    lenient, strict = destination(private=True), destination(private=False)
     for _ in range(2):
         assert lenient.reason_against("10.0.0.1") is None
         assert strict.reason_against("10.0.0.1") is not None
@@ -26,7 +26,7 @@ def test_an_address_is_judged_for_the_backend_that_asks() -> None:
 
 
 def test_few_verdicts_are_remembered() -> None:
-    strict = pool(private=False)
+    strict = destination(private=False)
     for number in range(2 * MOST_ADDRESSES):
         assert strict.reason_against(f"8.8.{number // 256}.{number % 256}") is None
     assert len(strict._reasons) <= MOST_ADDRESSES
