@@ -1,13 +1,15 @@
 """Transcripts of an exchange: `>>` an event goes in, `<<` a command must come out.
 
     book = Playbook(backends...)
-    book >> on.Start() << do.Dial("a") ...
+    book >> on.Start() << do.Dial("a") << (do.SendDown, do.Ended) ...
 
-Every command that comes out must be asserted, in order; `end` fails when one was not.
+Every command that comes out must be asserted, in order; `end` fails when one was not. A transcript
+that its test did not end is ended for it (tests/conftest.py): none can be forgotten. Where it stops in
+the middle its client goes then, and every permit and byte must come back.
 """
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from lockgate.bodies.scan import Scan
 from lockgate.bodies.splices import scan
@@ -20,6 +22,7 @@ from lockgate.exchange.machine import Exchange
 from lockgate.exchange.memory import MemoryBudget
 from lockgate.exchange.ports import Ports, Settlement, Skipped
 from lockgate.exchange.request import RoutedRequest
+from lockgate.exchange.state import State
 from lockgate.http1.response_head import ProtocolError, read_response_head
 from lockgate.policy.deciding.decide import decide
 from lockgate.policy.deciding.decision import Request, Route
@@ -115,7 +118,12 @@ class FakePorts(Ports):
 
 
 class Playbook:
-    """One exchange under test. Deadlines (Arm, Touch) are not part of the transcript."""
+    """One exchange under test. Deadlines (Arm, Touch) are not part of the transcript.
+
+    `begun` has those that their test has not ended yet.
+    """
+
+    begun: ClassVar[list["Playbook"]] = []
 
     def __init__(
         self,
@@ -158,6 +166,7 @@ class Playbook:
         self.armed: dict[str, float] = {}
         self.pending: list[Any] = []
         self.down = b""
+        self.begun.append(self)
 
     def __rshift__(self, event: on.Event) -> Self:
         """Put an event in; what the one before brought must all be asserted."""
@@ -174,7 +183,11 @@ class Playbook:
         return self
 
     def __lshift__(self, expected: Any) -> Self:
-        """Assert the next command: a type, a value, or a test of it."""
+        """Assert the next command: a type, a value, or a test of it; several as a tuple."""
+        if type(expected) is tuple:
+            for one in expected:
+                self << one
+            return self
         assert self.pending, f"nothing came, {expected} was expected"
         command = self.pending.pop(0)
         if isinstance(command, do.SendDown):
@@ -203,12 +216,32 @@ class Playbook:
         """Return the event of a body's end; all of it has come."""
         return on.BodyWhole(scan(self.body))
 
+    def leave(self) -> Exchange:
+        """Let the client of an exchange that is under way go; then it is over."""
+        if self.exchange.state not in {State.NEW, State.DONE}:
+            self >> on.ClientGone()  # type: ignore[operator]
+            ended = [type(command) for command in self.pending]
+            assert ended.count(do.Ended) == 1, f"a client that goes ends it, and not {ended}"
+            self.pending.clear()
+        return self.end()
+
     def end(self) -> Exchange:
         """Nothing may be left, and every permit is back."""
+        self._begun_no_more()
         assert not self.pending, f"not asserted: {self.pending}"
         assert self.ports.out == 0, "a permit was not given back"
         assert self.ports.memory.held_bytes == 0, "memory was not given back"
         return self.exchange
+
+    def _begun_no_more(self) -> None:
+        if self in self.begun:
+            self.begun.remove(self)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """End those that their tests did not; the client of one that is under way goes."""
+        while cls.begun:
+            cls.begun[0].leave()
 
 
 def asserted(book: Playbook, *expected: Any) -> Playbook:

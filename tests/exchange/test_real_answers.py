@@ -34,6 +34,7 @@ USAGE = on.ResponseData(
     b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'
 )
 TWO = STREAM.replace(b"}", b', "n": 2}')
+ENDS = (do.Ended, do.Finish(close=False))
 
 
 def chunk(*choices: tuple[int, str | None, str | None]) -> on.ResponseData:
@@ -260,6 +261,8 @@ def test_an_error_that_could_not_send_its_status_is_judged_by_it(
     # BerriAI/litellm#32237, Aider-AI/aider#3550
     book = streaming()
     book >> error(**said) << do.DropUpstream << expected
+    if expected is do.SendDown:
+        book << ENDS
     assert told in book.down
     client = not isinstance(expected, type) or expected is do.SendDown
     assert book.ports.log == [("a", "released" if client else "failed")]
@@ -293,7 +296,10 @@ def test_a_200_is_what_its_body_is_a_failed_attempt(body: bytes, expected: Any) 
     # Aider-AI/aider#3550: a 200 whose body is an error object
     book = Playbook(local("a"), local("b")).answered()
     book >> started(200, JSON) >> on.ResponseData(body) >> on.ResponseEnded()
-    asserted(book, *((expected,) if ANSWER in body else (do.ReleaseUpstream, expected)))
+    if ANSWER in body:
+        book << expected << do.ReleaseUpstream << ENDS
+    else:
+        book << do.ReleaseUpstream << expected << (ENDS if expected is do.SendDown else ())
     assert (book.exchange.attempts.log[0].outcome == "complete") == (ANSWER in body)
 
 
@@ -510,7 +516,7 @@ def test_a_coded_error_is_believed_by_its_status(status: int) -> None:
     book = answered(status, b"\x1f\x8b...", (b"content-encoding", b"gzip"))
     book << do.DropUpstream
     seen = {400: do.SendDown, 401: dial("b"), 429: dial("b"), 500: do.Pause}[status]
-    book << seen
+    book << seen << (ENDS if seen is do.SendDown else ())
 
 
 def test_the_words_of_an_error_are_not_waited_for_in_vain() -> None:
@@ -595,6 +601,7 @@ def test_what_a_backend_lists_comes_down_and_its_own_id_is_named() -> None:
     book = Playbook(local("a", downward_headers=("X-Served-By",))).answered()
     book >> started(200, fields) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
     book << down(b"x-served-by: gpu-7", b"x-lockgate-upstream-request-id: req_1")
+    book << do.ReleaseUpstream << ENDS
     assert b"x-other" not in book.down
     assert book.down.count(b"\r\nx-request-id: ") == 1
     assert book.exchange.attempts.log[0].own_id == "req_1"
@@ -625,6 +632,7 @@ def test_blank_lines_before_a_whole_answer_are_signs_of_life() -> None:
     book >> started(200, JSON) >> on.ResponseData(b"\r\n") >> on.ResponseData(b"  ")
     assert book.armed["first_token"] == 5.0
     book >> on.ResponseData(ANSWER) >> on.ResponseEnded() << down(b"\r\n\r\n" + ANSWER)
+    book << do.ReleaseUpstream << ENDS
 
 
 def test_a_silence_says_so() -> None:
