@@ -4,19 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.net.conftest import (
-    DONE,
-    END,
-    POLICY,
-    SSE_HEAD,
-    Proxy,
-    Upstream,
-    serve_well,
-    upstreams,
-    word,
-)
-
-__all__ = ["upstreams"]
+from tests.support.proxy import POLICY, Proxy
+from tests.support.responses import DONE, END, SSE_HEAD, word
+from tests.support.upstream import Upstream, serve_well
+from tests.support.wait import eventually
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +29,8 @@ def url(running: Proxy, upstreams: dict[str, Upstream]) -> str:
     for upstream in upstreams.values():
         upstream.reset()
         upstream.script = serve
-    while running.ask(None, ("x-llmkube-classification", "pii")).status != 200:
-        pass
+    pii = ("x-llmkube-classification", "pii")
+    eventually(lambda: running.ask(None, pii).status == 200)
     return f"http://127.0.0.1:{running.port}/v1"
 
 

@@ -7,7 +7,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.net.conftest import ROOT, environment, free_port
+from tests.support.proxy import ROOT, environment, free_port
 
 
 class Llama:

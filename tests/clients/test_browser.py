@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from tests.clients.conftest import serve
-from tests.net.conftest import POLICY, Proxy, Upstream, upstreams
-
-__all__ = ["upstreams"]
+from tests.support.proxy import POLICY, Proxy
+from tests.support.upstream import Upstream
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(

@@ -13,7 +13,8 @@ import httpx
 import openai
 import pytest
 
-from tests.net.conftest import Upstream, http, serve_well
+from tests.support.responses import http
+from tests.support.upstream import Upstream, serve_well
 
 HERE = Path(__file__).parent
 ASK: dict[str, Any] = {"model": "m", "messages": []}

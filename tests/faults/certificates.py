@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.net.conftest import ANSWER, http, read_request
+from tests.support.responses import ANSWER, http
+from tests.support.upstream import read_request
 
 DAY = dt.timedelta(days=1)
 LOCAL = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]

@@ -5,18 +5,17 @@
 At the end of a run a line is printed for each row.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.house import POLICY, House, secrets
+from tests.faults.house import POLICY, House
 from tests.faults.rows import NOT_HERE, ROWS
-from tests.net.conftest import Proxy, Upstream, upstreams
-
-__all__ = ["upstreams"]
+from tests.support.proxy import Proxy, secrets
+from tests.support.upstream import Upstream
+from tests.support.wait import eventually
 
 Start = Callable[..., House]
 """Starts a proxy of a row's own."""
@@ -39,17 +38,9 @@ def house(session_proxy: Proxy, upstreams: dict[str, Upstream]) -> Iterator[Hous
     """A proxy with closed breakers between upstreams that serve well; the invariants hold after."""
     for upstream in upstreams.values():
         upstream.reset()
-    for field in (("x-llmkube-classification", "pii"), ("x-llmkube-task-complexity", "complex")):
-        wanted = "local" if "pii" in field else "cloud"
-        for _ in range(100):
-            if f"x-lockgate-backend: {wanted}" in session_proxy.ask(None, field).head:
-                break
-    while session_proxy.get("/metrics").find("lockgate_connections 0.0") < 0:
-        pass
+    session_proxy.rest()
+    eventually(lambda: session_proxy.metrics()["lockgate_connections"] == 0)
     held = House(session_proxy, upstreams["local"], upstreams["cloud"])
-    while int(held.metrics()["lockgate_in_flight"]):
-        pass
-    _drain(session_proxy)
     for upstream in upstreams.values():
         upstream.reset()
     yield held
@@ -85,12 +76,6 @@ def start(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[Start]:
         if house.proxy.process.poll() is None:
             house.hold_the_invariants()
             assert house.proxy.stop() == 0
-
-
-def _drain(proxy: Proxy) -> None:
-    time.sleep(0.12)
-    while not proxy.records.empty():
-        proxy.records.get()
 
 
 # -- a line for each row

@@ -27,7 +27,7 @@ from lockgate.server.policy_file import PolicyFile
 from lockgate.server.router import RequestRouter
 from lockgate.server.upstreams import Upstreams
 
-from tests.net.fresh import main
+from tests.support.serve import main
 
 _serve = RequestRouter.serve
 

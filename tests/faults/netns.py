@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.faults.dns import NXDOMAIN, Dns
 from tests.faults.house import POLICY, House, body, request
 from tests.faults.test_client import full_backlog
-from tests.net.conftest import Proxy, Upstream, free_port, serve_well
+from tests.support.proxy import Proxy, free_port
+from tests.support.upstream import Upstream, serve_well
 
 
 def network() -> None:

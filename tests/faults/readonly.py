@@ -8,7 +8,9 @@ import sys
 import time
 
 from tests.faults.house import body, request
-from tests.net.conftest import ROOT, Answer, Upstream, free_port
+from tests.support.client import Answer
+from tests.support.proxy import ROOT, free_port
+from tests.support.upstream import Upstream
 
 POLICY = {"backends": [{"name": "a", "inferenceServiceRef": {"name": "a"}}], "defaultRoute": "a"}
 

@@ -17,19 +17,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.faults.house import HARD, PII, POLICY, House, body, request, secrets
-from tests.net.conftest import (
-    DONE,
-    END,
-    SSE_HEAD,
-    Proxy,
-    Upstream,
-    http,
-    reset,
-    serve_well,
-    word,
-)
+from tests.faults.house import HARD, PII, POLICY, House, body, request
 from tests.net.corpus import BAD, BAD_ANSWERS
+from tests.support.proxy import Proxy, secrets
+from tests.support.responses import DONE, END, SSE_HEAD, http, word
+from tests.support.upstream import Upstream, reset, serve_well
 
 CALLERS = 16
 MODELS = ("m", "alone", "strict", "twice", "once", "resume")

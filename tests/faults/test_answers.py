@@ -8,20 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.house import HARD, House, body, eventually, request, unchunked
-from tests.net.conftest import (
-    ANSWER,
-    DONE,
-    END,
-    SSE_HEAD,
-    Answer,
-    chunk,
-    http,
-    reset,
-    serve_well,
-    word,
-)
+from tests.faults.house import HARD, House, body, request
 from tests.net.corpus import BAD_ANSWERS, GOOD_ANSWERS
+from tests.support.client import Answer, unchunked
+from tests.support.responses import ANSWER, DONE, END, SSE_HEAD, chunk, http, word
+from tests.support.upstream import reset, serve_well
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 Script = Callable[[socket.socket, bytes], None]

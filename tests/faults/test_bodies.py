@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.faults.house import PII, House, body, unchunked
-from tests.faults.plain_server import PlainServer, plain_server, well
-from tests.net.conftest import ANSWER, Answer, Proxy
+from tests.faults.house import PII, House, body
+from tests.support.client import Answer, unchunked
+from tests.support.plain_server import PlainServer, plain_server, well
+from tests.support.proxy import Proxy
+from tests.support.responses import ANSWER
 
 fault = pytest.mark.fault
 

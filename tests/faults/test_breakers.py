@@ -14,8 +14,12 @@ import pytest
 
 from tests.exchange.test_breaker import TestAnyUse
 from tests.faults.conftest import Start
-from tests.faults.house import House, body, changed, eventually, request
-from tests.net.conftest import SSE_HEAD, Answer, free_port, http, reset, serve_well, word
+from tests.faults.house import House, body, changed, request
+from tests.support.client import Answer
+from tests.support.proxy import free_port
+from tests.support.responses import SSE_HEAD, http, word
+from tests.support.upstream import reset, serve_well
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 STATE = 'lockgate_breaker_state{backend="local"}'
@@ -70,8 +74,7 @@ def test_r31_a_body_that_is_not_whole_is_no_probe(start: Start) -> None:
     house = opened(start)
     house.local.script = serve_well
     time.sleep(0.6)  # it may be tried
-    while not house.proxy.records.empty():
-        house.record()
+    house.records += house.proxy.flushed()
     house.local.requests.clear()
     with house.connect() as client:  # where another candidate is well, that one is asked
         document = request(body("m", padding="x" * (2 << 20)))

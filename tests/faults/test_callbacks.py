@@ -17,8 +17,11 @@ from lockgate.server import router as router_module
 from twisted.internet.task import Clock
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, body, eventually, request
-from tests.net.conftest import SSE_HEAD, Answer, reset, serve_well, word
+from tests.faults.house import POLICY, House, body, request
+from tests.support.client import Answer
+from tests.support.responses import SSE_HEAD, word
+from tests.support.upstream import reset, serve_well
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 WHOLE = ("dial", "serve", "served", "connected", "unconnected", "heard", "read", "deadline", "total", "lost")  # fmt: skip

@@ -15,9 +15,13 @@ import pytest
 import trustme
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, body, changed, eventually, request
+from tests.faults.house import POLICY, House, body, changed, request
 from tests.faults.test_tls import write_pair
-from tests.net.conftest import SSE_HEAD, Answer, Proxy, Upstream, reset, serve_well, word
+from tests.support.client import Answer
+from tests.support.proxy import Proxy
+from tests.support.responses import SSE_HEAD, word
+from tests.support.upstream import Upstream, reset, serve_well
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 GET = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"

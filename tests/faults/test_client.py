@@ -9,20 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.faults.house import PII, POLICY, House, body, eventually, request
-from tests.net.conftest import (
-    ANSWER,
-    DONE,
-    END,
-    SSE_HEAD,
-    Answer,
-    Proxy,
-    Upstream,
-    http,
-    reset,
-    word,
-)
+from tests.faults.house import PII, POLICY, House, body, request
 from tests.net.corpus import BAD, GOOD, JSON, PLAIN_HEAD
+from tests.support.client import Answer
+from tests.support.proxy import Proxy
+from tests.support.responses import ANSWER, DONE, END, SSE_HEAD, http, word
+from tests.support.upstream import Upstream, reset
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 STREAM = body(stream=True)
@@ -219,8 +212,7 @@ def test_c12_a_caller_that_does_not_read_is_cut(house: House) -> None:
     assert after_three < 16 << 20  # the kernel's buffers on both sides, and one high-water mark
     time.sleep(2)
     assert sent == after_three  # paused
-    record = house.proxy.records.get(timeout=40)
-    house.records.append(record)
+    record = house.record(seconds=40)
     connection.close()
     assert (record["outcome"], record["terminal"]) == ("client_gone", "Cs-stall")
 

@@ -8,9 +8,11 @@ import openai
 import pytest
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, changed, secrets
+from tests.faults.house import POLICY, House, changed
 from tests.faults.test_reload import adopt
-from tests.net.conftest import DONE, END, SSE_HEAD, Proxy, Upstream, http, reset, word
+from tests.support.proxy import Proxy, secrets
+from tests.support.responses import DONE, END, SSE_HEAD, http, word
+from tests.support.upstream import Upstream, reset
 
 fault = pytest.mark.fault
 CLOUD = {

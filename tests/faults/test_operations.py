@@ -16,9 +16,12 @@ import pytest
 
 from tests.faults.conftest import Start
 from tests.faults.dns import NXDOMAIN, Answer, Dns
-from tests.faults.house import HARD, POLICY, House, body, changed, eventually, request, secrets
+from tests.faults.house import HARD, POLICY, House, body, changed, request
 from tests.faults.load import Load
-from tests.net.conftest import ROOT, Proxy, Upstream, environment, http
+from tests.support.proxy import ROOT, Proxy, environment, secrets
+from tests.support.responses import http
+from tests.support.upstream import Upstream
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 KEPT = "lockgate.cli.main"
@@ -90,7 +93,7 @@ def test_r60_a_parents_output_that_fills_in_a_record(
     out = tmp_path / "out.jsonl"
     addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
     with out.open("wb") as file:
-        proxy = _Quiet(tmp_path, POLICY, addresses, "--workers", "2", stdout=file)
+        proxy = Proxy(tmp_path, POLICY, addresses, "--workers", "2", stdout=file)
     for number in range(30):
         if number == 10:
             eventually(lambda: len(_whole(out)) == 10)
@@ -102,13 +105,6 @@ def test_r60_a_parents_output_that_fills_in_a_record(
     assert 'lockgate_audit_lost{worker="parent"} 0.0' in proxy.get("/metrics")
     assert proxy.stop() == 0
     assert "Traceback" not in proxy.log.read_text()
-
-
-class _Quiet(Proxy):
-    """A proxy whose stdout is a file of the test's own."""
-
-    def _read(self) -> None:
-        """Nothing comes this way."""
 
 
 @fault("R61", "a thousand requests with a team of 30 KiB each", "cut in the record; not kept")

@@ -9,7 +9,8 @@ import pytest
 
 from tests.faults.conftest import Start
 from tests.faults.house import HARD, PII, House, body, changed
-from tests.net.conftest import SSE_HEAD, http, reset, serve_well, word
+from tests.support.responses import SSE_HEAD, http, word
+from tests.support.upstream import reset, serve_well
 
 fault = pytest.mark.fault
 

@@ -16,20 +16,12 @@ import pytest
 from lockgate.server import router as router_module
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, body, changed, eventually, request
-from tests.net.conftest import (
-    DONE,
-    END,
-    ROOT,
-    SSE_HEAD,
-    Answer,
-    Proxy,
-    Upstream,
-    environment,
-    free_port,
-    serve_well,
-    word,
-)
+from tests.faults.house import POLICY, House, body, changed, request
+from tests.support.client import Answer
+from tests.support.proxy import ROOT, Proxy, environment, free_port
+from tests.support.responses import DONE, END, SSE_HEAD, word
+from tests.support.upstream import Upstream, serve_well
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 

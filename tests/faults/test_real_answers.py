@@ -10,8 +10,10 @@ from typing import Any
 import openai
 import pytest
 
-from tests.faults.house import POLICY, House, body, unchunked
-from tests.net.conftest import ANSWER, DONE, END, SSE_HEAD, chunk, http, reset, serve_well, word
+from tests.faults.house import POLICY, House, body
+from tests.support.client import unchunked
+from tests.support.responses import ANSWER, DONE, END, SSE_HEAD, chunk, http, word
+from tests.support.upstream import reset, serve_well
 
 fault = pytest.mark.fault
 Script = Callable[[socket.socket, bytes], None]

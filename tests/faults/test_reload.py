@@ -13,19 +13,12 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, body, changed, eventually, request
+from tests.faults.house import POLICY, House, body, changed, request
 from tests.faults.load import Load
-from tests.net.conftest import (
-    DONE,
-    END,
-    ROOT,
-    SSE_HEAD,
-    Upstream,
-    environment,
-    reset,
-    serve_well,
-    word,
-)
+from tests.support.proxy import ROOT, environment
+from tests.support.responses import DONE, END, SSE_HEAD, word
+from tests.support.upstream import Upstream, reset, serve_well
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 

@@ -26,8 +26,11 @@ from tests.faults.certificates import (
     pem,
     signer_of,
 )
-from tests.faults.house import House, body, eventually, request
-from tests.net.conftest import Proxy, Upstream, free_port, word
+from tests.faults.house import House, body, request
+from tests.support.proxy import Proxy, free_port
+from tests.support.responses import word
+from tests.support.upstream import Upstream
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -393,7 +396,7 @@ def test_t12_nothing_is_resumed(listening: House, tmp_path: Path, ca: trustme.CA
 def test_t11_a_listener_does_not_start_without_a_good_pair(tmp_path: Path, ca: trustme.CA) -> None:
     import sys
 
-    from tests.net.conftest import ROOT
+    from tests.support.proxy import ROOT
 
     policy = {
         "backends": [{"name": "a", "inferenceServiceRef": {"name": "a"}}],

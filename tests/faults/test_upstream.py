@@ -17,22 +17,12 @@ import trustme
 from tests.faults.certificates import TlsUpstream, serve
 from tests.faults.conftest import Start
 from tests.faults.dns import NXDOMAIN, SERVFAIL, Answer, Dns
-from tests.faults.house import POLICY, House, body, changed, eventually, request
+from tests.faults.house import POLICY, House, body, changed, request
 from tests.faults.test_client import full_backlog
-from tests.net.conftest import (
-    DONE,
-    END,
-    ROOT,
-    SSE_HEAD,
-    Proxy,
-    Upstream,
-    environment,
-    free_port,
-    read_request,
-    reset,
-    serve_well,
-    word,
-)
+from tests.support.proxy import ROOT, Proxy, environment, free_port
+from tests.support.responses import DONE, END, SSE_HEAD, word
+from tests.support.upstream import Upstream, read_request, reset, serve_well
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 Build = Callable[..., House]

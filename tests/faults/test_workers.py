@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, changed, eventually, secrets
+from tests.faults.house import POLICY, changed
 from tests.faults.load import Load
-from tests.net.conftest import Proxy, Upstream
+from tests.support.proxy import Proxy, secrets
+from tests.support.upstream import Upstream
+from tests.support.wait import eventually
 
 fault = pytest.mark.fault
 
@@ -32,7 +34,7 @@ def test_x5_a_worker_is_killed(tmp_path: Path, upstreams: dict[str, Upstream]) -
     os.kill(before[0], signal.SIGKILL)
     eventually(lambda: len(set(children.read_text().split())) == 2)
     assert str(before[1]) in children.read_text().split()
-    eventually(lambda: _ready(proxy))
+    eventually(lambda: _ready(proxy), seconds=30)
     load.stop()
     # what the dead one was at, a caller each, and as much in its backlog (ADR 9)
     assert len(load.failures) <= 8, load.failures
@@ -43,9 +45,7 @@ def test_x5_a_worker_is_killed(tmp_path: Path, upstreams: dict[str, Upstream]) -
     proxy.process.send_signal(signal.SIGHUP)
     assert proxy.ask().status == 200
     assert proxy.stop() == 0
-    records = []
-    while not proxy.records.empty():
-        records.append(proxy.records.get())
+    records = proxy.flushed()
     assert {record["worker"] for record in records} == {0, 1}
     assert {record["outcome"] for record in records} == {"complete"}
     sequence = {n: [r["sequence"] for r in records if r["worker"] == n] for n in (0, 1)}

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.net.conftest import Answer, Proxy
+from tests.support.client import Answer
+from tests.support.proxy import Proxy
 
 CHAT = "POST /v1/chat/completions HTTP/1.1"
 
@@ -69,7 +70,7 @@ def test_a_bad_head_is_refused_and_the_connection_closed(
     answer = raw(proxy, head.encode() + b"\r\n\r\n")
     assert (answer.status, answer.code) == (status, code)
     assert "connection: close" in answer.head
-    assert proxy.records.empty()
+    assert proxy.flushed() == []
 
 
 def test_405_names_the_method(proxy: Proxy) -> None:

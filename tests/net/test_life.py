@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.net.conftest import POLICY, ROOT, Proxy, Upstream
+from tests.support.proxy import POLICY, ROOT, Proxy
+from tests.support.upstream import Upstream
 
 
 @pytest.fixture

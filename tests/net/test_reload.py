@@ -3,13 +3,16 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.net.conftest import POLICY, SSE_HEAD, Proxy, Upstream, word
+from tests.support.proxy import POLICY, Proxy
+from tests.support.responses import SSE_HEAD, word
+from tests.support.upstream import Upstream
+from tests.support.wait import eventually
 
 
 @pytest.fixture
@@ -34,13 +37,6 @@ def reload(proxy: Proxy, **proxy_fields: Any) -> None:
     eventually(lambda: proxy.log.read_text().count("in force") > before)
 
 
-def eventually(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
 def test_x2_the_memory_budget_of_a_new_policy_acts(running: Proxy) -> None:
     assert "lockgate_memory_budget_bytes 6.7108864e+07" in running.get("/metrics")
     reload(running, memoryBudget="48Mi")
@@ -53,8 +49,12 @@ def test_x2_the_quarantine_of_a_new_policy_acts_on_breakers_that_stay(
     local.script = lambda connection, _: connection.close()
     pii = ("x-llmkube-classification", "pii")
     reload(running, quarantineDuration="200ms")
-    while running.ask(None, pii).status == 502 or "retry-after" not in running.ask(None, pii).head:
-        pass
+
+    def is_quarantined() -> bool:
+        answer = running.ask(None, pii)
+        return answer.status != 502 and "retry-after" in answer.head
+
+    eventually(is_quarantined)
     local.reset()
     eventually(lambda: running.ask(None, pii).status == 200)  # 15 s and more by the old policy
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from click.testing import CliRunner
 from lockgate.cli.main import cli
 
-from tests.net.conftest import Proxy, Upstream
+from tests.support.proxy import Proxy
+from tests.support.upstream import Upstream
 
 
 def test_the_proxys_own_records_replay_to_the_same(

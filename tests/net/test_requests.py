@@ -9,16 +9,9 @@ import time
 import openai
 import pytest
 
-from tests.net.conftest import (
-    DONE,
-    END,
-    SSE_HEAD,
-    Proxy,
-    Upstream,
-    http,
-    reset,
-    word,
-)
+from tests.support.proxy import Proxy
+from tests.support.responses import DONE, END, SSE_HEAD, http, word
+from tests.support.upstream import Upstream, reset
 
 PII = ("x-llmkube-classification", "pii")
 HARD = ("x-llmkube-task-complexity", "complex")
@@ -40,7 +33,7 @@ def test_the_sdk_gets_an_answer_and_one_record_is_left(proxy: Proxy, local: Upst
     assert record["tokens"] == {"prompt": 3, "completion": 5, "source": "reported"}
     assert record["candidates"][1] == {"backend": "cloud", "tier": "cloud", "reason": "candidate"}
     assert record["deadlines"]["first_token_s"] == 120.0
-    assert proxy.records.empty()
+    assert proxy.flushed() == []
     assert b'"model":"qwen"' in local.requests[0]
 
 

@@ -12,7 +12,10 @@ from typing import Any
 import openai
 import pytest
 
-from tests.net.conftest import DONE, END, SSE_HEAD, Proxy, Upstream, http, reset, serve_well, word
+from tests.support.proxy import Proxy
+from tests.support.responses import DONE, END, SSE_HEAD, http, word
+from tests.support.upstream import Upstream, reset, serve_well
+from tests.support.wait import eventually
 
 Serve = Callable[..., Proxy]
 
@@ -42,13 +45,6 @@ def serve(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[Serve]:
     for proxy in started:
         assert proxy.stop() == 0
         assert "Traceback" not in proxy.log.read_text()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_weights_share_requests_out_and_the_order_is_in_the_record(serve: Serve) -> None:
@@ -85,7 +81,7 @@ def test_a_shadow_gets_a_copy_that_can_neither_delay_nor_fail_a_caller(
         line = f'lockgate_shadow_copies_total{{backend="b",outcome="{outcome}"}} 1.0'
         eventually(lambda line=line: line in proxy.get("/metrics"))  # type: ignore[misc]
     assert [proxy.record()["attempts"][0]["backend"] for _ in range(2)] == ["a", "a"]
-    assert proxy.records.empty()
+    assert proxy.flushed() == []
     assert 'breaker_state{backend="b"} 0.0' in proxy.get("/metrics")
 
 

@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.net.conftest import ANSWER, POLICY, Answer, Proxy, framing_of, http, reset
+from tests.support.client import Answer
+from tests.support.proxy import POLICY, Proxy
+from tests.support.responses import ANSWER, http
+from tests.support.upstream import RequestBytes, reset
+from tests.support.wait import eventually
 
 MIB = 1 << 20
 HEAD = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
@@ -70,8 +74,9 @@ def is_whole(came: bytearray) -> bool:
 
 def body_in(came: bytearray) -> bytes:
     """Return the body that came, without its coding and the white space that fills its length."""
-    head, _, body = bytes(came).partition(b"\r\n\r\n")
-    body = framing_of(head).feed(body)
+    request = RequestBytes()
+    request.feed(bytes(came))
+    body = bytes(request.body)
     return body[:-1].rstrip(b" ") + body[-1:]
 
 
@@ -98,27 +103,19 @@ def one_proxy(
 
 @pytest.fixture
 def proxy(one_proxy: Proxy, servers: dict[str, Server]) -> Iterator[Proxy]:
-    time.sleep(0.15)  # a breaker that a test opened
+    for server in servers.values():
+        server.forget()
+    one_proxy.rest()  # a breaker that a test opened
     for server in servers.values():
         server.forget()
     yield one_proxy
     eventually(lambda: number(one_proxy, "lockgate_memory_held_bytes") == 0)
     assert number(one_proxy, "lockgate_permits_out") == 0
-    time.sleep(0.12)  # the records' flush
-    while not one_proxy.records.empty():
-        one_proxy.records.get()
+    one_proxy.flushed()
 
 
 def number(proxy: Proxy, name: str) -> float:
-    lines = proxy.get("/metrics").splitlines()
-    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
-
-
-def eventually(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
+    return proxy.metrics()[name]
 
 
 def large(size: int = 3 * MIB, tail: str = "", **fields: Any) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.net.conftest import ANSWER
+from tests.support.responses import ANSWER
 
 
 class Plain(http.server.BaseHTTPRequestHandler):
@@ -51,12 +51,19 @@ def well(body: Any) -> tuple[str, bytes]:
     """Return a stream or a whole answer, as is asked for."""
     if not body.get("stream"):
         return "application/json", json.dumps(ANSWER).encode()
-    events = [{"content": "one "}, {"content": "two"}, None]
-    out = b""
-    for delta in events:
-        choice = {"index": 0, "delta": delta or {}, "finish_reason": None if delta else "stop"}
-        out += b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode()
-    return "text/event-stream", out
+    return "text/event-stream", _event("one ") + _event("two") + _event(None)
+
+
+def cut(_: Any) -> tuple[str, bytes]:
+    """Return a stream that ends without its finish_reason."""
+    return "text/event-stream", _event("one ") + _event("two")
+
+
+def _event(text: str | None) -> bytes:
+    delta = {} if text is None else {"content": text}
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop" if text is None else None}
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    return b"data: %b\n\n" % json.dumps({**chunk, "choices": [choice]}).encode()
 
 
 @contextmanager
