@@ -32,7 +32,7 @@ LAYERS = (
 )
 """From the ground up: a room may know itself and those below it, and no other on its own floor."""
 PURE = LAYERS[:5]
-IMPURE = {"twisted", "treq", "socket", "os", "time", "random", "subprocess", "asyncio", "threading", "secrets"}  # fmt: skip
+IMPURE = {"twisted", "socket", "os", "time", "random", "subprocess", "asyncio", "threading", "secrets"}  # fmt: skip
 PLAN_TIME = {"pulumi", "pulumi_kubernetes", "z3", "openai", "pulumi_lockgate", "infra"}
 KNOWN_FROM_ABOVE = {
     "pulumi_lockgate": {

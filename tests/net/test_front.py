@@ -62,7 +62,7 @@ class RequestRouter(RequestHandler):
     def serve(self, connection: Downstream, received: InboundRequest) -> None:
         self.served.append(received.body)
         connection.in_hand = None
-        self.memory.give(len(received.body), connection.peer)
+        self.memory.release(len(received.body), connection.peer)
         connection.send(whole(200, b"", b"{}", close=False))
         connection.finished(close=False)
 

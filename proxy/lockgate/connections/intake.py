@@ -81,7 +81,7 @@ class Intake:
         """Hold what is no request yet, and the heads of those that wait, in the memory budget."""
         held = len(self.begun) + len(self.unread) + self.waiting.head_bytes
         if held != self._booked:
-            self._handler.memory.book(held - self._booked, self._client)
+            self._handler.memory.charge(held - self._booked, self._client)
             self._booked = held
 
     def forget(self, why: RejectedError, request_id: str | None = None) -> None:
@@ -89,7 +89,7 @@ class Intake:
         arriving, self.arriving = self.arriving, None
         if arriving is None or arriving.begun:
             return
-        self._handler.memory.give(arriving.upload.charged, self._client)
+        self._handler.memory.release(arriving.upload.charged, self._client)
         answered = request_id is not None
         size = arriving.upload.size
         self._handler.record_unserved(
@@ -152,7 +152,7 @@ class Intake:
     def _take_whole(self, head: Head, body: bytes) -> None:
         """A small body came with its head, as most do."""
         size = len(body)
-        if not self._handler.memory.take(size, self._client):
+        if not self._handler.memory.try_reserve(size, self._client):
             self.arriving = RequestInProgress(head, LengthBody(size), self._handler.wheel.now())
             raise RejectedError("memory_full", retry_after_s=RETRY_AFTER_S)
         self.expects = False
@@ -221,6 +221,6 @@ class Intake:
 
     def _charge(self, upload: Upload, size: int) -> None:
         """Take room for body bytes that came."""
-        if not self._handler.memory.take(size, self._client):
+        if not self._handler.memory.try_reserve(size, self._client):
             raise RejectedError("memory_full", retry_after_s=RETRY_AFTER_S)
         upload.charged += size

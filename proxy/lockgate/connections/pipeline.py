@@ -51,7 +51,7 @@ class PipelinedRequests:
     def give_up(self, received: InboundRequest, why: RejectedError, request_id: str | None) -> None:
         """Give back what a request that is not served holds; its one record says why."""
         size = received.size
-        self._handler.memory.give(size, self.client)
+        self._handler.memory.release(size, self.client)
         answered = request_id is not None
         self._handler.record_unserved(
             received.head, why, request_id, bytes_in=size, answered=answered

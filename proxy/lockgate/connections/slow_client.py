@@ -87,7 +87,7 @@ class SlowClientWatch:
 
     def _book(self, unsent: int) -> None:
         if unsent != self._booked:
-            self._handler.memory.book(unsent - self._booked, self._client)
+            self._handler.memory.charge(unsent - self._booked, self._client)
             self._booked = unsent
 
     def _measure(self) -> None:

@@ -1,11 +1,12 @@
-"""Deadlines in coarse slots: arming is a set insertion, not a delayed call each.
+"""A timer wheel: deadlines in coarse slots, where arming costs a set insertion.
 
-A timer that is moved later stays in its slot and is moved on when the slot comes up, so the idle
-deadline of a stream costs one attribute per event. The wheel turns only while it holds a timer.
+A timer that is moved later stays in its slot and is moved on when that slot expires, so the idle
+deadline of a stream costs one attribute per event. The wheel ticks only while it holds a timer.
 
 After the process stood still (stopped, starved, blocked) what waited in the sockets is read before
-any deadline is judged: a turn that comes late by more than a second fires nothing but the next one.
-The next one fires, however late it is: a process whose every turn is slow has deadlines too.
+any deadline is judged: a tick that is late by more than a second expires nothing, and the next one
+comes soon. That one expires what is due, however late it is: a process whose every tick is slow has
+deadlines too.
 
 What one callback does, to the wheel or by an exception, stops no other timer.
 """
@@ -19,30 +20,30 @@ from lockgate.clock import Clock
 
 SLOT_S: Final = 0.05
 """Resolution of a deadline; each is a bound in seconds, and half of this is its mean lateness."""
-
-
 STALL_S: Final = 1.0
+"""A tick that is later than this comes after a stall of the process."""
 GRACE_S: Final = 0.5
-_log = Logger("lockgate.wheel")
+"""How long after such a tick the next one comes."""
+_log = Logger("lockgate.timers")
 
 
-def _nobody() -> None:
+def _nothing() -> None:
     """Stand for an owner who has nothing to end."""
 
 
 class Timer:
-    """One deadline of one owner, re-armed as often as wanted. `at` is None when it is not armed.
+    """One deadline of one owner, armed as often as wanted. `at` is None when it is not armed.
 
-    `reach` is called when it comes up; `broke` when that raised, to end what the owner does.
+    `reached` is called when it expires; `broke` when that raised, to end what the owner does.
     """
 
-    __slots__ = ("_broke", "_reach", "_slot", "_wheel", "at")
+    __slots__ = ("_broke", "_reached", "_slot", "_wheel", "at")
 
     def __init__(
-        self, wheel: "TimerWheel", reach: Callable[[], None], broke: Callable[[], None] = _nobody
+        self, wheel: "TimerWheel", reached: Callable[[], None], broke: Callable[[], None] = _nothing
     ) -> None:
         self._wheel = wheel
-        self._reach = reach
+        self._reached = reached
         self._broke = broke
         self._slot: int | None = None
         self.at: float | None = None
@@ -52,16 +53,19 @@ class Timer:
         wheel = self._wheel
         self.at = at = wheel.now() + seconds
         slot = int(at / SLOT_S) + 1
-        held = self._slot
-        if held is None or held > slot:
-            if held is not None:
-                wheel.remove(self, held)
+        current = self._slot
+        if current is None or current > slot:
+            if current is not None:
+                wheel.remove(self, current)
             self._slot = slot
             wheel.insert(self, slot)
         return at
 
     def disarm(self) -> None:
-        """Do not call back; the timer may be armed again. A lapse leaves no work but a look."""
+        """Do not call back; the timer may be armed again.
+
+        It stays in its slot, and is dropped without a callback when that expires.
+        """
         self.at = None
 
     def cancel(self) -> None:
@@ -71,8 +75,8 @@ class Timer:
             self._wheel.remove(self, self._slot)
             self._slot = None
 
-    def come_up(self, slot: int) -> None:
-        """The wheel reached this timer's slot."""
+    def expire(self, slot: int) -> None:
+        """Call back if the deadline passed; the wheel reached this timer's slot."""
         self._slot = None
         if self.at is None:
             return
@@ -83,22 +87,25 @@ class Timer:
             return
         self.at = None
         try:
-            self._reach()
+            self._reached()
         except Exception:  # noqa: BLE001 - one owner fails, every other deadline goes on (X6)
             _log.failure("a deadline's callback failed")
             self._broke()
 
 
 class TimerWheel:
-    """All timers of one proxy on the reactor's monotonic clock."""
+    """Holds all timers of one proxy, on the reactor's monotonic clock.
+
+    `stalls` counts how often the process stood still, `stalled_s` for how long in all.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.now: Callable[[], float] = clock.seconds
         self._slots: dict[int, set[Timer]] = {}
-        self._turn: Any | None = None
+        self._tick_call: Any | None = None
         self._expected = 0.0
-        self._is_grace = False  # the last turn was late and fired nothing
+        self._is_grace = False  # the last tick was late and expired nothing
         self.stalls = 0
         self.stalled_s = 0.0
 
@@ -111,7 +118,7 @@ class TimerWheel:
         timers = self._slots.get(slot)
         if timers is None:
             self._slots[slot] = {timer}
-            self._go_on()
+            self._schedule()
         else:
             timers.add(timer)
 
@@ -122,10 +129,10 @@ class TimerWheel:
             timers.discard(timer)
             if not timers:
                 del self._slots[slot]
-                self._rest()
+                self._unschedule()
 
     def _tick(self) -> None:
-        self._turn = None
+        self._tick_call = None
         now = self.now()
         late_s = now - self._expected
         if late_s > STALL_S:
@@ -133,7 +140,7 @@ class TimerWheel:
             self.stalled_s += late_s
             if not self._is_grace:
                 self._is_grace = True
-                self._go_on(GRACE_S)
+                self._schedule(GRACE_S)
                 return
         self._is_grace = False
         current = int(now / SLOT_S)
@@ -141,23 +148,23 @@ class TimerWheel:
             for slot in sorted(slot for slot in self._slots if slot <= current):
                 # a callback may have emptied a later slot
                 for timer in self._slots.pop(slot, ()):
-                    self._come_up(timer, current)
+                    self._expire(timer, current)
         finally:
-            self._go_on()
+            self._schedule()
 
     @staticmethod
-    def _come_up(timer: Timer, slot: int) -> None:
+    def _expire(timer: Timer, slot: int) -> None:
         try:
-            timer.come_up(slot)
+            timer.expire(slot)
         except Exception:  # noqa: BLE001 - its owner could not be ended either
             _log.failure("a deadline is lost")
 
-    def _go_on(self, seconds: float = SLOT_S) -> None:
-        if self._slots and self._turn is None:
+    def _schedule(self, seconds: float = SLOT_S) -> None:
+        if self._slots and self._tick_call is None:
             self._expected = self.now() + seconds
-            self._turn = self._clock.callLater(seconds, self._tick)
+            self._tick_call = self._clock.callLater(seconds, self._tick)
 
-    def _rest(self) -> None:
-        if not self._slots and self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+    def _unschedule(self) -> None:
+        if not self._slots and self._tick_call is not None:
+            self._tick_call.cancel()
+            self._tick_call = None

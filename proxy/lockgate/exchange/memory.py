@@ -1,12 +1,12 @@
-"""One budget over all bodies and buffers of a process, and a share of it for each caller.
+"""One memory budget over all bodies and buffers of a process, and a share of it for each client.
 
-A request's body is taken from it as it comes, and a caller for whom there is no room is told to
-come back: 503 with Retry-After. What an exchange must hold on the way (an answer before its commit
-point, the text kept for resuming, what a slow reader did not take) is booked without asking, since
+Room for a request's body is reserved as it comes, and a client for whom there is none is asked to
+come back: 503 with Retry-After. What an exchange must hold on the way (a response before its commit
+point, the text kept for resuming, what a slow reader did not take) is charged without asking, since
 it is bounded for each exchange, and leaves less room for the next body.
 
 While somebody else waits for room (was refused in the last ten seconds, and has had none since) a
-caller gets none beyond its share. Otherwise all that is free is anybody's.
+client gets none beyond its share. Otherwise all that is free is anybody's.
 """
 
 import ipaddress
@@ -18,9 +18,9 @@ from lockgate.policy.spec.model_router import CallerMemory
 RETRY_AFTER_S: Final = 1
 """Bodies are held for the length of an exchange: seconds."""
 WAITS_S: Final = 10.0
-"""So long after a refusal a caller counts as waiting: an SDK comes back after 0.5 to 8 s."""
+"""So long after a refusal a client counts as waiting: an SDK comes back after 0.5 to 8 s."""
 MOST_WAITING: Final = 64
-"""Callers that are remembered as waiting; to know of one other is enough."""
+"""Clients that are remembered as waiting; to know of one other is enough."""
 
 
 def _never() -> float:
@@ -28,9 +28,10 @@ def _never() -> float:
 
 
 class MemoryBudget:
-    """Bytes in use of `limit_bytes`. `refused` counts the requests for which there was no room.
+    """Counts the bytes in use of `limit_bytes`, by client.
 
-    Callers are told apart by address, `now` is monotonic.
+    `refused` counts the requests for which there was no room. Clients are told apart by address,
+    `now` is monotonic.
     """
 
     def __init__(self, limit_bytes: int, now: Callable[[], float] = _never) -> None:
@@ -44,53 +45,53 @@ class MemoryBudget:
         self._waiting: dict[str, float] = {}  # since when
 
     def share_by(self, shares: CallerMemory) -> None:
-        """Hold callers to these shares from now on."""
+        """Hold clients to these shares from now on."""
         self._shares = shares
         self._excepted = tuple(ipaddress.ip_network(text) for text in shares.excepted)
 
     @property
     def is_over(self) -> bool:
-        """Whether more is held than there is room for."""
+        """Whether more is in use than there is room for."""
         return self.held_bytes > self.limit_bytes
 
     def held_by(self, client: str) -> int:
-        """Return what is held for one caller."""
+        """Return what is in use for one client."""
         return self._by_client.get(client, 0)
 
     def has_room(self, size: int, client: str = "") -> bool:
-        """Whether `size` bytes may be taken now; a caller for whom they may not waits for room."""
+        """Whether `size` bytes are free for `client`; if not, it counts as waiting for room."""
         if self.held_bytes + size > self.limit_bytes:
-            self._waits(client)
+            self._remember_waiting(client)
         elif not self._waiting or self._is_within(size, client):
             return True
         self.refused += 1
         return False
 
-    def take(self, size: int, client: str = "") -> bool:
-        """Take `size` bytes if there is room."""
-        held = self.held_bytes + size
-        if held > self.limit_bytes or self._waiting:
+    def try_reserve(self, size: int, client: str = "") -> bool:
+        """Take `size` bytes if there is room; return whether there was."""
+        total = self.held_bytes + size
+        if total > self.limit_bytes or self._waiting:
             if not self.has_room(size, client):
                 return False
             self._waiting.pop(client, None)
-        self.held_bytes = held
+        self.held_bytes = total
         self._by_client[client] = self._by_client.get(client, 0) + size
         return True
 
-    def book(self, size: int, client: str = "") -> None:
+    def charge(self, size: int, client: str = "") -> None:
         """Take `size` bytes whether there is room or not."""
         self.held_bytes += size
-        held = self._by_client.get(client, 0) + size
-        if held:
-            self._by_client[client] = held
+        in_use = self._by_client.get(client, 0) + size
+        if in_use:
+            self._by_client[client] = in_use
         else:
             self._by_client.pop(client, None)
 
-    def give(self, size: int, client: str = "") -> None:
+    def release(self, size: int, client: str = "") -> None:
         """Give `size` bytes back."""
-        self.book(-size, client)
+        self.charge(-size, client)
 
-    def _waits(self, client: str) -> None:
+    def _remember_waiting(self, client: str) -> None:
         self._waiting.pop(client, None)
         if len(self._waiting) >= MOST_WAITING:
             del self._waiting[next(iter(self._waiting))]
@@ -108,7 +109,7 @@ class MemoryBudget:
         if not self._excepted:
             return False
         try:
-            held = ipaddress.ip_network(client)
+            network = ipaddress.ip_network(client)
         except ValueError:
             return False  # not known by its address
-        return any(n.version == held.version and n.overlaps(held) for n in self._excepted)
+        return any(n.version == network.version and n.overlaps(network) for n in self._excepted)

@@ -269,7 +269,7 @@ class Telling:
     def _book(self, size: int) -> None:
         """Hold `size` bytes in all from now on, in the eyes of the memory budget."""
         if size != self._booked:
-            self.ports.memory.book(size - self._booked, self.request.client)
+            self.ports.memory.charge(size - self._booked, self.request.client)
             self._booked = size
 
     def _forget_held(self) -> None:

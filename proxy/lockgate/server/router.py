@@ -186,7 +186,7 @@ class RequestRouter(RequestHandler):
         """Record an exchange that is over, and give back what it held."""
         self.drivers.discard(driver)
         request = driver.exchange.request
-        self.memory.give(request.charged_bytes, request.client)
+        self.memory.release(request.charged_bytes, request.client)
         self.recorder.exchange(driver.exchange)
         if request.route.is_shadowed:
             self.shadows.after(driver.exchange)
@@ -223,7 +223,7 @@ class RequestRouter(RequestHandler):
     def _answered(self, connection: Downstream, received: InboundRequest, *, close: bool) -> None:
         """Go on after a request that never became an exchange."""
         connection.in_hand = None
-        self.memory.give(received.size, connection.peer)
+        self.memory.release(received.size, connection.peer)
         connection.finished(close=close)
 
     def _serve_plain(

@@ -78,7 +78,7 @@ class Shadows:
         number = self._number
         data = self._upstreams.request_head(backend, len(body), request) + body
         charged = len(data) + request.received_bytes
-        self._state.memory.book(charged)
+        self._state.memory.charge(charged)
         self._running[number] = None
         try:
             background = BackgroundRequest(
@@ -99,7 +99,7 @@ class Shadows:
     def _end(self, number: int, charged: int) -> None:
         if number in self._running:
             del self._running[number]
-            self._state.memory.give(charged)
+            self._state.memory.release(charged)
 
     def _done(self, number: int, name: str, charged: int, result: int | str) -> None:
         self._end(number, charged)
