@@ -1,12 +1,16 @@
 """What an import changes, begins to do, or cannot carry: one line each."""
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Literal
 
 from attrs import asdict, define, field, frozen
-from lockgate.policy.reading.problem import Problem
+from lockgate.policy.reading.document import from_plain
+from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+
+from pulumi_lockgate.stack.settings import read_stack_tree
 
 Kind = Literal["begins to act", "differs", "refused"]
+_ORDER: Final[tuple[Kind, ...]] = ("refused", "begins to act", "differs")
 
 
 @frozen
@@ -50,23 +54,47 @@ class Imported:
 
 @define
 class Notes:
-    """Collects differences as (kind, path, message, mend); lines come later."""
+    """Collects differences while an import runs: kind, path, message, what to write."""
 
-    told: list[tuple[Kind, str, str, str]] = field(factory=list)
+    entries: list[tuple[Kind, str, str, str]] = field(factory=list)
+
+    @property
+    def refused_paths(self) -> list[str]:
+        """The places of what cannot be carried."""
+        return [path for kind, path, *_ in self.entries if kind == "refused"]
+
+    def differences(self, line_of: Callable[[str], int | None]) -> tuple[Difference, ...]:
+        """Return them all, refused ones first; what is refused does not begin to act."""
+        refused = self.refused_paths
+        kept = [
+            Difference(kind, path, line_of(path), message, mend)
+            for kind, path, message, mend in self.entries
+            if kind != "begins to act" or not inside(path, refused)
+        ]
+        return tuple(sorted(kept, key=lambda difference: _ORDER.index(difference.kind)))
 
     def begins(self, path: str, message: str, *, first: bool = False) -> None:
         """Say that something which was accepted and ignored acts from now on."""
-        self.told.insert(0 if first else len(self.told), ("begins to act", path, message, ""))
+        self.entries.insert(0 if first else len(self.entries), ("begins to act", path, message, ""))
 
     def differs(self, path: str, message: str) -> None:
         """Say that something means another thing here."""
-        self.told.append(("differs", path, message, ""))
+        self.entries.append(("differs", path, message, ""))
 
     def refused(self, path: str, message: str, mend: str) -> None:
         """Say that something cannot be carried, and what to write instead."""
-        self.told.append(("refused", path, message, mend))
+        self.entries.append(("refused", path, message, mend))
 
 
 def inside(path: str, others: Iterable[str]) -> bool:
     """Whether `path` is, or lies in, one of `others`."""
     return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in others)
+
+
+def problems_of(config: dict[str, Any], name: str) -> tuple[Problem, ...]:
+    """Return what Lockgate's own loader says of a stack's config that an import has written."""
+    try:
+        read_stack_tree(from_plain(config), "", name)
+    except PolicyRefusedError as refused:
+        return refused.problems
+    return ()

@@ -32,6 +32,11 @@ def check(pattern: str) -> str | None:
     return None
 
 
+def escaped(name: str) -> str:
+    """Return the pattern that matches `name` and nothing else."""
+    return "".join(f"\\{char}" if char in "*?[\\" else char for char in name)
+
+
 @lru_cache(maxsize=65536)
 def compile_glob(pattern: str) -> Callable[[str], object]:
     """Return what tells whether a name matches `pattern`; BadPatternError when it is malformed."""

@@ -6,19 +6,20 @@ Whatever is not carried is listed; what restricted requests, and is not carried,
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from attrs import define, field
+from lockgate.policy.glob import escaped
 from lockgate.policy.loaded import nearest_line
-from lockgate.policy.reading.document import Node, from_plain
+from lockgate.policy.reading.document import Node
 from lockgate.policy.reading.load import STACK_KEY
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.structure import plain
 from lockgate.policy.spec.model_router import DEFAULT_SENSITIVE
 
-from pulumi_lockgate.convert.difference import Difference, Imported, Notes, inside
+from pulumi_lockgate.convert.difference import Imported, Notes, inside, problems_of
 from pulumi_lockgate.convert.litellm.deployment import Deployment, backend_of, slug
-from pulumi_lockgate.stack.settings import read_stack_tree
 
 SENSITIVE_RULE: Final = "sensitive-stays-local"
 REFUSED: Final = {
@@ -55,8 +56,8 @@ class _Config:
 
     def section(self, name: str) -> dict[str, Any]:
         """Return a section's settings, none where it is absent."""
-        held = self.plain.get(name)
-        return held if isinstance(held, dict) else {}
+        section = self.plain.get(name)
+        return section if isinstance(section, dict) else {}
 
 
 def import_litellm(
@@ -73,9 +74,9 @@ def import_litellm(
     spec: dict[str, Any] = {"backends": config.backends, "rules": rules}
     spec["proxy"] = {"replicas": 1} | _deadlines(config)
     whole = {"lockgate:name": "lockgate", STACK_KEY: spec}
-    if not any(kind == "refused" for kind, *_ in config.notes.told):
-        _unloadable(config, whole)
-    return Imported(name, whole, tuple(_differences(config)))
+    if not config.notes.refused_paths:
+        _refuse_unloadable(config, whole)
+    return Imported(name, whole, config.notes.differences(partial(nearest_line, config.lines)))
 
 
 def _read(documents: tuple[Node, ...], name: str) -> _Config:
@@ -127,15 +128,15 @@ def _deployments(config: _Config, tiers: Mapping[str, str]) -> None:
         for other in entry.keys() - {"model_name", "litellm_params", "model_info"}:
             config.notes.differs(f"{path}.{other}", "is not carried")
         backend = backend_of(deployment, tiers, config.notes)
-        held = config.groups.setdefault(group, [])
+        members = config.groups.setdefault(group, [])
         if backend is not None:
-            if not held and deployment.name != group:
+            if not members and deployment.name != group:
                 backend["displayName"] = group
             weight = _weight(params, path, config.notes)
             backend |= {"weight": weight} if weight != 1 else {}
             config.backends.append(backend)
             config.places[f"backends[{len(config.backends) - 1}]"] = path
-            held.append(deployment.name)
+            members.append(deployment.name)
     for name in tiers.keys() - seen:
         config.notes.refused("model_list", f"--tier names nothing called {name!r}", "name a model")
 
@@ -177,13 +178,9 @@ def _rules(config: _Config) -> Iterator[dict[str, Any]]:
         elif len(names) > 1:
             message = f"{group!r} has fallbacks: its deployments are asked in order, not spread"
             config.notes.differs("router_settings.fallbacks", message)
-        models = [_literal(name) for name in (group, *aliases.get(group, ()))]
+        models = [escaped(name) for name in (group, *aliases.get(group, ()))]
         rule = {"name": slug(group, taken), "match": {"models": models}, "route": route}
         yield rule | {"failClosed": True}
-
-
-def _literal(name: str) -> str:
-    return "".join(f"\\{char}" if char in "*?[\\" else char for char in name)
 
 
 def _fallbacks(config: _Config) -> dict[str, list[str]]:
@@ -263,14 +260,14 @@ _SECTIONS: Final = ("litellm_settings", "router_settings", "general_settings")
 
 def _settings(config: _Config) -> None:
     """Say of every setting that is not carried what becomes of it."""
-    for key, held in config.plain.items():
+    for key, stated in config.plain.items():
         if key == "model_list":
             continue
-        if key in _SECTIONS and isinstance(held, dict):
-            for name, value in held.items():
+        if key in _SECTIONS and isinstance(stated, dict):
+            for name, value in stated.items():
                 _setting(config, f"{key}.{name}", value)
-        elif held:
-            _setting(config, key, held)
+        elif stated:
+            _setting(config, key, stated)
 
 
 def _setting(config: _Config, place: str, value: Any) -> None:
@@ -297,23 +294,10 @@ def _deadlines(config: _Config) -> dict[str, Any]:
 # -- the end
 
 
-def _unloadable(config: _Config, whole: dict[str, Any]) -> None:
+def _refuse_unloadable(config: _Config, whole: dict[str, Any]) -> None:
     """Refuse what our own loader says of the result, at the places of the source."""
-    try:
-        read_stack_tree(from_plain(whole), "", config.name)
-    except PolicyRefusedError as refused:
-        for problem in refused.problems:
-            path = problem.path.removeprefix(f"{STACK_KEY}.")
-            held = (p for ours, p in config.places.items() if inside(path, [ours]))
-            config.notes.refused(
-                next(held, "model_list"), f"{path} {problem.message}", problem.suggestion
-            )
-
-
-def _differences(config: _Config) -> Iterator[Difference]:
-    """Yield all of them, what is refused first."""
-    for refused in (True, False):
-        for kind, path, message, mend in config.notes.told:
-            if (kind == "refused") is refused:
-                line = nearest_line(config.lines, path)
-                yield Difference(kind, path, line, message, mend)
+    for problem in problems_of(whole, config.name):
+        path = problem.path.removeprefix(f"{STACK_KEY}.")
+        places = (place for ours, place in config.places.items() if inside(path, [ours]))
+        message = f"{path} {problem.message}"
+        config.notes.refused(next(places, "model_list"), message, problem.suggestion)

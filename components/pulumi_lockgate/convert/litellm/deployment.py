@@ -173,8 +173,8 @@ def _key(dialect: Dialect, deployment: Deployment, place: str, notes: Notes) -> 
     stated = deployment.params.get("api_key")
     if stated is None and (dialect.key is None or deployment.params.get("api_base")):
         return None
-    held = isinstance(stated, str) and not stated.startswith(ENVIRONMENT)
-    if held:
+    is_written = isinstance(stated, str) and not stated.startswith(ENVIRONMENT)
+    if is_written:
         name = f"{deployment.name}-key"
         notes.differs(f"{place}.api_key", f"is not copied: put it into a Secret {name!r}")
         return name

@@ -82,7 +82,7 @@ def private_addresses(draft: Draft) -> None:
 
 
 def names(draft: Draft) -> None:
-    """10: the Service keeps its name, and local models get the caller's model name unchanged."""
+    """10: the Service keeps its name, and local models get the client's model name unchanged."""
     metadata = draft.source.manifest.metadata
     draft.config["lockgate:name"] = metadata["name"]
     namespace = metadata.get("namespace")
@@ -104,17 +104,17 @@ def reports(draft: Draft) -> None:
             draft.notes.differs(f"{path}.name", message)
     _shared_secrets(draft)
     if any(backend.external for backend in draft.origin.backends):
-        message = "a caller's headers no longer go up; list those it needs in upwardHeaders"
+        message = "a client's headers no longer go up; list those it needs in upwardHeaders"
         draft.notes.differs("spec.backends", message)
 
 
 def _shared_secrets(draft: Draft) -> None:
-    held: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    secrets: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for path, theirs, _ in draft.pairs():
         if theirs.external is not None and theirs.external.credentials_secret_ref is not None:
             name = theirs.external.credentials_secret_ref.name
-            held[theirs.external.provider].append((path, name))
-    for provider, refs in held.items():
+            secrets[theirs.external.provider].append((path, name))
+    for provider, refs in secrets.items():
         first = refs[0][1]
         for path, name in refs[1:]:
             if name != first:

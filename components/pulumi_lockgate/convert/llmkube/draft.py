@@ -5,7 +5,6 @@ from typing import Any
 
 from attrs import define, field
 from lockgate.policy.canonical import to_wire
-from lockgate.policy.spec.duration import format_duration
 
 from pulumi_lockgate.convert.difference import Notes
 from pulumi_lockgate.convert.llmkube.manifest import Backend, Match, Rule, Source, Spec
@@ -73,8 +72,8 @@ class Draft:
     def leave_out(self, rule: DraftRule, path: str, why: str) -> None:
         """Leave out a rule that could never match in the source."""
         rule.kept = False
-        told = f"rule {rule.source.name!r} could never match there ({why}), and is left out"
-        self.notes.differs(path, told)
+        message = f"rule {rule.source.name!r} could never match there ({why}), and is left out"
+        self.notes.differs(path, message)
 
     def router(self) -> dict[str, Any]:
         """Return the whole spec in wire form."""
@@ -129,8 +128,3 @@ def _rule(rule: Rule) -> dict[str, Any]:
     if not written.get("match"):
         written.pop("match", None)
     return written
-
-
-def seconds(value: float) -> str:
-    """Return a duration as it is written."""
-    return format_duration(value)

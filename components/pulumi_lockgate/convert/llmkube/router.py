@@ -13,10 +13,10 @@ from lockgate.policy.reading.document import Node, from_plain
 from lockgate.policy.reading.load import STACK_KEY
 from lockgate.policy.reading.problem import PolicyRefusedError
 
-from pulumi_lockgate.convert.difference import Difference, Imported, inside
+from pulumi_lockgate.convert.difference import Imported, inside, problems_of
 from pulumi_lockgate.convert.llmkube import backends, router_wide, rules
 from pulumi_lockgate.convert.llmkube.draft import Draft, begin
-from pulumi_lockgate.convert.llmkube.manifest import Source, read_manifest
+from pulumi_lockgate.convert.llmkube.manifest import read_manifest
 from pulumi_lockgate.stack.settings import read_stack_tree
 
 
@@ -66,11 +66,8 @@ def import_router(
         point.apply(draft)
     config = {**draft.config, STACK_KEY: draft.router()}
     _unknown_tiers(draft)
-    refused = [path for kind, path, *_ in draft.notes.told if kind == "refused"]
-    for path, message, mend in _unloadable(draft, config):
-        if not inside(path, refused) and not any(inside(told, [path]) for told in refused):
-            draft.notes.refused(path, message, mend)
-    return Imported(name, config, _differences(source, draft))
+    _refuse_unloadable(draft, config)
+    return Imported(name, config, draft.notes.differences(source.line_of))
 
 
 def load_imported(imported: Imported) -> LoadedPolicy:
@@ -88,33 +85,11 @@ def _unknown_tiers(draft: Draft) -> None:
             draft.notes.refused("spec.backends", message, "use one of " + ", ".join(names))
 
 
-def _unloadable(draft: Draft, config: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return what our own loader says of the result, at the places of the source."""
-    try:
-        read_stack_tree(from_plain(config), "", draft.source.name)
-    except PolicyRefusedError as refused:
-        inside = f"{STACK_KEY}."
-        return [
-            (
-                draft.place_of(p.path.removeprefix(inside))
-                if p.path.startswith(inside)
-                else "metadata",
-                p.message,
-                p.suggestion,
-            )
-            for p in refused.problems
-        ]
-    return []
-
-
-def _differences(source: Source, draft: Draft) -> tuple[Difference, ...]:
-    """Return all of them, refused ones first; what is refused does not begin to act."""
-    told = draft.notes.told
-    refused = [path for kind, path, *_ in told if kind == "refused"]
-    order = {"refused": 0, "begins to act": 1, "differs": 2}
-    kept = [
-        Difference(kind, path, source.line_of(path), message, mend)
-        for kind, path, message, mend in told
-        if kind != "begins to act" or not inside(path, refused)
-    ]
-    return tuple(sorted(kept, key=lambda difference: order[difference.kind]))
+def _refuse_unloadable(draft: Draft, config: dict[str, Any]) -> None:
+    """Refuse what our own loader says of the result, at its place in the source, once a place."""
+    refused, prefix = draft.notes.refused_paths, f"{STACK_KEY}."
+    for problem in problems_of(config, draft.source.name):
+        ours = problem.path
+        path = draft.place_of(ours.removeprefix(prefix)) if ours.startswith(prefix) else "metadata"
+        if not inside(path, refused) and not any(inside(other, [path]) for other in refused):
+            draft.notes.refused(path, problem.message, problem.suggestion)

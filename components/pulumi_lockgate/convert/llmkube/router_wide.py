@@ -9,12 +9,12 @@ def ignored(draft: Draft) -> None:
     if policy.classification.mode not in {None, "header-only"}:
         notes.begins("spec.policy.classification.mode", f"{policy.classification.mode}")
     if policy.auth:
-        notes.begins("spec.policy.auth", "callers must prove themselves")
+        notes.begins("spec.policy.auth", "clients must authenticate")
     for number, _ in enumerate(policy.budgets):
         notes.begins(f"spec.policy.budgets[{number}]", "requests over it are refused")
-    for name, held in (policy.audit_log or {}).items():
-        if [name, held] not in (["sink", "stdout"], ["includeRequestBody", False]):
-            notes.begins(f"spec.policy.auditLog.{name}", f"{held}; it was always stdout")
+    for name, value in (policy.audit_log or {}).items():
+        if [name, value] not in (["sink", "stdout"], ["includeRequestBody", False]):
+            notes.begins(f"spec.policy.auditLog.{name}", f"{value}; it was always stdout")
     endpoint = draft.origin.endpoint
     if endpoint.node_port is not None:
         notes.begins("spec.endpoint.nodePort", str(endpoint.node_port))
@@ -40,7 +40,7 @@ def only_the_proxy(draft: Draft) -> None:
             "spec.endpoint.gateway.enabled", "there is no gateway mode", "write `enabled: false`"
         )
     if spec.endpoint.path != "/v1/chat/completions":
-        message = f"{spec.endpoint.path!r} is no door: callers ask /v1/chat/completions"
+        message = f"{spec.endpoint.path!r} is not served: clients ask /v1/chat/completions"
         notes.refused("spec.endpoint.path", message, "leave it out")
 
 

@@ -3,26 +3,27 @@
 from typing import Any
 
 from lockgate.policy.glob import check as glob_fault
+from lockgate.policy.spec.duration import format_duration
 from lockgate.policy.spec.model_router import DEFAULT_KNOWN, DEFAULT_SENSITIVE
 
-from pulumi_lockgate.convert.llmkube.draft import Draft, DraftRule, seconds
+from pulumi_lockgate.convert.llmkube.draft import Draft, DraftRule
 from pulumi_lockgate.convert.llmkube.manifest import DEFAULT_HEADER_TIMEOUT
 
 
 def never_matched(draft: Draft) -> None:
     """1: a bad pattern was ignored there, and a capability that nobody has kept a rule shut."""
-    held = {b.name: set(b.capabilities) for b in draft.origin.backends}
+    capabilities = {b.name: set(b.capabilities) for b in draft.origin.backends}
     for rule in draft.rules:
         _drop_bad_patterns(draft, rule)
         required = set(rule.match.required_capabilities)
         backends = rule.source.route.backends
-        if required and not any(required <= held.get(name, set()) for name in backends):
+        if required and not any(required <= capabilities.get(name, set()) for name in backends):
             place = f"{rule.path}.match.requiredCapabilities"
             draft.leave_out(rule, place, "no one backend of it has them all")
-        lacking = [name for name in backends if not required <= held.get(name, set())]
+        lacking = [name for name in backends if not required <= capabilities.get(name, set())]
         if rule.kept and lacking:
-            told = f"{', '.join(dict.fromkeys(lacking))} lacks some: asked there, never here"
-            draft.notes.differs(f"{rule.path}.match.requiredCapabilities", told)
+            message = f"{', '.join(dict.fromkeys(lacking))} lacks some: asked there, never here"
+            draft.notes.differs(f"{rule.path}.match.requiredCapabilities", message)
 
 
 def _drop_bad_patterns(draft: Draft, rule: DraftRule) -> None:
@@ -64,9 +65,9 @@ def fail_closed(draft: Draft) -> None:
 
 def labels(draft: Draft) -> None:
     """6: labels in lower case; those that are not sensitive are made known."""
-    held = draft.origin.policy.classification
-    lower = [label.lower() for label in held.sensitive_classifications]
-    for number, label in enumerate(held.sensitive_classifications):
+    classification = draft.origin.policy.classification
+    lower = [label.lower() for label in classification.sensitive_classifications]
+    for number, label in enumerate(classification.sensitive_classifications):
         if label != label.lower():
             place = f"spec.policy.classification.sensitiveClassifications[{number}]"
             draft.notes.begins(place, f"{label!r} could never be met there; written in lower case")
@@ -122,7 +123,7 @@ def timeouts(draft: Draft) -> None:
     stated += [(path, theirs.timeout, ours) for path, theirs, ours in draft.pairs()]
     for path, timeout, out in stated:
         if timeout is not None:
-            first = seconds(min(timeout, cap))
+            first = format_duration(min(timeout, cap))
             out["timeouts"] = {"firstToken": first}
             message = (
                 f"is timeouts.firstToken {first}: an answer that it cut short goes on, "
@@ -130,7 +131,7 @@ def timeouts(draft: Draft) -> None:
             )
             draft.notes.differs(f"{path}.timeout", message)
     message = (
-        f"whole answers were cut after {seconds(cap)} where no other timeout held; "
+        f"whole answers were cut after {format_duration(cap)} where no other timeout held; "
         "here that is for the first token, and idle and total hold for the rest"
     )
     draft.notes.differs("spec.proxy.responseHeaderTimeout", message)
