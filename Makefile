@@ -13,7 +13,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test packages lint lint-ci format typecheck pytest policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
+.PHONY: help demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ typecheck: $(VENV)/.test ## mypy, and that it reports what is planted in a copy 
 pytest: $(VENV)/.test
 	$(BIN)/pytest
 
+properties: $(VENV)/.test ## every property on 2,000 examples that are new each time; `make test` runs the same fifty
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n 2 -m 'hypothesis and not slow'
+
 policies: $(VENV)/.program ## the stacks' and the examples' own policy tests
 	$(BIN)/lockgate test stacks/tests/*.yaml examples/tests/*.yaml
 
@@ -55,7 +58,7 @@ clients: $(VENV)/.test ## real clients in four languages; needs curl, node and g
 
 fuzz: $(VENV)/.fuzz $(VENV)/.test ## coverage-guided, 20 seconds a target; SECONDS=600 for more
 	$(BIN)/python fuzz/run.py --seconds $(or $(SECONDS),20) 2>&1 | grep -v "^INFO"
-	EXAMPLES=3000 $(BIN)/pytest tests/properties/test_exchange.py
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest tests/properties/test_exchange.py
 
 soak: $(VENV)/.test ## ten minutes of mixed faults; SECONDS=60 for less
 	$(BIN)/python -m tests.faults.soak $(or $(SECONDS),600)

@@ -1,5 +1,6 @@
 """What every test shares: profiles, and a loud word on what was not run."""
 
+import os
 import shutil
 import sys
 from collections.abc import Generator
@@ -9,10 +10,18 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.upstream import Upstream
 
-settings.register_profile(
-    "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
-settings.load_profile("house")
+PROFILES = {"quick": 50, "deep": 2000}
+"""Examples of each property: `make test` runs the same few each time, `make properties` many new ones."""
+for name, count in PROFILES.items():
+    settings.register_profile(
+        name,
+        max_examples=count,
+        deadline=None,
+        derandomize=name == "quick",
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +44,17 @@ def pytest_runtest_call() -> Generator[None, object, object]:
             playbook.Playbook.begun.clear()
 
 
+@pytest.hookimpl(trylast=True)  # Hypothesis marks its own first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the real Pulumi CLI where there is none."""
-    if shutil.which("pulumi"):
-        return
+    """Skip what needs the real Pulumi CLI where there is none; put no clock on a property."""
+    engine = shutil.which("pulumi") is not None
     for item in items:
-        if item.get_closest_marker("engine"):
+        if item.get_closest_marker("engine") and not engine:
             item.add_marker(pytest.mark.skip(reason="NOT RUN: no `pulumi` on PATH"))
+        if item.get_closest_marker("hypothesis"):  # struck in the middle, it looks flaky
+            if item.get_closest_marker("timeout"):
+                raise pytest.UsageError(f"{item.nodeid}: a clock on a property")
+            item.add_marker(pytest.mark.timeout(0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

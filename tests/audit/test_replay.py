@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lockgate.audit.record import NO_ENDING, decision_fields, render, undecided_fields
 from lockgate.audit.replay import BrokenRecordError, outcome_of, read_record, replay
@@ -45,7 +45,6 @@ def policy(text: str) -> RouterSpec:
     return load_policy((BACKENDS + text).encode(), "p.yaml").spec
 
 
-@settings(max_examples=500, deadline=None)
 @given(specs(), requests)
 def test_a_record_replayed_under_its_own_policy_is_the_same(
     spec: RouterSpec, request: Request
@@ -65,7 +64,6 @@ other_specs = st.tuples(specs(), st.sampled_from(["x-llmkube-classification", "X
 )
 
 
-@settings(max_examples=2000, deadline=None)
 @given(specs(), other_specs, requests)
 def test_what_is_not_called_undecidable_is_what_the_other_policy_decides(
     old: RouterSpec, new: RouterSpec, request: Request

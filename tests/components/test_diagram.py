@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from lockgate.cli.main import cli
 from lockgate.policy.deciding.decide import decide
 from lockgate.policy.deciding.decision import Request
@@ -32,7 +32,6 @@ def track_of(tracks: tuple[Track, ...], number: int | None, via: str) -> list[Tr
     return [t for t in found if number or (any(s.role == "named" for s in t.stops) == named)]
 
 
-@settings(max_examples=500)
 @given(specs(), requests)
 def test_what_the_engine_considers_stands_on_a_track(spec: RouterSpec, request_: Request) -> None:
     reading = decide(compiled(spec), request_).reading
@@ -53,7 +52,6 @@ def test_what_the_engine_considers_stands_on_a_track(spec: RouterSpec, request_:
         assert not (track.sensitive and track in shown.sensitive) or track.refuses
 
 
-@settings(max_examples=200)
 @given(specs(), requests)
 def test_a_sensitive_track_with_a_cloud_backend_is_called_a_leak(
     spec: RouterSpec, request_: Request

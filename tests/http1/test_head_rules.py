@@ -1,7 +1,7 @@
 """What a policy and the address listened on add to the gates of a head."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lockgate.doors import DOORS, NO_RULES
 from lockgate.errors.kinds import RejectedError
@@ -79,7 +79,6 @@ def test_another_policy_reads_other_names_whatever_was_remembered() -> None:
         max_size=6,
     )
 )
-@settings(max_examples=200, deadline=None)
 def test_what_is_let_in_is_what_was_sent_without_underscores(
     fields: list[tuple[str, str]],
 ) -> None:

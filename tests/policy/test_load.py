@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from lockgate.policy.reading.load import compiled, load_object, load_policy
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.unimplemented import TABLE
@@ -180,7 +180,6 @@ def test_json_escapes_of_one_character_are_joined() -> None:
     assert external.model == "m-😀"
 
 
-@settings(max_examples=200)
 @given(specs())
 def test_what_is_written_reads_back_as_it_was(spec: RouterSpec) -> None:
     first = compiled(spec)

@@ -1,6 +1,6 @@
 """Why a rule holds or does not agrees with what the data path decides."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from lockgate.policy.deciding.decide import Decider
 from lockgate.policy.deciding.decision import Request
 from lockgate.policy.deciding.explain import as_lines
@@ -13,7 +13,6 @@ from lockgate.policy.spec.rules import Match, RouteTo, Rule
 from tests.properties.policies import requests, specs
 
 
-@settings(max_examples=2000, deadline=None)
 @given(specs(), requests)
 def test_a_rule_holds_where_nothing_is_unmet_and_the_first_that_holds_decides(
     spec: RouterSpec, request: Request

@@ -4,7 +4,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from lockgate.bodies.scan import MAX_MODEL_CHARS
 from lockgate.policy.glob import BadPatternError, compile_glob
@@ -35,7 +35,6 @@ def good(pattern: str) -> bool:
     return True
 
 
-@settings(max_examples=3000)
 @given(patterns, names)
 def test_the_automaton_takes_what_the_proxys_pattern_takes(pattern: str, name: str) -> None:
     assume(good(pattern))
@@ -50,7 +49,6 @@ def test_every_short_name_is_taken_alike(pattern: str) -> None:
     assert [n for n in SHORT if takes(pattern, n)] == [n for n in SHORT if held(n)]
 
 
-@settings(max_examples=400)
 @given(st.lists(patterns, max_size=2), st.lists(patterns, max_size=3))
 def test_what_is_found_is_shortest_and_what_is_not_found_is_not_there(
     wanted: list[str], unwanted: list[str]

@@ -1,6 +1,6 @@
 """The engine against its second, naive reading, and the promise that must not slip."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from lockgate.policy.deciding.decide import Decider, decide
 from lockgate.policy.deciding.decision import Request, Route
 from lockgate.policy.reading.load import compiled
@@ -10,7 +10,6 @@ from tests.properties.policies import requests, specs
 from tests.spec import naive
 
 
-@settings(max_examples=2000, deadline=None)
 @given(specs(), requests)
 def test_the_engine_and_the_naive_reading_agree(spec: RouterSpec, request: Request) -> None:
     decision = decide(compiled(spec), request)
@@ -18,7 +17,6 @@ def test_the_engine_and_the_naive_reading_agree(spec: RouterSpec, request: Reque
     assert found == naive.candidates(spec, request)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(specs(), requests)
 def test_a_sensitive_request_never_has_a_cloud_candidate_whatever_the_policy_says(
     spec: RouterSpec, request: Request
@@ -28,7 +26,6 @@ def test_a_sensitive_request_never_has_a_cloud_candidate_whatever_the_policy_say
         assert {backend.tier for backend in decision.candidates} == {"local"}
 
 
-@settings(max_examples=300, deadline=None)
 @given(specs(), requests, requests)
 def test_a_memo_never_answers_for_another_request(
     spec: RouterSpec, first: Request, second: Request

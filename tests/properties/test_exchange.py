@@ -1,7 +1,6 @@
 """The exchange under any order of events that can happen: what must hold whatever comes."""
 
 import json
-import os
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -203,6 +202,4 @@ class Exchanges(RuleBasedStateMachine):
 
 
 TestExchanges = Exchanges.TestCase
-TestExchanges.settings = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "300")), stateful_step_count=30
-)
+TestExchanges.settings = settings(stateful_step_count=30)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from lockgate.policy.deciding.decide import Decider
 from lockgate.policy.deciding.decision import Route
@@ -32,7 +32,6 @@ def clouds(decider: Decider, model: str, headers: dict[str, tuple[str, ...]]) ->
     return {backend.name for backend in candidates if backend.tier == "cloud"}
 
 
-@settings(max_examples=200, deadline=None)
 @given(router_specs(), st.lists(st.tuples(models, read_headers), min_size=20, max_size=20))
 def test_a_request_that_llmkube_keeps_off_a_cloud_backend_is_kept_off_it(
     spec: dict[str, Any], requests: list[tuple[str, dict[str, str]]]
@@ -48,7 +47,6 @@ def test_a_request_that_llmkube_keeps_off_a_cloud_backend_is_kept_off_it(
 SAID = ("every label of a list", "counts as written", "several header fields")
 
 
-@settings(max_examples=100, deadline=None)
 @given(router_specs(), st.lists(st.tuples(models, any_headers), min_size=20, max_size=20))
 def test_where_fields_that_come_several_times_or_otherwise_spelt_reach_further_it_was_said(
     spec: dict[str, Any], requests: list[tuple[str, dict[str, list[str]]]]
@@ -64,7 +62,6 @@ def test_where_fields_that_come_several_times_or_otherwise_spelt_reach_further_i
             assert any(said in told for said in SAID)
 
 
-@settings(max_examples=100, deadline=None)
 @given(router_specs())
 def test_what_is_written_reads_back_as_what_was_judged(spec: dict[str, Any]) -> None:
     found = imported(spec)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lockgate.cli.main import cli
 from lockgate.policy.deciding.decide import decide
@@ -198,7 +198,6 @@ def test_what_is_no_config_is_refused(text: bytes) -> None:
 groups = st.sampled_from(["a", "b[1]?", "c/d", "E"])
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(groups, min_size=1, max_size=5),
     st.dictionaries(groups, st.lists(groups, max_size=2), max_size=3),

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
@@ -99,7 +99,6 @@ SUITE = {
 }  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.integers(0, 50), anything)
 def test_whatever_stands_anywhere_it_is_read_or_refused(number: int, value: Any) -> None:
     changed = deepcopy(SUITE)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from attrs import evolve
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.load import compiled
 from lockgate.policy.spec.model_router import RouterSpec
@@ -23,7 +23,6 @@ def passes(policy: LoadedPolicy, tests: list[dict[str, Any]]) -> list[bool]:
     return [outcome.passed for outcome in judge(policy, suite.tests)]
 
 
-@settings(max_examples=40, deadline=None)
 @given(specs())
 def test_what_a_finding_keeps_fails_on_the_policy_it_was_found_in(spec: RouterSpec) -> None:
     policy = compiled(spec)
@@ -32,7 +31,6 @@ def test_what_a_finding_keeps_fails_on_the_policy_it_was_found_in(spec: RouterSp
     assert not any(passes(policy, tests))
 
 
-@settings(max_examples=40, deadline=None)
 @given(specs(), specs())
 def test_what_a_change_keeps_holds_before_it_and_fails_where_a_new_backend_is_met(
     old: RouterSpec, other: RouterSpec
