@@ -39,6 +39,7 @@ KNOWN_FROM_ABOVE = {
         "lockgate.policy",
         "lockgate.value",
         "lockgate.cli.errors",
+        "lockgate.cli.results",
         "pulumi_lockgate",
     },
     "infra": {"pulumi_lockgate", "infra"},

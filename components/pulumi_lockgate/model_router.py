@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import click
 import pulumi
 from attrs import Factory, field, frozen
 from lockgate.policy.loaded import LoadedPolicy
@@ -14,10 +13,9 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from pulumi_lockgate.manifests.network import open_egress
 from pulumi_lockgate.manifests.router import Router, router_manifests
 from pulumi_lockgate.proof.checks import prove
-from pulumi_lockgate.proof.report import Report, lines
+from pulumi_lockgate.proof.report import Report, text_of
 from pulumi_lockgate.resource import body
 from pulumi_lockgate.widening import Unknown, WideningVerdict, base_of, judge
-from pulumi_lockgate.widening import lines as passage_lines
 
 SUFFIX = "-router-proxy"
 """LLMKube's own, so that the URLs of its callers go on working."""
@@ -28,7 +26,7 @@ class PolicyViolatedError(pulumi.RunError):
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        super().__init__(click.unstyle("\n".join(lines(report))))
+        super().__init__(text_of(report))
 
 
 class WideningNotAcceptedError(pulumi.RunError):
@@ -36,7 +34,7 @@ class WideningNotAcceptedError(pulumi.RunError):
 
     def __init__(self, passage: WideningVerdict) -> None:
         self.passage = passage
-        super().__init__(click.unstyle("\n".join(passage_lines(passage))))
+        super().__init__(text_of(passage))
 
 
 def _proved(args: "ModelRouterArgs") -> Report:
@@ -100,7 +98,7 @@ class ModelRouter(pulumi.ComponentResource):
         host = f"{router.name}.{args.namespace}.svc.cluster.local:{port}"
         self.url = deployment.id.apply(lambda _: f"http://{host}/v1")
         self.digest = pulumi.Output.from_input(args.policy.digest)
-        self.verdict = pulumi.Output.from_input(click.unstyle("\n".join(lines(args.report))))
+        self.verdict = pulumi.Output.from_input(text_of(args.report))
         self.policy = pulumi.Output.from_input(args.policy.json.decode())
         proof = {"digest": self.digest, "verdict": self.verdict}
         self.register_outputs({"url": self.url, "policy": self.policy, **proof})
@@ -132,7 +130,7 @@ class ModelRouter(pulumi.ComponentResource):
 
     def _tell(self, policy: LoadedPolicy, passage: WideningVerdict) -> None:
         """Say in preview what a reviewer must not miss."""
-        pulumi.log.info(click.unstyle("\n".join(passage_lines(passage))), self)
+        pulumi.log.info(text_of(passage), self)
         for line in notices(policy):
             pulumi.log.info(line, self)
 

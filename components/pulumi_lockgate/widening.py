@@ -4,8 +4,8 @@ An acceptance names the digest of one policy, so that it accepts what was read a
 What narrows is never held up, whatever acceptance stands there (docs/adr/0011).
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import click
 from attrs import frozen
@@ -14,7 +14,6 @@ from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import PolicyRefusedError
 
 from pulumi_lockgate.proof.change import Diff
-from pulumi_lockgate.proof.change import lines as diff_lines
 from pulumi_lockgate.proof.diff import compare
 
 KEY: Final = "lockgate:acceptWidening"
@@ -51,6 +50,23 @@ class WideningVerdict:
         """Whether nothing widens, or the stack accepts this very policy."""
         return not self.widens or self.acceptance == self.digest
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        diff = None if self.diff is None else self.diff.to_dict()
+        return {"passed": self.passed, "widens": self.widens, "diff": diff}
+
+    def render(self, out: Callable[[str], object]) -> None:
+        """Give `out` what changed and whether it may, styled for a terminal, line by line."""
+        if self.diff is not None:
+            self.diff.render(out)
+            out("")
+        elif isinstance(self.base, Unknown):
+            out(f"what is deployed cannot be compared: {self.base.why}; this counts as widening")
+        else:
+            out("nothing to compare: no earlier policy of this stack is known")
+        for line in _judgement(self):
+            out(line)
+
 
 def base_of(text: str | Unknown | None) -> Base:
     """Return the policy in `text`, a policy.json that was deployed."""
@@ -66,18 +82,6 @@ def judge(base: Base, policy: LoadedPolicy, acceptance: str | None, stack: str) 
     """Compare `policy` with what is deployed. Raises ContradictionError as `compare` does."""
     diff = compare(base, policy) if isinstance(base, LoadedPolicy) else None
     return WideningVerdict(base, policy.digest, diff, acceptance, stack)
-
-
-def lines(passage: WideningVerdict) -> Iterator[str]:
-    """Yield what changed and whether it may, styled for a terminal."""
-    if passage.diff is not None:
-        yield from diff_lines(passage.diff)
-        yield ""
-    elif isinstance(passage.base, Unknown):
-        yield f"what is deployed cannot be compared: {passage.base.why}; this counts as widening"
-    else:
-        yield "nothing to compare: no earlier policy of this stack is known"
-    yield from _judgement(passage)
 
 
 def _judgement(passage: WideningVerdict) -> Iterator[str]:

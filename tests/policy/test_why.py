@@ -3,7 +3,7 @@
 from hypothesis import given
 from lockgate.policy.deciding.decide import Decider
 from lockgate.policy.deciding.decision import Request
-from lockgate.policy.deciding.explain import as_lines
+from lockgate.policy.deciding.explain import Explanation
 from lockgate.policy.deciding.why import Unmet, rule_readings
 from lockgate.policy.reading.load import compiled
 from lockgate.policy.spec.backends import Backend, InferenceServiceRef
@@ -49,7 +49,9 @@ def test_every_dimension_that_fails_is_told_with_what_was_wanted_and_what_came()
         Unmet("models", ("gpt-*", "o?"), ("qwen",)),
         Unmet("headers.x-org", ("one",), ("two", "three")),
     )
-    text = "\n".join(as_lines(decision, (reading,)))
+    lines: list[str] = []
+    Explanation(decision, (reading,)).render(lines.append)
+    text = "\n".join(lines)
     assert "models wants gpt-* or o?, got qwen" in text
     assert "headers.x-org wants one, got two, three" in text
     assert "dataClassification wants pii, got none" in text

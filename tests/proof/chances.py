@@ -5,7 +5,7 @@ from random import Random
 
 from lockgate.policy.deciding.decision import Request
 from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
-from lockgate.policy.spec.invariants import Invariant, Places, When
+from lockgate.policy.spec.invariants import BackendSet, Invariant, When
 from lockgate.policy.spec.model_router import Classification, Governance, RouterSpec
 from lockgate.policy.spec.rules import Match, RouteTo, Rule
 
@@ -118,7 +118,7 @@ def invariant(chance: Random, names: list[str]) -> Invariant:
         team=chance.choice([None, None, "red"]),
     )
     places = chance.choice(
-        (Places(tier="cloud"), Places(tier="local"), Places(backends=tuple(names[:2])))
+        (BackendSet(tier="cloud"), BackendSet(tier="local"), BackendSet(backends=tuple(names[:2])))
     )
     never = chance.random() < 0.5
     return Invariant(

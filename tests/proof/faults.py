@@ -103,7 +103,7 @@ def _(patch: Patch) -> None:
 
 @fault("capabilities do not narrow")
 def _(patch: Patch) -> None:
-    patch.setattr(route_points, "capable", lambda backends, _: backends)
+    patch.setattr(route_points, "chain_of", lambda backends, _: backends)
 
 
 @fault("one of the capabilities asked for is enough")
@@ -112,7 +112,7 @@ def _(patch: Patch) -> None:
         asked = set(rule.match.required_capabilities if rule.match else ())
         return tuple(b for b in backends if not asked or asked & set(b.capabilities))
 
-    patch.setattr(route_points, "capable", some)
+    patch.setattr(route_points, "chain_of", some)
 
 
 @fault("name matches are forgotten")

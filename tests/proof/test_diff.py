@@ -5,7 +5,8 @@ import pytest
 from lockgate.policy.spec.backends import Backend, External
 from lockgate.policy.spec.model_router import Classification, Governance
 from lockgate.policy.spec.rules import RouteTo, Rule
-from pulumi_lockgate.proof.diff import Diff, compare, lines
+from pulumi_lockgate.proof.diff import Diff, compare
+from pulumi_lockgate.proof.report import text_of
 
 from tests.proof.house import CLOUD, KEEP, LOCAL, policy, rule
 
@@ -20,7 +21,7 @@ def test_the_same_policy_is_unchanged() -> None:
     one = policy(KEEP, rule("some", "c", models=("a*",)), default_route="l")
     diff = compare(one, one)
     assert (diff.changes, diff.widens) == ((), False)
-    assert "UNCHANGED" in "\n".join(lines(diff))
+    assert "UNCHANGED" in text_of(diff)
 
 
 def test_a_label_taken_out_of_a_rule_widens_with_that_label() -> None:
@@ -118,7 +119,7 @@ def test_what_is_not_decided_counts_as_widening() -> None:
     old, new = policy(KEEP, default_route="l"), policy(KEEP, default_route="c")
     diff = compare(old, new, seconds=0)
     assert (diff.changes, diff.widens) == ((), True)
-    assert "UNDECIDED" in "\n".join(lines(diff))
+    assert "UNDECIDED" in text_of(diff)
 
 
 def test_a_change_keeps_a_test_that_the_old_policy_passes() -> None:

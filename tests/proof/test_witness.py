@@ -78,7 +78,7 @@ def test_the_report_is_the_same_whatever_the_hash_seed() -> None:
     code = (
         "from random import Random; from pulumi_lockgate.proof.checks import prove\n"
         "from lockgate.policy.reading.load import compiled; from tests.proof import chances\n"
-        "for s in range(40): print(prove(compiled(chances.policy(Random(s), rich=True))).as_json())"
+        "for s in range(40): print(prove(compiled(chances.policy(Random(s), rich=True))).to_dict())"
     )
     told = {
         subprocess.run(

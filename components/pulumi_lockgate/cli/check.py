@@ -1,35 +1,37 @@
 """Load and prove policies."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+from lockgate.cli.errors import write_output
+from lockgate.cli.results import show
 from lockgate.policy.reading.advice import advice
-from lockgate.policy.reading.problem import PolicyRefusedError
+from lockgate.policy.reading.problem import EndsCommandError, PolicyRefusedError
 
-from pulumi_lockgate.proof.report import ContradictionError, Report, lines
-from pulumi_lockgate.stack.files import UnknownStackError, policy_source
-from pulumi_lockgate.stack.read import UnreadableError, read_named
+from pulumi_lockgate.stack.files import policy_source
+from pulumi_lockgate.stack.read import load_named
 
 
 @click.command(name="check")
 @click.argument("policies", metavar="FILE|STACK...", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="The report for a machine; of one policy.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON; one policy only.")
 @click.option(
     "--sarif",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write what is wrong there as SARIF 2.1.0, with the lines of the file.",
+    help="Also write the findings to this file as SARIF 2.1.0, with lines of the policy file.",
 )
 def command(policies: tuple[str, ...], *, as_json: bool, sarif: Path | None) -> None:
-    """Load and prove policies: files, or stacks by their names.
+    """Prove that no sensitive request can reach a cloud backend under a policy.
 
-    A ModelRouter manifest of LLMKube's is read as `import` does; what differs is on stderr, and
-    so is what a policy may say and probably does not mean.
+    Takes policy files, stack files and names of stacks. A ModelRouter manifest of LLMKube is read
+    as `lockgate import` reads it; differences and warnings are printed on stderr.
 
-    Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused, 5 the
-    proof and the engine contradict each other: a fault of Lockgate's, and no verdict. Of several
-    policies the highest.
+    Exit status: 0 proved, 1 violated (the report is on stdout), 2 a policy cannot be read or is
+    refused, 5 the proof and the engine contradict each other: a bug in Lockgate, and no verdict.
+    With several policies the highest.
     """
     if as_json and len(policies) > 1:
         raise click.UsageError("--json takes one policy at a time")
@@ -41,50 +43,44 @@ def command(policies: tuple[str, ...], *, as_json: bool, sarif: Path | None) -> 
         worst = max(worst, status)
         runs.append(run)
     if sarif is not None:
-        worst = max(worst, _written(sarif, runs))
+        _write(sarif, runs, worst)
     sys.exit(worst)
 
 
 def _checked(named: str, *, as_json: bool) -> tuple[int, dict[str, Any]]:
-    """Check one policy and say what was found; return the exit status and the SARIF run."""
+    """Check one policy and print what was found; return the exit status and the SARIF run."""
     from pulumi_lockgate.ci_output import sarif  # noqa: PLC0415 - help needs none of these
     from pulumi_lockgate.proof.checks import prove  # noqa: PLC0415 - z3 loads only where it is used
 
+    warn = partial(click.echo, err=True)
     try:
-        loaded, differences = read_named(named)
-        for difference in differences:
-            click.echo(difference, err=True)
-        for problem in advice(loaded):
-            click.echo(f"warning: {problem.render(str(policy_source(named)))}", err=True)
-        report = prove(loaded)
-    except PolicyRefusedError as refused:
-        click.echo(str(refused), err=True)
-        return 2, sarif.of_refusal(refused)
-    except (UnknownStackError, UnreadableError) as problem:
-        click.echo(str(problem), err=True)
-        return 2, sarif.of_failure(str(problem), Path(named))
-    except ContradictionError as error:
-        click.echo(f"CONTRADICTION: {error}", err=True)
-        return 5, sarif.of_failure(f"CONTRADICTION: {error}", policy_source(named))
-    _show(report, as_json=as_json)
-    return 0 if report.proved else 1, sarif.of_report(report, loaded, policy_source(named))
+        policy = load_named(named, warn)
+        for problem in advice(policy):
+            warn(f"warning: {problem.render(str(policy_source(named)))}")
+        report = prove(policy)
+    except EndsCommandError as error:
+        warn(str(error))
+        if isinstance(error, PolicyRefusedError):
+            return error.exit_status, sarif.of_refusal(error)
+        return error.exit_status, sarif.of_failure(str(error), _file(named))
+    show(report, as_json=as_json)
+    return 0 if report.proved else 1, sarif.of_report(report, policy, _file(named))
 
 
-def _show(report: Report, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(report.as_json())
-        return
-    for line in lines(report):
-        click.echo(line)
+def _file(named: str) -> Path:
+    """Return the file that `named` means; the name itself where there is none."""
+    try:
+        return policy_source(named)
+    except EndsCommandError:
+        return Path(named)
 
 
-def _written(file: Path, runs: list[dict[str, Any]]) -> int:
-    """Write the runs as one SARIF log; return the exit status that this adds."""
+def _write(file: Path, runs: list[dict[str, Any]], worst: int) -> None:
+    """Write the runs as one SARIF log. Where that fails, a worse status than 2 still counts."""
     from pulumi_lockgate.ci_output.sarif import log  # noqa: PLC0415 - help needs none of it
 
     try:
-        file.write_text(log(runs), encoding="utf-8")
-    except OSError as problem:
-        click.echo(f"{file}: cannot be written: {problem.strerror}", err=True)
-        return 2
-    return 0
+        write_output(file, log(runs))
+    except EndsCommandError as error:
+        click.echo(str(error), err=True)
+        sys.exit(max(worst, error.exit_status))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import click
+from lockgate.policy.reading.problem import EndsCommandError
 
 from pulumi_lockgate.ci_output.comment import comment
 
@@ -50,6 +51,9 @@ class Commented(click.Command):
             super().invoke(ctx)
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else 1
+        except EndsCommandError as error:
+            click.echo(str(error), err=True)
+            status = error.exit_status
         finally:
             sys.stdout, sys.stderr = streams
         return "".join(held), status

@@ -1,35 +1,31 @@
-"""Say what changes for which requests when one policy takes the place of another."""
+"""Compare two policies."""
 
 import sys
+from functools import partial
 
 import click
+from lockgate.cli.results import show
 
-from pulumi_lockgate.cli.sources import read_policy
-from pulumi_lockgate.proof.change import lines
-from pulumi_lockgate.proof.report import ContradictionError
+from pulumi_lockgate.stack.read import load_named
 
 
 @click.command(name="diff")
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
-@click.option("--json", "as_json", is_flag=True, help="The diff for a machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def command(old: str, new: str, *, as_json: bool) -> None:
-    """Compare two policies by what happens to requests: files, or stacks by their names.
+    """Show which requests are routed differently under NEW than under OLD.
 
-    Exit status: 0 nothing widens, 3 egress widens or that could not be decided, 2 unreadable or
-    refused, 5 the proof and the engine contradict each other: no verdict.
+    OLD and NEW are policy files, stack files, or names of stacks. Each class of requests whose
+    backends change is listed with one example. It WIDENS when requests can reach a cloud backend
+    that they could not reach before.
+
+    Exit status: 0 nothing widens, 3 something widens or could not be decided, 2 a policy cannot be
+    read or is refused, 5 the proof and the engine contradict each other: no verdict.
     """
     from pulumi_lockgate.proof.diff import compare  # noqa: PLC0415 - z3 loads only where it is used
 
-    before, after = read_policy(old), read_policy(new)
-    try:
-        diff = compare(before, after)
-    except ContradictionError as error:
-        click.echo(f"CONTRADICTION: {error}", err=True)
-        sys.exit(5)
-    if as_json:
-        click.echo(diff.as_json())
-    else:
-        for line in lines(diff):
-            click.echo(line)
+    warn = partial(click.echo, err=True)
+    diff = compare(load_named(old, warn), load_named(new, warn))
+    show(diff, as_json=as_json)
     sys.exit(3 if diff.widens else 0)

@@ -1,13 +1,11 @@
 """Draw a policy."""
 
-import sys
 from pathlib import Path
 
 import click
-from lockgate.policy.reading.problem import PolicyRefusedError
+from lockgate.cli.errors import write_output
 
-from pulumi_lockgate.stack.files import UnknownStackError
-from pulumi_lockgate.stack.read import UnreadableError, load_named
+from pulumi_lockgate.stack.read import load_named
 
 
 @click.command(name="graph")
@@ -27,13 +25,5 @@ def command(policy: str, *, out: Path) -> None:
     """
     from pulumi_lockgate.diagram.sheet import sheet  # noqa: PLC0415 - help needs no drawing
 
-    try:
-        drawn = sheet(load_named(policy).spec, policy)
-        out.write_text(drawn, encoding="utf-8")
-    except (UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
-        click.echo(str(problem), err=True)
-        sys.exit(2)
-    except OSError as problem:
-        click.echo(f"{out}: cannot be written: {problem.strerror}", err=True)
-        sys.exit(2)
+    write_output(out, sheet(load_named(policy).spec, policy))
     click.echo(f"{out} written")

@@ -1,4 +1,4 @@
-"""Take over another router's configuration."""
+"""Import another router's configuration."""
 
 import json
 import sys
@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from lockgate.cli.errors import write_output
 from lockgate.policy.reading.document import MAX_BYTES, parse
-from lockgate.policy.reading.problem import PolicyRefusedError
+from lockgate.policy.reading.problem import UnusableInputError
 
 from pulumi_lockgate.convert.difference import Imported
 from pulumi_lockgate.convert.litellm.config import import_litellm
 from pulumi_lockgate.convert.llmkube.router import import_router
 from pulumi_lockgate.convert.yaml_output import stack_yaml
-from pulumi_lockgate.stack.read import UnreadableError, read_whole
+from pulumi_lockgate.stack.read import read_whole
 
 READERS: Final[Mapping[str, Callable[..., Imported]]] = {
     "litellm": import_litellm,
@@ -45,12 +46,22 @@ class Tier(click.ParamType[tuple[str, str]]):
     type=click.Choice(sorted(READERS)),
     default="llmkube",
     show_default=True,
-    help="Whose configuration it is.",
+    help="The product that the file is for.",
 )
-@click.option("--tier", "tiers", multiple=True, type=Tier(), help="Tier of an external backend.")
-@click.option("--litellm-url", help="The cluster's LiteLLM, for backends without a url.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the stack file there.")
-@click.option("--json", "as_json", is_flag=True, help="Config and differences for a machine.")
+@click.option(
+    "--tier",
+    "tiers",
+    multiple=True,
+    type=Tier(),
+    help="The tier of an external backend; may be repeated.",
+)
+@click.option(
+    "--litellm-url", help="Base URL of the cluster's LiteLLM, for backends without a url."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write the stack file here instead of to stdout."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print config and differences as JSON.")
 def command(  # noqa: PLR0913 - one parameter an option
     file: str,
     *,
@@ -60,19 +71,18 @@ def command(  # noqa: PLR0913 - one parameter an option
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Write a stack's config out of a ModelRouter manifest or a LiteLLM config, - for stdin.
+    """Convert another router's configuration into a stack file of Lockgate.
 
-    The config goes to stdout or --out, every difference to stderr, one line each.
+    FILE is a ModelRouter manifest of LLMKube or a LiteLLM config; - reads stdin. The stack file
+    goes to stdout or --out. Everything that will behave differently is listed on stderr, one line
+    each.
 
-    Exit status: 0 imported, 2 a file that cannot be read, or something that cannot be carried.
+    Exit status: 0 imported, 2 the file cannot be read, or holds something that cannot be imported.
     """
     if out is not None and out.exists():
-        _refuse(f"{out}: exists already; remove it, or name another")
-    try:
-        documents = parse(_source(file), file)
-        imported = READERS[origin](documents, file, dict(tiers), litellm_url)
-    except (UnreadableError, PolicyRefusedError) as problem:
-        _refuse(str(problem))
+        raise UnusableInputError(f"{out}: exists already; remove it, or name another")
+    documents = parse(_source(file), file)
+    imported = READERS[origin](documents, file, dict(tiers), litellm_url)
     _show(imported, out, as_json=as_json)
     sys.exit(2 if imported.refused else 0)
 
@@ -90,7 +100,7 @@ def _show(imported: Imported, out: Path | None, *, as_json: bool) -> None:
     if as_json:
         document = {
             "config": None if imported.refused else imported.config,
-            "differences": [difference.as_document() for difference in imported.differences],
+            "differences": [difference.to_dict() for difference in imported.differences],
         }
         text = json.dumps(document, indent=2) + "\n"
     elif imported.refused:
@@ -100,13 +110,5 @@ def _show(imported: Imported, out: Path | None, *, as_json: bool) -> None:
         text = stack_yaml(imported.config, head)
     if out is None:
         click.echo(text, nl=False)
-        return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        _refuse(f"{out}: cannot be written: {problem.strerror}")
-
-
-def _refuse(text: str) -> None:
-    click.echo(text, err=True)
-    sys.exit(2)
+    else:
+        write_output(out, text)

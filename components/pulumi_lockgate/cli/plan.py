@@ -7,14 +7,13 @@ from typing import Any
 
 import click
 import yaml
+from lockgate.cli.results import show
 from lockgate.policy.reading.load import load_policy
-from lockgate.policy.reading.problem import PolicyRefusedError
 
 from pulumi_lockgate.cli.commented import Commented
-from pulumi_lockgate.proof.report import lines as report_lines
-from pulumi_lockgate.stack.files import UnknownStackError, stack_file
-from pulumi_lockgate.stack.project import ProjectError, nearest_project
-from pulumi_lockgate.stack.read import UnreadableError, load_stack, read_whole
+from pulumi_lockgate.stack.files import stack_file
+from pulumi_lockgate.stack.project import nearest_project
+from pulumi_lockgate.stack.read import load_stack, read_whole
 
 
 @click.command(cls=Commented, name="plan")
@@ -36,18 +35,14 @@ def command(stack: str, *, against: str | None, out: Path | None, as_json: bool)
     try:
         plan, passage = _planned(stack, against)
     except PolicyViolatedError as violated:
-        report = violated.report
-        click.echo(report.as_json() if as_json else "\n".join(report_lines(report)))
+        show(violated.report, as_json=as_json)
         sys.exit(1)
-    except (ProjectError, UnknownStackError, UnreadableError, PolicyRefusedError) as problem:
-        click.echo(str(problem), err=True)
-        sys.exit(2)
     if out is not None:
         write_manifests(plan.manifests, out)
     if as_json:
         click.echo(json.dumps(_document(plan, passage), indent=2))
     else:
-        show(stack, plan)
+        show_plan(stack, plan)
         _show_change(passage)
     if out is not None and not as_json:
         click.echo(f"{len(plan.manifests)} manifests written to {out}")
@@ -83,7 +78,7 @@ def _say_whose_program() -> None:
         click.echo(f"{missing}; evaluating the one that pulumi-lockgate ships", err=True)
 
 
-def show(stack: str, plan: Any) -> None:
+def show_plan(stack: str, plan: Any) -> None:
     """Print a plan for people, at 80 columns."""
     click.echo(click.style(f"stack {stack}: {len(plan.resources)} resources", bold=True))
     for resource in plan.resources:
@@ -101,11 +96,8 @@ def show(stack: str, plan: Any) -> None:
 
 
 def _show_change(passage: Any) -> None:
-    from pulumi_lockgate.widening import lines  # noqa: PLC0415 - the solver loads slowly
-
     click.echo()
-    for line in lines(passage):
-        click.echo(line)
+    passage.render(click.echo)
     if passage.base is None:
         click.echo("  to compare with what is deployed, name it: --against FILE")
 
@@ -121,9 +113,8 @@ def write_manifests(manifests: tuple[dict[str, Any], ...], out: Path) -> None:
 
 
 def _document(plan: Any, passage: Any) -> dict[str, Any]:
-    diff = None if passage.diff is None else json.loads(passage.diff.as_json())
     return {
-        "change": {"passed": passage.passed, "widens": passage.widens, "diff": diff},
+        "change": passage.to_dict(),
         "outputs": dict(plan.outputs),
         "resources": [
             {"type": r.type, "name": r.name, "inputs": dict(r.inputs)} for r in plan.resources

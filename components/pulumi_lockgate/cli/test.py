@@ -1,66 +1,62 @@
 """Run policy tests."""
 
-import json
 import sys
 from pathlib import Path
 
 import click
-from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+from lockgate.cli.errors import write_output
+from lockgate.cli.results import show
+from lockgate.policy.reading.problem import Problem, UnusableInputError
 
-from pulumi_lockgate.policytests.report import Ran, as_document, junit, lines
-from pulumi_lockgate.policytests.runner import judge
-from pulumi_lockgate.policytests.suite import Loaded, load_suite, unknown_names
-from pulumi_lockgate.stack.files import UnknownStackError
-from pulumi_lockgate.stack.read import UnreadableError, load_named, read_whole
-
-_UNUSABLE = (UnknownStackError, UnreadableError, PolicyRefusedError)
+from pulumi_lockgate.policytests.report import FileResult, Results
+from pulumi_lockgate.policytests.runner import run
+from pulumi_lockgate.policytests.suite import LoadedSuite, load_suite, unknown_names
+from pulumi_lockgate.stack.read import load_named, read_whole
 
 
 @click.command(name="test")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--policy", metavar="FILE|STACK", help="The policy, instead of the files' own.")
-@click.option("--junit", "junit_file", type=click.Path(path_type=Path), help="Also write JUnit.")
-@click.option("--json", "as_json", is_flag=True, help="The report for a machine.")
+@click.option(
+    "--policy", metavar="FILE|STACK", help="Test this policy, not the one that each file names."
+)
+@click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML here.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
-    files: tuple[str, ...], *, policy: str | None, junit_file: Path | None, as_json: bool
+    files: tuple[str, ...], *, policy: str | None, junit: Path | None, as_json: bool
 ) -> None:
-    """Run policy tests: requests, and what a policy must make of them.
+    """Run policy tests: each is a request with the decision that a policy must make for it.
 
-    Exit status: 0 all pass, 1 a test fails, 2 a file that cannot be read or is refused.
+    Exit status: 0 all pass, 1 a test fails, 2 a file cannot be read or is refused.
     """
     ran, refused = [], []
     for file in files:
         try:
             ran.append(_run(file, policy))
-        except _UNUSABLE as problem:
+        except UnusableInputError as problem:
             refused.append(str(problem))
     if refused:
-        click.echo("\n".join(refused), err=True)
-        sys.exit(2)
-    if junit_file is not None:
-        _write(junit_file, junit(tuple(ran)))
-    if as_json:
-        click.echo(json.dumps(as_document(tuple(ran)), indent=2))
-    else:
-        for line in lines(tuple(ran)):
-            click.echo(line)
-    sys.exit(1 if any(one.failed for one in ran) else 0)
+        raise UnusableInputError("\n".join(refused))
+    results = Results(tuple(ran))
+    if junit is not None:
+        write_output(junit, results.junit())
+    show(results, as_json=as_json)
+    sys.exit(1 if results.failed else 0)
 
 
-def _run(file: str, stated: str | None) -> Ran:
+def _run(file: str, stated: str | None) -> FileResult:
     loaded = load_suite(read_whole(Path(file)), file)
     named = stated or _policy_of(loaded)
     policy = load_named(named)
     unknown = list(unknown_names(loaded.suite, policy.spec))
     if unknown:
         raise loaded.refuse(unknown)
-    outcomes = judge(policy, loaded.suite.tests)
-    places = tuple(loaded.line_of(number) for number in range(len(outcomes)))
-    return Ran(file, named, policy.digest, outcomes, places)
+    outcomes = run(policy, loaded.suite.tests)
+    lines = tuple(loaded.line_of(number) for number in range(len(outcomes)))
+    return FileResult(file, named, policy.digest, outcomes, lines)
 
 
-def _policy_of(loaded: Loaded) -> str:
-    """Return what the file names: a file beside it, else a stack."""
+def _policy_of(loaded: LoadedSuite) -> str:
+    """Return the policy that the test file names: a file beside it, else a stack."""
     named = loaded.suite.policy
     if named is None:
         suggestion = "write `policy: FILE`, or pass --policy"
@@ -68,11 +64,3 @@ def _policy_of(loaded: Loaded) -> str:
     beside = Path(loaded.source).parent / named
     is_path = "/" in named or beside.suffix in {".yaml", ".yml", ".json"}
     return str(beside) if is_path or beside.is_file() else named
-
-
-def _write(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except OSError as problem:
-        click.echo(f"{file}: cannot be written: {problem.strerror}", err=True)
-        sys.exit(2)

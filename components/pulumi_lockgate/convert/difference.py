@@ -29,7 +29,7 @@ class Difference:
         mend = f"; {self.mend}" if self.mend else ""
         return f"{place}: {self.path or '(document)'}: {self.kind}: {self.message}{mend}"
 
-    def as_document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
         return asdict(self)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 from lockgate.policy.reading.load import load_policy
 
-from pulumi_lockgate.cli.plan import show as show_plan
+from pulumi_lockgate.cli.plan import show_plan
 from pulumi_lockgate.demo.processes import House, running_house
 from pulumi_lockgate.demo.story import Actor, Shown, StepFailedError, acts
 from pulumi_lockgate.proof.checks import prove

@@ -1,7 +1,7 @@
-"""What came of the tests: as text, as JSON, and as JUnit XML for a CI's own view."""
+"""The results of policy tests: as text, as JSON, and as JUnit XML for a CI system."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -15,33 +15,86 @@ _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 
 @frozen
-class Ran:
-    """One file of tests that ran: its name, the policy's, the digest, what came.
+class FileResult:
+    """The outcomes of one test file under a policy.
 
-    `places` has for each outcome the line where its test begins.
+    `source` is the test file, `policy` the policy's file or stack, `digest` its digest; `lines` has
+    for each outcome the line where its test begins.
     """
 
     source: str
     policy: str
     digest: str
     outcomes: tuple[Outcome, ...]
-    places: tuple[int | None, ...]
+    lines: tuple[int | None, ...]
+
+    @property
+    def placed(self) -> tuple[tuple[Outcome, int | None], ...]:
+        """Each outcome with its line."""
+        return tuple(zip(self.outcomes, self.lines, strict=True))
 
     @property
     def failed(self) -> int:
-        """How many failed."""
+        """How many tests failed."""
         return sum(not outcome.passed for outcome in self.outcomes)
 
 
-def lines(ran: tuple[Ran, ...]) -> Iterator[str]:
-    """Yield the report for people."""
-    for one in ran:
-        yield f"{one.source} on {one.policy}"
-        for outcome, line in zip(one.outcomes, one.places, strict=True):
-            yield from _outcome(one.source, line, outcome)
-    total, failed = sum(len(one.outcomes) for one in ran), sum(one.failed for one in ran)
-    verdict = click.style(f"{failed} failed", fg="red", bold=True) if failed else "0 failed"
-    yield f"{total} tests: {total - failed} passed, {verdict}"
+@frozen
+class Results:
+    """The results of every test file of one run."""
+
+    files: tuple[FileResult, ...]
+
+    @property
+    def total(self) -> int:
+        """How many tests ran."""
+        return sum(len(file.outcomes) for file in self.files)
+
+    @property
+    def failed(self) -> int:
+        """How many tests failed."""
+        return sum(file.failed for file in self.files)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the results as JSON-ready data."""
+        return {
+            "tests": self.total,
+            "failed": self.failed,
+            "files": [
+                {
+                    "file": file.source,
+                    "policy": file.policy,
+                    "policy_digest": file.digest,
+                    "tests": [_document(*placed) for placed in file.placed],
+                }
+                for file in self.files
+            ],
+        }
+
+    def render(self, out: Callable[[str], object]) -> None:
+        """Give `out` the lines for people, styled for a terminal, one at a time."""
+        for file in self.files:
+            out(f"{file.source} on {file.policy}")
+            for outcome, number in file.placed:
+                for line in _outcome(file.source, number, outcome):
+                    out(line)
+        failed = self.failed
+        verdict = click.style(f"{failed} failed", fg="red", bold=True) if failed else "0 failed"
+        out(f"{self.total} tests: {self.total - failed} passed, {verdict}")
+
+    def junit(self) -> bytes:
+        """Return JUnit XML: a suite for each file, a case for each test, with its failures."""
+        root = ET.Element("testsuites", _counts(self), name="lockgate test")
+        for file in self.files:
+            counts = _counts(Results((file,)))
+            suite = ET.SubElement(root, "testsuite", counts, name=_xml(file.source))
+            properties = ET.SubElement(suite, "properties")
+            for name, value in (("policy", file.policy), ("policy_digest", file.digest)):
+                ET.SubElement(properties, "property", name=name, value=_xml(value))
+            for outcome, line in file.placed:
+                _case(suite, file.source, line, outcome)
+        ET.indent(root)
+        return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
 def _outcome(source: str, line: int | None, outcome: Outcome) -> Iterator[str]:
@@ -51,35 +104,18 @@ def _outcome(source: str, line: int | None, outcome: Outcome) -> Iterator[str]:
         return
     place = f"{source}:{line}" if line else source
     yield f"  {click.style('FAIL', fg='red', bold=True)}  {case.name}  ({place})"
-    for told in failure(outcome):
-        yield f"        {told}"
+    for reason in failure(outcome):
+        yield f"        {reason}"
 
 
 def failure(outcome: Outcome) -> Iterator[str]:
-    """Yield the lines that say what was expected, what came, and why."""
+    """Yield the lines that say what was expected, what the policy decides, and why."""
     for mismatch in outcome.mismatches:
         yield f"{mismatch.part}"
         yield f"  expected  {mismatch.expected}"
         yield f"  got       {mismatch.got}"
     for line in outcome.because:
         yield f"because  {line}"
-
-
-def as_document(ran: tuple[Ran, ...]) -> dict[str, Any]:
-    """Return the report as JSON-ready data."""
-    return {
-        "tests": sum(len(one.outcomes) for one in ran),
-        "failed": sum(one.failed for one in ran),
-        "files": [
-            {
-                "file": one.source,
-                "policy": one.policy,
-                "policy_digest": one.digest,
-                "tests": [_document(*pair) for pair in zip(one.outcomes, one.places, strict=True)],
-            }
-            for one in ran
-        ],
-    }
 
 
 def _document(outcome: Outcome, line: int | None) -> dict[str, Any]:
@@ -94,23 +130,9 @@ def _document(outcome: Outcome, line: int | None) -> dict[str, Any]:
     }
 
 
-def junit(ran: tuple[Ran, ...]) -> bytes:
-    """Return JUnit XML: a suite a file, a case a test, with the lines of each failure."""
-    root = ET.Element("testsuites", _counts(ran), name="lockgate test")
-    for one in ran:
-        suite = ET.SubElement(root, "testsuite", _counts((one,)), name=_xml(one.source))
-        properties = ET.SubElement(suite, "properties")
-        for name, value in (("policy", one.policy), ("policy_digest", one.digest)):
-            ET.SubElement(properties, "property", name=name, value=_xml(value))
-        for outcome, line in zip(one.outcomes, one.places, strict=True):
-            _case(suite, one.source, line, outcome)
-    ET.indent(root)
-    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
-
-
-def _counts(ran: tuple[Ran, ...]) -> dict[str, str]:
-    tests, failed = sum(len(one.outcomes) for one in ran), sum(one.failed for one in ran)
-    return {"tests": str(tests), "failures": str(failed), "errors": "0", "skipped": "0"}
+def _counts(results: Results) -> dict[str, str]:
+    tests, failed = str(results.total), str(results.failed)
+    return {"tests": tests, "failures": failed, "errors": "0", "skipped": "0"}
 
 
 def _case(suite: ET.Element, source: str, line: int | None, outcome: Outcome) -> None:

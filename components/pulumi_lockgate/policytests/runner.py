@@ -1,4 +1,4 @@
-"""Runs a policy test with the runtime's own decide, and says what came where it fails."""
+"""Runs policy tests with the decisions that the proxy itself would make."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,10 @@ from lockgate.policy.deciding.explain import considered_lines
 from lockgate.policy.deciding.why import rule_readings
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.spec.backends import Backend
+from lockgate.policy.spec.invariants import BackendSet
 
-from pulumi_lockgate.policytests.suite import Case, Place
+from pulumi_lockgate.policytests.suite import Case
+from pulumi_lockgate.proof.route_points import chain_of
 
 
 @frozen
@@ -24,7 +26,7 @@ class Mismatch:
 
 @frozen
 class Outcome:
-    """What came of one test. `because` are the lines that explain a failure."""
+    """The result of one test. `because` are the lines that explain a failure."""
 
     case: Case
     mismatches: tuple[Mismatch, ...]
@@ -32,11 +34,11 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether everything that was expected came."""
+        """Whether everything that was expected holds."""
         return not self.mismatches
 
 
-def judge(policy: LoadedPolicy, cases: tuple[Case, ...]) -> tuple[Outcome, ...]:
+def run(policy: LoadedPolicy, cases: tuple[Case, ...]) -> tuple[Outcome, ...]:
     """Return the outcome of every test under `policy`."""
     decider = Decider(policy)
     return tuple(_outcome(decider, case) for case in cases)
@@ -64,35 +66,24 @@ def _mismatches(decider: Decider, case: Case, decision: Decision) -> Iterator[Mi
     if expect.refuse is not None and _code(decision) != f", {expect.refuse}":
         got = _code(decision).removeprefix(", ") or "route to " + _listed(names)
         yield Mismatch("refuse", expect.refuse, got)
-    chain = _chain(decider, decision)
+    backend = decider.policy.spec.backend
+    chain = chain_of(tuple(backend(c.backend) for c in reading.considered), reading.rule)
     if expect.never is not None:
-        met = [b for b in chain if _in(expect.never, b)]
+        met = [b for b in chain if b in expect.never]
         if met:
-            yield Mismatch("never", _place(expect.never), "its chain leads to " + _shown(met))
+            yield Mismatch("never", _set(expect.never), "its chain leads to " + _shown(met))
     if expect.only is not None:
-        strays = [b for b in chain if not _in(expect.only, b)]
+        strays = [b for b in chain if b not in expect.only]
         if strays:
-            yield Mismatch("only", _place(expect.only), "its chain leads to " + _shown(strays))
+            yield Mismatch("only", _set(expect.only), "its chain leads to " + _shown(strays))
 
 
 def _code(decision: Decision) -> str:
     return f", {decision.code}" if isinstance(decision, Refuse) else ""
 
 
-def _chain(decider: Decider, decision: Decision) -> list[Backend]:
-    """Return where the policy sends it, without the bound that the runtime adds for labels."""
-    rule = decision.reading.rule
-    required = set(rule.match.required_capabilities) if rule and rule.match else set()
-    chain = [decider.policy.spec.backend(c.backend) for c in decision.reading.considered]
-    return [backend for backend in chain if required <= set(backend.capabilities)]
-
-
-def _in(place: Place, backend: Backend) -> bool:
-    return backend.name in (place.backends or ()) or backend.tier == place.tier
-
-
-def _place(place: Place) -> str:
-    return f"tier {place.tier}" if place.tier else _listed(place.backends or ())
+def _set(backends: BackendSet) -> str:
+    return f"tier {backends.tier}" if backends.tier else _listed(backends.backends or ())
 
 
 def _listed(names: "tuple[str, ...] | list[str]") -> str:

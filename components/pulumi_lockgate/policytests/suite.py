@@ -3,9 +3,8 @@
 See docs/guides/policy-tests.md for the format.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from attrs import evolve, frozen
 from lockgate.policy.deciding.decision import RefusalCode
@@ -14,20 +13,14 @@ from lockgate.policy.reading.document import Node, parse
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.structure import INVALID, Builder
 from lockgate.policy.reading.suggestions import meant, write
+from lockgate.policy.reading.validate import Fault
 from lockgate.policy.spec.fields import spec_field
+from lockgate.policy.spec.invariants import BackendSet
 from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.names import TOKEN
 
-TOKEN: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+\Z")
 _NULL_RULE: Final = object()
 """Stands in the tree for ``rule: null``, which means that no rule matches."""
-
-
-@frozen
-class Place:
-    """Some backends: those of a tier, or those named."""
-
-    tier: Literal["local", "cloud"] | None = spec_field("every backend of this tier", default=None)
-    backends: tuple[str, ...] | None = spec_field("these backends; []: none at all", default=None)
 
 
 @frozen
@@ -46,8 +39,8 @@ class Expect:
     rule: Any = spec_field("the rule that takes it; null: none does", default=None)
     candidates: tuple[str, ...] | None = spec_field("backends, in order", default=None)
     refuse: RefusalCode | None = spec_field("the code of the refusal", default=None)
-    never: Place | None = spec_field("where its chain may not lead", default=None)
-    only: Place | None = spec_field("the only places its chain may lead to", default=None)
+    never: BackendSet | None = spec_field("where its chain may not lead", default=None)
+    only: BackendSet | None = spec_field("the only places its chain may lead to", default=None)
 
     @property
     def no_rule(self) -> bool:
@@ -57,7 +50,7 @@ class Expect:
 
 @frozen
 class Case:
-    """One test."""
+    """One test: a request, and what a policy must decide for it."""
 
     name: str = spec_field("unique in its file")
     request: Asked = spec_field("what is asked")
@@ -90,8 +83,8 @@ class Suite:
 
 
 @frozen
-class Loaded:
-    """A suite with where it came from and the line of each of its paths."""
+class LoadedSuite:
+    """A suite with the name of its file and the line of each of its paths."""
 
     source: str
     suite: Suite
@@ -102,12 +95,12 @@ class Loaded:
         return nearest_line(self.lines, f"tests[{number}]")
 
     def refuse(self, problems: list[Problem]) -> PolicyRefusedError:
-        """Return the error that tells `problems`, with the lines of their paths."""
+        """Return the error that lists `problems`, with the lines of their paths."""
         placed = [evolve(p, line=nearest_line(self.lines, p.path)) for p in problems]
         return PolicyRefusedError(self.source, tuple(placed))
 
 
-def load_suite(source: bytes, name: str) -> Loaded:
+def load_suite(source: bytes, name: str) -> LoadedSuite:
     """Return the tests in `source`; PolicyRefusedError has every fault."""
     documents = parse(source, name)
     if len(documents) != 1:
@@ -125,7 +118,7 @@ def load_suite(source: bytes, name: str) -> Loaded:
         ]
     if problems:
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
-    return Loaded(name, suite, builder.lines)
+    return LoadedSuite(name, suite, builder.lines)
 
 
 def _with_nulls(node: Node, inside: str = "") -> Node:
@@ -141,9 +134,6 @@ def _with_nulls(node: Node, inside: str = "") -> Node:
     if isinstance(node.value, tuple):
         return evolve(node, value=tuple(_with_nulls(item, inside) for item in node.value))
     return node
-
-
-Fault = tuple[str, str, str]
 
 
 def _faults(suite: Suite) -> Iterator[Fault]:
@@ -200,7 +190,7 @@ def _expect(expect: Expect, path: str) -> Iterator[Fault]:
 def unknown_names(suite: Suite, spec: RouterSpec) -> Iterator[Problem]:
     """Yield every rule and backend that tests name and that the policy does not have.
 
-    A test that names what is not there could pass without telling anything.
+    A test that names what is not there could pass without testing anything.
     """
     rules, backends = [r.name for r in spec.rules], [b.name for b in spec.backends]
     for number, case in enumerate(suite.tests):

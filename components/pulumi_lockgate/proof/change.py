@@ -1,7 +1,6 @@
-"""What changed between two policies, as a value and as text for people. Knows no solver."""
+"""What changed between two policies, as a value with its text and its data. Knows no solver."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
 import click
@@ -56,16 +55,20 @@ class Diff:
         """Whether some request reaches more of the cloud than before, or that is not known."""
         return bool(self.undecided) or any(change.kind == "WIDENS" for change in self.changes)
 
-    def as_json(self) -> str:
-        """Return the diff for a machine."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the diff as JSON-ready data."""
         document = {"widens": self.widens, **asdict(self)}
         for change, shown in zip(self.changes, document["changes"], strict=True):
             shown["curl"] = change.witness.curl()
-        return json.dumps(document, indent=2)
+        return document
+
+    def render(self, out: Callable[[str], object]) -> None:
+        """Give `out` the lines for people, styled for a terminal, one at a time."""
+        for line in _lines(self):
+            out(line)
 
 
-def lines(diff: Diff) -> Iterator[str]:
-    """Yield the diff's lines, styled for a terminal."""
+def _lines(diff: Diff) -> Iterator[str]:
     if not diff.changes and not diff.undecided:
         same = "the policies are the same" if diff.old == diff.new else "no request's chain changed"
         yield click.style("UNCHANGED", fg="green", bold=True) + f": {same}"

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from attrs import define, field, frozen
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.spec.backends import Backend
-from lockgate.policy.spec.invariants import Invariant, Places
+from lockgate.policy.spec.invariants import Invariant
 
 from pulumi_lockgate.proof.literals import Vocabulary, space_of
 from pulumi_lockgate.proof.query import Question, having, lacking, taken_by
@@ -290,21 +290,15 @@ class _Proof:
 def breaks(invariant: Invariant, backend: Backend) -> bool:
     """Whether `backend` in a chain breaks `invariant`."""
     if invariant.never is not None:
-        return _among(invariant.never, backend)
-    return invariant.only is not None and not _among(invariant.only, backend)
-
-
-def _among(places: Places, backend: Backend) -> bool:
-    if places.tier is not None:
-        return backend.tier == places.tier
-    return backend.name in places.backends
+        return backend in invariant.never
+    return invariant.only is not None and backend not in invariant.only
 
 
 def _expected(invariant: Invariant) -> dict[str, object]:
     key = "never" if invariant.never is not None else "only"
     places = invariant.never or invariant.only
     assert places is not None
-    stated = {"tier": places.tier} if places.tier else {"backends": list(places.backends)}
+    stated = {"tier": places.tier} if places.tier else {"backends": list(places.backends or ())}
     return {key: stated}
 
 

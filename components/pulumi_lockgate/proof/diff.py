@@ -14,7 +14,7 @@ from attrs import frozen
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.spec.backends import Backend
 
-from pulumi_lockgate.proof.change import KINDS, Change, Diff, Kind, lines
+from pulumi_lockgate.proof.change import KINDS, Change, Diff, Kind
 from pulumi_lockgate.proof.literals import Vocabulary, space_of
 from pulumi_lockgate.proof.query import taken_by
 from pulumi_lockgate.proof.report import ContradictionError, Witness
@@ -22,7 +22,7 @@ from pulumi_lockgate.proof.route_points import RoutePoint, places_of
 from pulumi_lockgate.proof.solver import SECONDS, Solver, UndecidedError
 from pulumi_lockgate.proof.witness import Checker, checker, witness_of
 
-__all__ = ["Change", "Diff", "compare", "lines"]
+__all__ = ["Change", "Diff", "compare"]
 MOST_CHANGES: Final = 200
 """Classes that are shown; more than these are called undecided, and so widening."""
 Identity = tuple[Any, ...]

@@ -1,13 +1,14 @@
-"""What a proof found, as a value and as text for people. Knows no solver."""
+"""What a proof found, with its text for people and its data for machines. Knows no solver."""
 
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Literal, Protocol
 
 import click
 from attrs import asdict, field, frozen
+from lockgate.policy.reading.problem import EndsCommandError
 
 URL: Final = "http://localhost:8080/v1/chat/completions"
 Kind = Literal["leak", "invariant", "no_local_backend", "dead_rule", "refusing_rule", "undecided"]
@@ -24,8 +25,13 @@ MOST_SHOWN: Final = 20
 """Findings of a kind that are shown to people; a machine gets them all."""
 
 
-class ContradictionError(Exception):
-    """Two readings of one policy disagree: one of them is wrong, and nothing is proved."""
+class ContradictionError(EndsCommandError):
+    """The proof and the engine disagree about one request: one is wrong, and nothing is proved."""
+
+    exit_status = 5
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"CONTRADICTION: {text}")
 
 
 @frozen
@@ -107,7 +113,7 @@ class Finding:
         words = re.findall(r"[a-z0-9]+", f"{self.kind} {self.subject} {self.backend or ''}".lower())
         return self.witness.policy_test("-".join(words), self.expect)
 
-    def as_document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the finding as JSON-ready data, with its `curl` line and its test."""
         document = asdict(self)
         document["curl"] = self.witness.curl() if self.witness else None
@@ -136,15 +142,33 @@ class Report:
         """The findings that are leaks."""
         return tuple(found for found in self.findings if found.kind == "leak")
 
-    def as_json(self) -> str:
-        """Return the report for a machine."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-ready data."""
         document = {"proved": self.proved, **asdict(self)}
-        document["findings"] = [found.as_document() for found in self.findings]
-        return json.dumps(document, indent=2)
+        document["findings"] = [found.to_dict() for found in self.findings]
+        return document
+
+    def render(self, out: Callable[[str], object]) -> None:
+        """Give `out` the lines for people, styled for a terminal, one at a time."""
+        for line in _lines(self):
+            out(line)
 
 
-def lines(report: Report) -> Iterator[str]:
-    """Yield the report's lines, styled for a terminal."""
+class Rendered(Protocol):
+    """A result that has lines for people."""
+
+    def render(self, out: Callable[[str], object]) -> None:
+        """Give `out` the lines, one at a time."""
+
+
+def text_of(result: Rendered) -> str:
+    """Return the lines of `result` as one text without colours."""
+    lines: list[str] = []
+    result.render(lines.append)
+    return click.unstyle("\n".join(lines))
+
+
+def _lines(report: Report) -> Iterator[str]:
     if report.proved:
         yield click.style("PROVED", fg="green", bold=True) + (
             ": no request marked sensitive has a cloud backend in its chain"

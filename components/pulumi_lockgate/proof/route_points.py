@@ -83,7 +83,7 @@ def _places(policy: LoadedPolicy, space: Vocabulary) -> Iterator[RoutePoint]:
         conditions = space.conditions(policy, rule.match)
         names = _names(rule, spec.default_route)
         considered = tuple(backends[name] for name in names)
-        chain = capable(considered, rule)
+        chain = chain_of(considered, rule)
         path = f"rules[{number}]"
         yield RoutePoint("rule", rule.name, path, rule, conditions, passed, chain, considered)
         passed = EarlierRules(conditions, passed)
@@ -104,10 +104,14 @@ def _places(policy: LoadedPolicy, space: Vocabulary) -> Iterator[RoutePoint]:
         yield RoutePoint("none", "none", "defaultRoute", None, (), passed, (), ())
 
 
-def capable(backends: tuple[Backend, ...], rule: Rule) -> tuple[Backend, ...]:
-    """Return those of `backends` that have every capability that `rule` asks for."""
-    required = set(rule.match.required_capabilities if rule.match else ())
-    return tuple(b for b in backends if required <= set(b.capabilities))
+def chain_of(considered: tuple[Backend, ...], rule: Rule | None) -> tuple[Backend, ...]:
+    """Return those of `considered` that have every capability that `rule` asks for.
+
+    This is what the policy itself allows, without the runtime's bound on sensitive requests. The
+    proof, the picture and policy tests all read a chain here.
+    """
+    required = set(rule.match.required_capabilities if rule and rule.match else ())
+    return tuple(b for b in considered if required <= set(b.capabilities))
 
 
 def _names(rule: Rule, default: str | None) -> tuple[str, ...]:

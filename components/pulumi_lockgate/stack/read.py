@@ -6,6 +6,7 @@ read is read again, and refused when that does not stop.
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -27,32 +28,25 @@ class UnreadableError(UnusableInputError):
     """A file cannot be read; the text says which and why."""
 
 
-def load_named(named: str) -> LoadedPolicy:
+def load_named(named: str, note: Callable[[str], object] = str) -> LoadedPolicy:
     """Return the policy that `named` means, with the lines of its file.
 
-    A stack's policy is placed: namespaces and URLs that the stack knows are filled in, as the
-    program does it, so that the digest is the one that is deployed. Raises UnreadableError,
-    UnknownStackError, PolicyRefusedError.
+    `note` gets a line for each difference between a ModelRouter manifest and its policy. A stack's
+    policy is placed: namespaces and URLs that the stack knows are filled in, as the program does
+    it, so that the digest is the one that is deployed. Raises UnreadableError, UnknownStackError,
+    PolicyRefusedError.
     """
-    return read_named(named)[0]
-
-
-def read_named(named: str) -> tuple[LoadedPolicy, tuple[str, ...]]:
-    """Return what `load_named` does, and a line for each difference of a ModelRouter manifest."""
     path = policy_source(named)
-    source = read_whole(path)
-    imported = _imported(parse(source, str(path)), str(path))
-    if imported is None:
-        return load_source(source, str(path)), ()
-    told = tuple(difference.render(str(path)) for difference in imported.differences)
-    return load_imported(imported), told
+    return load_source(read_whole(path), str(path), note)
 
 
-def load_source(source: bytes, name: str) -> LoadedPolicy:
+def load_source(source: bytes, name: str, note: Callable[[str], object] = str) -> LoadedPolicy:
     """Return the policy in `source`: a policy file, a stack file, or a ModelRouter manifest."""
     documents = parse(source, name)
     imported = _imported(documents, name)
     if imported is not None:
+        for difference in imported.differences:
+            note(difference.render(name))
         return load_imported(imported)
     config = _config(documents)
     if config is not None:

@@ -66,6 +66,35 @@ class Replayed:
     widens: bool = False
     reasons: tuple[str, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as JSON-ready data."""
+        recorded, decision = self.recorded, self.decision
+        now, code = outcome_of(decision) if decision is not None else ((), None)
+        return {
+            "verdict": self.verdict,
+            "widens": self.widens,
+            "request_id": recorded.request_id,
+            "model": recorded.model,
+            "was": {
+                "rule": recorded.rule,
+                "candidates": [name for name, _ in recorded.candidates],
+                "code": None if recorded.candidates else recorded.code,
+            },
+            "now": decision
+            and {
+                "rule": decision.reading.rule_name,
+                "via": decision.reading.via,
+                "candidates": [name for name, _ in now],
+                "code": code,
+                "considered": [
+                    {"backend": c.backend, "tier": c.tier, "reason": c.reason}
+                    for c in decision.reading.considered
+                ],
+            },
+            "missing": list(self.missing),
+            "reasons": list(self.reasons),
+        }
+
 
 def read_record(line: bytes) -> Recorded:
     """Return the record that `line` holds; BrokenRecordError otherwise."""
@@ -247,33 +276,3 @@ def describe_recorded(recorded: Recorded) -> str:
     if recorded.candidates:
         return f"{by} -> " + ", ".join(name for name, _ in recorded.candidates)
     return f"{by} -> refused, {recorded.code}"
-
-
-def as_document(replayed: Replayed) -> dict[str, Any]:
-    """Return one comparison as JSON-ready data."""
-    recorded, decision = replayed.recorded, replayed.decision
-    now, code = outcome_of(decision) if decision is not None else ((), None)
-    return {
-        "verdict": replayed.verdict,
-        "widens": replayed.widens,
-        "request_id": recorded.request_id,
-        "model": recorded.model,
-        "was": {
-            "rule": recorded.rule,
-            "candidates": [name for name, _ in recorded.candidates],
-            "code": None if recorded.candidates else recorded.code,
-        },
-        "now": decision
-        and {
-            "rule": decision.reading.rule_name,
-            "via": decision.reading.via,
-            "candidates": [name for name, _ in now],
-            "code": code,
-            "considered": [
-                {"backend": c.backend, "tier": c.tier, "reason": c.reason}
-                for c in decision.reading.considered
-            ],
-        },
-        "missing": list(replayed.missing),
-        "reasons": list(replayed.reasons),
-    }

@@ -2,7 +2,8 @@
 
 Every verb runs under `explained`, plan-time ones too (`lockgate.cli.main`): a verb raises what went
 wrong, and the text of the exception is what the user reads. Three things end so:
-- `UnusableInputError`: a policy that is refused, a file that cannot be used, an unknown stack;
+- `EndsCommandError`: a policy that is refused, a file that cannot be used, an unknown stack; it
+  says its own exit status, which is 2 for all of these;
 - `OSError`: a file that is not there, or may not be read;
 - `ImportError`: a package that the verb needs and that is not installed.
 """
@@ -15,16 +16,18 @@ from typing import IO, Any, Final
 
 import click
 
-from lockgate.policy.reading.problem import UnusableInputError
+from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
 PLAN_TIME: Final = frozenset({"check", "diff", "demo", "graph", "import", "plan", "test"})
 """The verbs that `pulumi-lockgate` brings; all others come with the proxy."""
 
 
 class RefusedError(click.ClickException):
-    """Ends a verb with status 2 after its text, which stands on stderr as it is."""
+    """Ends a command after its text, which stands on stderr as it is."""
 
-    exit_code = 2
+    def __init__(self, text: str, exit_code: int = 2) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code  # type: ignore[misc]  # click declares it of the class
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the text."""
@@ -36,8 +39,8 @@ def explained(ctx: click.Context) -> Iterator[None]:
     """End the verb that `ctx` runs with status 2 and one text where the user can mend it."""
     try:
         yield
-    except UnusableInputError as problem:
-        raise RefusedError(str(problem)) from problem
+    except EndsCommandError as problem:
+        raise RefusedError(str(problem), problem.exit_status) from problem
     except ImportError as problem:
         verb = ctx.invoked_subcommand or ctx.info_name or ""
         raise RefusedError(_not_installed(verb, problem)) from problem

@@ -1,16 +1,16 @@
 """The decision for one request, with every reason."""
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from lockgate.bodies.splices import scan
+from lockgate.cli.results import show
 from lockgate.errors.kinds import RejectedError
 from lockgate.policy.deciding.decide import Decider
 from lockgate.policy.deciding.decision import Refuse, Request
-from lockgate.policy.deciding.explain import as_document, as_lines
+from lockgate.policy.deciding.explain import Explanation
 from lockgate.policy.deciding.why import rule_readings
 from lockgate.policy.reading.document import bounded
 from lockgate.policy.reading.load import load_policy
@@ -40,12 +40,7 @@ def command(
     request = Request(asked, _fields(headers))
     decider = Decider(loaded)
     decision = decider.decide(request.model, request.headers)
-    rules = rule_readings(decider, request, decision)
-    if as_json:
-        click.echo(json.dumps(as_document(decision, rules), indent=2))
-    else:
-        for line in as_lines(decision, rules):
-            click.echo(line)
+    show(Explanation(decision, rule_readings(decider, request, decision)), as_json=as_json)
     sys.exit(4 if isinstance(decision, Refuse) else 0)
 
 

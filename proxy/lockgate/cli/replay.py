@@ -12,7 +12,6 @@ import click
 from lockgate.audit.replay import (
     BrokenRecordError,
     Replayed,
-    as_document,
     describe,
     describe_recorded,
     read_record,
@@ -69,7 +68,7 @@ def _replay(stream: IO[bytes], name: str, decider: Decider, *, as_json: bool) ->
         tally[replayed.verdict] += 1
         tally["widens"] += replayed.widens
         if as_json:
-            click.echo(json.dumps({"line": number, **as_document(replayed)}))
+            click.echo(json.dumps({"line": number, **replayed.to_dict()}))
         else:
             for shown in _shown(number, replayed):
                 click.echo(shown)

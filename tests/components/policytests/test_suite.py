@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
-from pulumi_lockgate.policytests.runner import judge
+from pulumi_lockgate.policytests.runner import run
 from pulumi_lockgate.policytests.suite import load_suite, unknown_names
 
 from tests.components.convert.test_anything import anything, places
@@ -113,5 +113,5 @@ def test_whatever_stands_anywhere_it_is_read_or_refused(number: int, value: Any)
     else:
         told = tuple(unknown_names(suite, policy.spec))
         if not told:
-            judge(policy, suite.tests)
+            run(policy, suite.tests)
     assert all(problem.suggestion for problem in told)

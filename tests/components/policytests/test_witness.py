@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.load import compiled
 from lockgate.policy.spec.model_router import RouterSpec
-from pulumi_lockgate.policytests.runner import judge
+from pulumi_lockgate.policytests.runner import run
 from pulumi_lockgate.policytests.suite import load_suite, unknown_names
 from pulumi_lockgate.proof.checks import prove
 from pulumi_lockgate.proof.diff import compare
@@ -20,7 +20,7 @@ def passes(policy: LoadedPolicy, tests: list[dict[str, Any]]) -> list[bool]:
     named = [{**test, "name": f"{number}"} for number, test in enumerate(tests)]
     suite = load_suite(json.dumps({"tests": named}).encode(), "t.json").suite
     assert not list(unknown_names(suite, policy.spec))
-    return [outcome.passed for outcome in judge(policy, suite.tests)]
+    return [outcome.passed for outcome in run(policy, suite.tests)]
 
 
 @given(specs())

@@ -1,7 +1,9 @@
-"""A decision as text and as data, for people and for machines."""
+"""A decision with every reason behind it, as text for people and as data for machines."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
+
+from attrs import frozen
 
 from lockgate.policy.deciding.decision import Decision, Refuse
 from lockgate.policy.deciding.why import RuleReading
@@ -14,28 +16,61 @@ REASONS: Final = {
 """The sentence of each reason; one that has none here is shown as it is."""
 
 
-def as_document(decision: Decision, rules: tuple[RuleReading, ...] = ()) -> dict[str, Any]:
-    """Return the decision as JSON-ready data."""
-    reading = decision.reading
-    refused = isinstance(decision, Refuse)
-    return {
-        "outcome": "refuse" if refused else "route",
-        "code": decision.code if isinstance(decision, Refuse) else None,
-        "rule": reading.rule_name,
-        "via": reading.via,
-        "model": reading.model,
-        "labels": sorted(reading.labels.names),
-        "unrecognised": reading.labels.unrecognised,
-        "sensitive": reading.labels.sensitive,
-        "complexity": reading.complexity,
-        "fail_closed": reading.fail_closed,
-        "headers_read": {name: list(values) for name, values in reading.headers_read.items()},
-        "rules": [_rule_document(rule) for rule in rules],
-        "considered": [
-            {"backend": c.backend, "tier": c.tier, "reason": c.reason} for c in reading.considered
-        ],
-        "policy_digest": reading.policy_digest,
-    }
+@frozen
+class Explanation:
+    """A decision beside every rule of its policy, and how each rule stands to the request."""
+
+    decision: Decision
+    rules: tuple[RuleReading, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        reading, decision = self.decision.reading, self.decision
+        return {
+            "outcome": "refuse" if isinstance(decision, Refuse) else "route",
+            "code": decision.code if isinstance(decision, Refuse) else None,
+            "rule": reading.rule_name,
+            "via": reading.via,
+            "model": reading.model,
+            "labels": sorted(reading.labels.names),
+            "unrecognised": reading.labels.unrecognised,
+            "sensitive": reading.labels.sensitive,
+            "complexity": reading.complexity,
+            "fail_closed": reading.fail_closed,
+            "headers_read": {name: list(values) for name, values in reading.headers_read.items()},
+            "rules": [_rule_document(rule) for rule in self.rules],
+            "considered": [
+                {"backend": c.backend, "tier": c.tier, "reason": c.reason}
+                for c in reading.considered
+            ],
+            "policy_digest": reading.policy_digest,
+        }
+
+    def render(self, out: Callable[[str], object]) -> None:
+        """Give `out` the lines for people, one at a time."""
+        for line in self._lines():
+            out(line)
+
+    def _lines(self) -> Iterator[str]:
+        reading, decision = self.decision.reading, self.decision
+        labels = ", ".join(sorted(reading.labels.names)) or "none"
+        note = " (unrecognised: every sensitive one)" if reading.labels.unrecognised else ""
+        yield f"model       {reading.model}"
+        for name, values in reading.headers_read.items():
+            for value in values:
+                yield f"header      {name}: {value}"
+        yield f"labels      {labels}{note}"
+        yield f"sensitive   {'yes' if reading.labels.sensitive else 'no'}"
+        if self.rules:
+            yield "rules"
+            yield from _rule_lines(self.rules)
+        yield f"rule        {reading.rule_name or f'none ({reading.via})'}"
+        yield from considered_lines(decision)
+        if isinstance(decision, Refuse):
+            yield f"refused     {decision.status} {decision.code}"
+        else:
+            yield "route       " + " -> ".join(backend.name for backend in decision.candidates)
+        yield f"policy      {reading.policy_digest}"
 
 
 def _rule_document(rule: RuleReading) -> dict[str, Any]:
@@ -48,29 +83,6 @@ def _rule_document(rule: RuleReading) -> dict[str, Any]:
             for u in rule.unmet
         ],
     }
-
-
-def as_lines(decision: Decision, rules: tuple[RuleReading, ...] = ()) -> Iterator[str]:
-    """Yield the decision's lines."""
-    reading = decision.reading
-    labels = ", ".join(sorted(reading.labels.names)) or "none"
-    note = " (unrecognised: every sensitive one)" if reading.labels.unrecognised else ""
-    yield f"model       {reading.model}"
-    for name, values in reading.headers_read.items():
-        for value in values:
-            yield f"header      {name}: {value}"
-    yield f"labels      {labels}{note}"
-    yield f"sensitive   {'yes' if reading.labels.sensitive else 'no'}"
-    if rules:
-        yield "rules"
-        yield from _rule_lines(rules)
-    yield f"rule        {reading.rule_name or f'none ({reading.via})'}"
-    yield from considered_lines(decision)
-    if isinstance(decision, Refuse):
-        yield f"refused     {decision.status} {decision.code}"
-    else:
-        yield "route       " + " -> ".join(backend.name for backend in decision.candidates)
-    yield f"policy      {reading.policy_digest}"
 
 
 def considered_lines(decision: Decision) -> Iterator[str]:

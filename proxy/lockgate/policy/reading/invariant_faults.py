@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lockgate.policy.glob import check as glob_fault
 from lockgate.policy.reading.suggestions import ask, flow, write
 from lockgate.policy.reading.validate import Fault
-from lockgate.policy.spec.invariants import Invariant, Places, When
+from lockgate.policy.spec.invariants import BackendSet, Invariant, When
 from lockgate.policy.spec.model_router import RouterSpec
 from lockgate.policy.spec.names import NAME, TOKEN, as_header, as_name, look_alike
 
@@ -37,13 +37,13 @@ def _aim(spec: RouterSpec, invariant: Invariant, path: str) -> Iterator[Fault]:
             yield from _places(spec, places, f"{path}.{field}")
 
 
-def _places(spec: RouterSpec, places: Places, path: str) -> Iterator[Fault]:
+def _places(spec: RouterSpec, places: BackendSet, path: str) -> Iterator[Fault]:
     if places.tier is None and not places.backends:
         yield f"{path}.tier", "is missing, and so is backends", "add `tier: cloud`"
     if places.tier is not None and places.backends:
         yield path, "has both tier and backends", "keep one, like `tier: cloud`"
     known = [backend.name for backend in spec.backends]
-    for number, name in enumerate(places.backends):
+    for number, name in enumerate(places.backends or ()):
         if name not in known:
             place = f"{path}.backends[{number}]"
             suggestion = ask(name, known, place) or write(place, *(known[:10] or ["NAME"]))

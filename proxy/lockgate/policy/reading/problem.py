@@ -1,5 +1,7 @@
 """What is wrong with a policy file: where, what, and what to write instead."""
 
+from typing import ClassVar
+
 from attrs import frozen
 
 
@@ -18,11 +20,14 @@ class Problem:
         return f"{place}: {self.path or '(document)'}: {self.message}; {self.suggestion}"
 
 
-class UnusableInputError(Exception):
-    """Something that the user named cannot be used; the text says what, and what to do about it.
+class EndsCommandError(Exception):
+    """Ends a command with `exit_status`; the text is what the user reads on stderr."""
 
-    A command ends with exit status 2 and this text.
-    """
+    exit_status: ClassVar[int] = 2
+
+
+class UnusableInputError(EndsCommandError):
+    """Something that the user named cannot be used; the text says what, and what to do about it."""
 
 
 class PolicyRefusedError(UnusableInputError):

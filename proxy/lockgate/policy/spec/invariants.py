@@ -1,11 +1,11 @@
-"""What an invariant is: a sentence about the policy that must be proved before it is deployed."""
+"""Invariants: statements about a policy that must be proved before it is deployed."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from attrs import frozen
 
-from lockgate.policy.spec.backends import Tier
+from lockgate.policy.spec.backends import Backend, Tier
 from lockgate.policy.spec.fields import spec_field
 from lockgate.policy.spec.rules import TaskComplexity
 
@@ -31,11 +31,15 @@ class When:
 
 
 @frozen
-class Places:
-    """A set of backends: those of a tier, or those that are named."""
+class BackendSet:
+    """A set of backends: all of a tier, or those that are named."""
 
     tier: Tier | None = spec_field("every backend of this tier", default=None)
-    backends: tuple[str, ...] = spec_field("names of backends", default=())
+    backends: tuple[str, ...] | None = spec_field("names of backends", default=None)
+
+    def __contains__(self, backend: Backend) -> bool:
+        """Whether `backend` is one of the set."""
+        return backend.tier == self.tier or backend.name in (self.backends or ())
 
 
 @frozen
@@ -44,9 +48,9 @@ class Invariant:
 
     name: str = spec_field("unique; `^[a-z0-9][a-z0-9-]{0,62}$`")
     when: When = spec_field("which requests; none: every request", default=When())
-    never: Places | None = spec_field(
+    never: BackendSet | None = spec_field(
         "no backend of these is in the chain of such a request", default=None
     )
-    only: Places | None = spec_field(
+    only: BackendSet | None = spec_field(
         "every backend in the chain of such a request is one of these", default=None
     )

@@ -3,7 +3,7 @@
 import pytest
 from lockgate.policy.reading.load import load_policy
 from pulumi_lockgate.policytests.report import failure
-from pulumi_lockgate.policytests.runner import Outcome, judge
+from pulumi_lockgate.policytests.runner import Outcome, run
 from pulumi_lockgate.policytests.suite import load_suite
 
 POLICY = """\
@@ -34,7 +34,7 @@ rules:
 def outcome(request: str, expect: str) -> Outcome:
     text = f"tests:\n- name: t\n  request: {request}\n  expect: {expect}\n"
     policy = load_policy(POLICY.encode(), "p.yaml")
-    (found,) = judge(policy, load_suite(text.encode(), "t.yaml").suite.tests)
+    (found,) = run(policy, load_suite(text.encode(), "t.yaml").suite.tests)
     return found
 
 
