@@ -312,7 +312,7 @@ def test_r49_the_soft_limit_of_descriptors_is_raised(start: Start) -> None:
     limits = Path(f"/proc/{house.proxy.process.pid}/limits").read_text()
     line = next(one for one in limits.splitlines() if one.startswith("Max open files"))
     assert line.split()[3:5] == ["400", "400"]
-    assert "descriptors: 400 (were 64), callers: at most 188" in house.proxy.log.read_text()
+    assert "file descriptors: 400 (were 64), clients: at most 188" in house.proxy.log.read_text()
     many = [house.connect() for _ in range(100)]
     eventually(lambda: house.metrics()["lockgate_connections"] >= 100)
     assert house.ask().status == 200

@@ -18,7 +18,7 @@ from lockgate.cli.errors import PLAN_TIME, explained, package_of
 GROUP: Final = "lockgate.verbs"
 SUMMARIES: Final = {
     "check": "load and prove a policy: a file, or a stack's",
-    "diff": "which requests go another way, and whether further out",
+    "diff": "which requests go another way, and whether they leave for a cloud",
     "demo": "the whole thing on this machine: no cluster, no key, no network",
     "explain": "the decision for one request, with every reason",
     "graph": "draw a policy: rules, candidates, what goes to a cloud",

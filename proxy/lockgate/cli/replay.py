@@ -109,7 +109,7 @@ def _shown(number: int, replayed: Replayed) -> Iterator[str]:
 
 
 def _safe(text: str) -> str:
-    """Return `text` so that what a caller sent cannot colour a terminal."""
+    """Return `text` so that what a client sent cannot colour a terminal."""
     return text if text.isprintable() else ascii(text)
 
 

@@ -30,8 +30,20 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Policy file: policy.json, or a spec in YAML.",
 )
-@click.option("--listen", default="127.0.0.1:8080", show_default=True, type=HostPort())
-@click.option("--admin", default="127.0.0.1:9090", show_default=True, type=HostPort())
+@click.option(
+    "--listen",
+    default="127.0.0.1:8080",
+    show_default=True,
+    type=HostPort(),
+    help="Address and port for clients.",
+)
+@click.option(
+    "--admin",
+    default="127.0.0.1:9090",
+    show_default=True,
+    type=HostPort(),
+    help="Address and port for /metrics, /healthz and /readyz.",
+)
 @click.option(
     "--secrets",
     "secrets_dir",
@@ -44,7 +56,7 @@ if TYPE_CHECKING:
     multiple=True,
     type=Address(),
     metavar="BACKEND=URL",
-    help="Stand in for a cluster's name resolution; logged loudly.",
+    help="Send the requests of BACKEND to URL instead; logged as a warning.",
 )
 @click.option(
     "--resolver",
@@ -54,19 +66,32 @@ if TYPE_CHECKING:
 @click.option(
     "--tls-cert",
     type=click.Path(path_type=Path),
-    help="PEM chain to serve TLS with; read again when it changes.",
+    help="Serve TLS with this PEM certificate chain; read again when it changes.",
 )
-@click.option("--tls-key", type=click.Path(path_type=Path), help="Its PEM key.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="The PEM key of --tls-cert.")
 @click.option(
     "--workers",
     default=1,
     show_default=True,
     type=click.IntRange(1, 64),
-    help="Processes that share the port; one for each core.",
+    help="Number of processes that share the port: one for each core.",
 )
 @click.option("--worker", type=int, hidden=True)
-@click.option("--drain-delay", default="0s", callback=parse_go_duration, show_default=True)
-@click.option("--drain-grace", default=None, callback=parse_go_duration)
+@click.option(
+    "--drain-delay",
+    default="0s",
+    metavar="DURATION",
+    callback=parse_go_duration,
+    show_default=True,
+    help="How long connections are still accepted after SIGTERM, like 5s.",
+)
+@click.option(
+    "--drain-grace",
+    default=None,
+    metavar="DURATION",
+    callback=parse_go_duration,
+    help="How long running responses may take after that; else what the policy says.",
+)
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     policy: Path,
@@ -83,6 +108,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     worker: int | None,
 ) -> None:
     """Run the proxy on a policy file.
+
+    SIGTERM drains it, a second one stops it at once; SIGHUP reads the policy file again, which
+    also happens when it changes.
 
     Exit status: 0 drained after SIGTERM, 2 the policy does not load or a port is taken.
     """

@@ -35,7 +35,7 @@ PLATFORM: Final = TlsFiles()
 """No files of a backend's own: the platform's trust, and no client certificate."""
 
 
-class _HeldTls:
+class _KnownTls:
     __slots__ = ("files", "looked_at")
 
     def __init__(self, looked_at: float, files: TlsFiles | None) -> None:
@@ -43,7 +43,7 @@ class _HeldTls:
         self.files = files
 
 
-class _Held:
+class _KnownKey:
     __slots__ = ("key", "looked_at", "stamp")
 
     def __init__(self, looked_at: float, stamp: tuple[int, int] | None, key: str | None) -> None:
@@ -58,25 +58,25 @@ class Credentials:
     def __init__(self, directory: Path | None, now: Callable[[], float]) -> None:
         self.directory = directory
         self.now = now
-        self._held: dict[str, _Held] = {}
-        self._held_tls: dict[str, _HeldTls] = {}
+        self._known: dict[str, _KnownKey] = {}
+        self._known_tls: dict[str, _KnownTls] = {}
 
     def key_for(self, backend: Backend) -> str | None:
         """Return the backend's key; None when it needs none, or it is not there."""
         secret = _secret_of(backend)
         if secret is None or backend.external is None:
             return None
-        held = self._held.get(backend.name)
+        known = self._known.get(backend.name)
         now = self.now()
-        if held is not None and now - held.looked_at < LOOK_S:
-            return held.key
+        if known is not None and now - known.looked_at < LOOK_S:
+            return known.key
         path = self._file(secret, CONVENTIONAL.get(backend.external.provider, ""))
         stamp = _stamp(path)
-        if held is not None and stamp is not None and stamp == held.stamp:
-            held.looked_at = now
-            return held.key
+        if known is not None and stamp is not None and stamp == known.stamp:
+            known.looked_at = now
+            return known.key
         key = _read(path) if path is not None else None
-        self._held[backend.name] = _Held(now, stamp, key)
+        self._known[backend.name] = _KnownKey(now, stamp, key)
         return key
 
     def is_missing(self, backend: Backend) -> bool:
@@ -118,11 +118,11 @@ class Credentials:
         tls = backend.tls
         if tls is None:
             return PLATFORM
-        held, now = self._held_tls.get(backend.name), self.now()
-        if held is not None and now - held.looked_at < LOOK_S:
-            return held.files
+        known, now = self._known_tls.get(backend.name), self.now()
+        if known is not None and now - known.looked_at < LOOK_S:
+            return known.files
         files = self._read_tls(tls)
-        self._held_tls[backend.name] = _HeldTls(now, files)
+        self._known_tls[backend.name] = _KnownTls(now, files)
         return files
 
     def _read_tls(self, tls: BackendTls) -> TlsFiles | None:

@@ -36,7 +36,7 @@ Ask = Callable[[str, Callable[[Found | None], None]], None]
 
 
 @frozen
-class _Held:
+class _Known:
     addresses: tuple[str, ...]
     until: float
 
@@ -47,15 +47,15 @@ class Resolver:
     def __init__(self, reactor: Any, ask: Ask) -> None:
         self._reactor = reactor
         self._ask = ask
-        self._held: dict[str, _Held] = {}
+        self._known: dict[str, _Known] = {}
         self._waiting: dict[str, list[Deferred[list[str]]]] = {}
 
     def known(self, host: str) -> list[str] | None:
         """Return the addresses of `host` if they are known at this moment."""
-        held = self._held.get(host)
-        if held is None or not held.addresses or self._reactor.seconds() >= held.until:
+        known = self._known.get(host)
+        if known is None or not known.addresses or self._reactor.seconds() >= known.until:
             return None
-        return list(held.addresses)
+        return list(known.addresses)
 
     def resolve(self, host: str) -> "Deferred[list[str]]":
         """Return the addresses of `host`; errback with DNSLookupError when it has none.
@@ -63,18 +63,18 @@ class Resolver:
         Any other failure: it could not be asked.
         """
         if isIPAddress(host) or isIPv6Address(host):
-            self._held[host] = _Held((host,), inf)
+            self._known[host] = _Known((host,), inf)
             return succeed([host])
-        held = self._held.get(host)
+        known = self._known.get(host)
         done: Deferred[list[str]] = Deferred()
-        if held is not None and self._reactor.seconds() < held.until:
-            self._response(done, host, held)
+        if known is not None and self._reactor.seconds() < known.until:
+            self._give(done, host, known)
             return done
         waiting = self._waiting.setdefault(host, [])
         waiting.append(done)
         if len(waiting) == 1:
             try:
-                self._ask(host, partial(self._reactor.callFromThread, self._found, host))
+                self._ask(host, partial(self._reactor.callFromThread, self._answered, host))
             except Exception as problem:  # noqa: BLE001 - the next one must be able to ask
                 self._not_asked(host, problem)
         return done
@@ -84,18 +84,18 @@ class Resolver:
         for done in self._waiting.pop(host, []):
             done.errback(failure)
 
-    def _found(self, host: str, found: Found | None) -> None:
+    def _answered(self, host: str, found: Found | None) -> None:
         addresses, ttl_s = found or ([], FAILED_S)
         keep_s = min(max(ttl_s, LEAST_S), MOST_S)
-        held = _Held(tuple(addresses), self._reactor.seconds() + keep_s)
-        self._held[host] = held
+        known = _Known(tuple(addresses), self._reactor.seconds() + keep_s)
+        self._known[host] = known
         for done in self._waiting.pop(host, []):
-            self._response(done, host, held)
+            self._give(done, host, known)
 
     @staticmethod
-    def _response(done: "Deferred[list[str]]", host: str, held: _Held) -> None:
-        if held.addresses:
-            done.callback(list(held.addresses))
+    def _give(done: "Deferred[list[str]]", host: str, known: _Known) -> None:
+        if known.addresses:
+            done.callback(list(known.addresses))
         else:
             done.errback(failure_of(DNSLookupError(host)))
 

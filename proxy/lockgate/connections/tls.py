@@ -13,7 +13,7 @@ checked (RFC 8446, section 2.2, allows seven days), to the same host and under t
 other authorities or another client certificate begin anew. A session of TLS 1.2 is resumed with
 TLS 1.2 (RFC 8446, appendix D.1), so that no key shares are made that its server does not know.
 
-Towards callers: TLS 1.2 at least, no renegotiation, no session tickets and no session cache, so
+Towards clients: TLS 1.2 at least, no renegotiation, no session tickets and no session cache, so
 that nothing is resumed over a change of certificate, no early data.
 """
 

@@ -1,1 +1,1 @@
-"""All that touches Twisted's insides: the reactor, its loop, transports."""
+"""All that touches Twisted's private parts: reactor, loop, transports (docs/event-loop.md)."""

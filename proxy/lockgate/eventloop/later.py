@@ -1,7 +1,7 @@
-"""What goes on in later turns of the reactor, a little in each.
+"""Work that is put off to later turns of the reactor, a little in each.
 
-A turn serves whoever is ready; a caller that is served in several turns comes back here. However
-many come, a turn does no more of this than a hundredth of a second, so that others have theirs.
+A turn serves whoever is ready; a client that is served in several turns comes back here. However
+many do, a turn spends no more than a hundredth of a second on this, so that others are served too.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ _log: Final = Logger("lockgate.later")
 
 
 class Later:
-    """Calls wait in order; each is called once, in a later turn."""
+    """Calls what is appended, in order, each once and in a later turn."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -38,7 +38,7 @@ class Later:
             try:
                 calls[0]()
             except Exception:  # noqa: BLE001 - one connection fails, the others go on
-                _log.failure("what was to go on failed")
+                _log.failure("work that was put off to a later turn failed")
             calls.popleft()
             if self._clock.seconds() >= until:
                 break

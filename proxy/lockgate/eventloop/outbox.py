@@ -1,4 +1,4 @@
-"""What the connections of one turn of the reactor wrote, sent at its end."""
+"""What connections wrote in one turn of the reactor is sent at the end of that turn."""
 
 from typing import Any, Final
 
@@ -8,7 +8,10 @@ _log: Final = Logger("lockgate.outbox")
 
 
 class Outbox:
-    """Who was written to in this turn. `alone`: the turn serves one descriptor, nobody waits."""
+    """The transports with unsent writes, flushed at the end of the reactor's turn.
+
+    `alone`: only one descriptor is ready in this turn, so that writes may be sent at once.
+    """
 
     def __init__(self) -> None:
         self.written: list[Any] = []
@@ -19,7 +22,7 @@ class Outbox:
         self.written.append(transport)
 
     def empty(self) -> None:
-        """Give the kernel what was written; what that has written too."""
+        """Send what was written, and what is written while that is sent."""
         while self.written:
             written, self.written = self.written, []
             for transport in written:

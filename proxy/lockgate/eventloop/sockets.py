@@ -1,6 +1,6 @@
 """Where connections come from: accepted from a listening port, or made to an address.
 
-Twisted accepts and connects; once a connection stands it is a `transport.Transport`.
+Twisted accepts and connects; a connection that is up is a `transport.Transport`.
 """
 
 import socket
@@ -63,7 +63,7 @@ class ListeningPort(tcp.Port):
         self.stopListening()  # type: ignore[no-untyped-call] # Twisted has no types for it
 
     def doRead(self) -> None:
-        """Accept a few: each may have to close another one first, which takes a turn."""
+        """Accept a few: each may have to close an idle connection first, which takes a turn."""
         self.numberAccepts = MOST_ACCEPTS
         super().doRead()  # type: ignore[no-untyped-call] # Twisted has no types for it
 
@@ -75,15 +75,15 @@ class ListeningPort(tcp.Port):
         return created
 
     def _logConnectionLostMsg(self) -> None:
-        """Say nothing: the service logs its own stop."""
+        """Log nothing: a drain is logged by `lockgate.server.lifecycle`."""
 
 
 def _nothing() -> None:
-    """Stand for what is another's now."""
+    """Ignore an event that came after the socket was handed to a `Transport`."""
 
 
 class _Connecting(tcp.Client):
-    """A connection under way; once it stands a `Transport` takes its socket over."""
+    """A connection being made; once it is up a `Transport` takes its socket over."""
 
     def _connectDone(self) -> None:
         connected, connector = self.socket, self.connector

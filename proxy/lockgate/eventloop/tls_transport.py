@@ -38,7 +38,7 @@ _ABORTED: Final = failure_of(error.ConnectionAborted())
 
 
 class Carried(Protocol):
-    """What is told of a connection: `lockgate.connections.upstream.Upstream`."""
+    """The protocol over such a connection: `lockgate.connections.upstream.Upstream`."""
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came."""
@@ -54,7 +54,7 @@ class TlsTransport:
     """Carries `upstream` over `connection`; `opened` is called once, after the handshake.
 
     `checked_at` is when the certificate was checked that the connection rests on. A connection
-    that does not come about, or ends, is told to `upstream.connectionLost`.
+    that does not come about, or that ends, is reported to `upstream.connectionLost`.
     """
 
     def __init__(

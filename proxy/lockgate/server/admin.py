@@ -72,16 +72,16 @@ class Kept:
             maybeDeferred(self._make).addBoth(self._made)
         return done
 
-    def _made(self, found: Any) -> None:
+    def _made(self, made: Any) -> None:
         waiting, self._waiting = self._waiting or [], None
-        self._held = found
+        self._held = made
         self._until = self._clock.seconds() + self._seconds
         for done in waiting:
-            done.callback(found)
+            done.callback(made)
 
 
 class Admin(ServerFactory):
-    """The port's connections, and what they may ask for.
+    """Serves the admin port: metrics, health and readiness.
 
     `metrics` gives the exposition text in bytes, `unready` names what keeps this proxy from taking
     requests; either may return a Deferred.
@@ -99,8 +99,8 @@ class Admin(ServerFactory):
         """Return a connection; at the limit another is closed for it: a probe must get through."""
         if len(self.connections) >= MAX_CONNECTIONS:
             before_s = self.clock.seconds() - CHANCE_S
-            old = [one for one in self.connections if one.since_s <= before_s]
-            idle = (one for one in old if one.is_idle)
+            old = [c for c in self.connections if c.since_s <= before_s]
+            idle = (c for c in old if c.is_idle)
             victim = next(idle, old[0] if old else None)
             if victim is not None:
                 victim.abort()
@@ -168,7 +168,7 @@ class _Connection(Protocol):
         self._wait(None)
 
     def pauseProducing(self) -> None:
-        """The caller does not read."""
+        """Read no more of a client that does not take its page."""
         self._blocked = True
 
     def resumeProducing(self) -> None:
@@ -225,11 +225,11 @@ class _Connection(Protocol):
         self._wait(None)
 
         def failed(failure: Failure) -> Page:
-            _log.failure("no page", failure=failure)
+            _log.failure("an admin page could not be made", failure=failure)
             return Page(500, b"no page\n")
 
-        found: Deferred[Any] = maybeDeferred(self._admin.page, path)
-        found.addErrback(failed).addCallback(self._give, bare=bare, close=close)
+        page: Deferred[Any] = maybeDeferred(self._admin.page, path)
+        page.addErrback(failed).addCallback(self._give, bare=bare, close=close)
 
     def _give(self, page: Page, *, bare: bool, close: bool) -> None:
         if self._over:

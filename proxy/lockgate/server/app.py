@@ -1,4 +1,4 @@
-"""Builds one proxy out of its parts: the only place where they are put together."""
+"""Assembles one proxy out of its parts: the only place where they are put together."""
 
 import time
 from collections.abc import Callable
@@ -41,7 +41,7 @@ _log = Logger("lockgate.serve")
 
 @define(eq=False)
 class App:
-    """A proxy, ready to start."""
+    """One proxy, ready to start."""
 
     reactor: Any
     options: ServeOptions
@@ -49,7 +49,7 @@ class App:
     sink: Sink
     router: RequestRouter
     metrics: Metrics
-    lookout: AvailabilityLog
+    availability: AvailabilityLog
     admin_port: Port | None = None
 
     def start(self) -> tuple[int, int]:
@@ -63,7 +63,9 @@ class App:
         admin = self.admin_port.getHost().port
         for backend, url in self.options.addresses.items():
             _log.warn(
-                "backend {backend} is NOT resolved: {url} stands in", backend=backend, url=url
+                "backend {backend} is NOT resolved: --address sends it to {url}",
+                backend=backend,
+                url=url,
             )
         _log.info(
             "serving {digest} on {host}:{port}, admin on {admin_host}:{admin}",
@@ -73,14 +75,14 @@ class App:
             admin_host=admin_host,
             admin=admin,
         )
-        self.lookout.begin(self.router.upstream_state.policy)
+        self.availability.begin(self.router.upstream_state.policy)
         if self.options.worker is not None:
             report_page(admin)
             report_policy(self.lifecycle.policy_file.text)
         return served, admin
 
     def hang_up(self) -> None:
-        """SIGHUP: the policy again, and the audit file after a rotation."""
+        """Read the policy and the certificate again, and open the audit file anew: SIGHUP."""
         self.sink.reopen()
         if self.lifecycle.certificate is not None:
             self.lifecycle.certificate.reload()
@@ -108,7 +110,7 @@ def build(
     policy: LoadedPolicy,
     next_request_id: Callable[[], str],
 ) -> App:
-    """Put a proxy together on `reactor`, whose clock must be monotonic; `file` held `policy`."""
+    """Return a proxy on `reactor`, whose clock must be monotonic; `policy` was read from `file`."""
     audit = policy.spec.policy.audit_log
     sink = Sink(reactor, Path(audit.file_path) if audit.file_path else None)
     metrics = Metrics()
@@ -132,7 +134,7 @@ def build(
         Upstreams(reactor, resolver, credentials, options.addresses),
         recorder,
         next_request_id=next_request_id,
-        max_connections=_most_clients(),
+        max_connections=_client_limit(),
         listens_on=options.listen[0],
     )
     lifecycle = Lifecycle(
@@ -146,32 +148,34 @@ def build(
         certificate=_certificate(options, metrics),
         shared=options.worker is not None,
     )
-    lookout = AvailabilityLog(BackendLog(reactor.seconds), router, options)
-    recorder.alarmed = lookout.notices.alarmed
-    _follow_policy(lifecycle, lookout, options)
+    availability = AvailabilityLog(BackendLog(reactor.seconds), router, options)
+    recorder.alarmed = availability.backend_log.alarmed
+    _follow_policy(lifecycle, availability, options)
     _watch(metrics, router, sink)
-    return App(reactor, options, lifecycle, sink, router, metrics, lookout)
+    return App(reactor, options, lifecycle, sink, router, metrics, availability)
 
 
-def _follow_policy(lifecycle: Lifecycle, lookout: AvailabilityLog, options: ServeOptions) -> None:
+def _follow_policy(
+    lifecycle: Lifecycle, availability: AvailabilityLog, options: ServeOptions
+) -> None:
     """Let what is no part of a decision follow the policy in force too."""
 
     def adopted(loaded: LoadedPolicy) -> None:
         lifecycle.router.memory.limit_bytes = _budget_bytes(loaded, options)
         lifecycle.drain_grace_s = _grace_s(loaded, options)
-        lookout.begin(loaded)
+        availability.begin(loaded)
         if options.worker is not None:
             report_policy(lifecycle.policy_file.text)
 
     lifecycle.adopted = adopted
-    lifecycle.look = lookout.look
+    lifecycle.look = availability.look
 
 
-def _most_clients() -> int:
+def _client_limit() -> int:
     before, descriptors = raise_descriptors()
     clients = connection_limit(descriptors)
     _log.info(
-        "descriptors: {descriptors} (were {before}), callers: at most {callers}",
+        "file descriptors: {descriptors} (were {before}), clients: at most {clients}",
         descriptors=descriptors,
         before=before,
         clients=clients,
@@ -206,7 +210,7 @@ def _watch(metrics: Metrics, router: RequestRouter, sink: Sink) -> None:
         return {b.name: float(upstream_state.credentials.is_missing(b)) for b in backends}
 
     metrics.watch("lockgate_in_flight", "Exchanges under way", lambda: len(router.drivers))
-    metrics.watch("lockgate_connections", "Callers connected", lambda: len(router.connections))
+    metrics.watch("lockgate_connections", "Clients connected", lambda: len(router.connections))
     memory, clients = upstream_state.memory, router.connections
     metrics.watch("lockgate_memory_budget_bytes", "The budget", lambda: memory.limit_bytes)
     metrics.watch("lockgate_memory_held_bytes", "Held of it", lambda: memory.held_bytes)

@@ -1,4 +1,4 @@
-"""Says which backends cannot be used: at the start, at a reload, and when that changes."""
+"""Logs which backends cannot be used: at the start, at a reload, and when that changes."""
 
 from twisted.logger import Logger
 
@@ -12,35 +12,39 @@ _log = Logger("lockgate.backends")
 
 
 class AvailabilityLog:
-    """Looks at what changes without a request; of several workers, the first speaks of files."""
+    """Watches what changes without a request; of several workers, the first reports on files."""
 
-    def __init__(self, notices: BackendLog, router: RequestRouter, options: ServeOptions) -> None:
-        self.notices = notices
+    def __init__(
+        self, backend_log: BackendLog, router: RequestRouter, options: ServeOptions
+    ) -> None:
+        self.backend_log = backend_log
         self._router = router
         self._file = str(options.policy)
-        self._speaks = options.worker in {None, 0}
+        self._reports_files = options.worker in {None, 0}
         router.health.report = self._of_health
 
     def begin(self, policy: LoadedPolicy) -> None:
-        """A policy is in force: tell of everything anew."""
-        self.notices.keep(backend.name for backend in policy.spec.backends)
-        if self._speaks:
+        """Report everything anew: another policy is in force."""
+        self.backend_log.keep(backend.name for backend in policy.spec.backends)
+        if self._reports_files:
             for problem in advice(policy):
-                _log.warn("{told}", told=problem.render(self._file))
+                _log.warn("{warning}", warning=problem.render(self._file))
             self._look_at_files(anew=True)
 
     def look(self) -> None:
-        """Look around; to be called each second."""
-        if self._speaks:
+        """Report what changed; to be called each second."""
+        if self._reports_files:
             self._look_at_files(anew=False)
-        self.notices.look()
+        self.backend_log.look()
 
     def _look_at_files(self, *, anew: bool) -> None:
         upstream_state = self._router.upstream_state
         for backend in upstream_state.policy.spec.backends:
             why = upstream_state.credentials.why_missing(backend)
             problem = None if why is None else f"cannot be used: {why}"
-            self.notices.stands(backend.name, "files", problem, "its Secrets are there", anew=anew)
+            self.backend_log.stands(
+                backend.name, "files", problem, "its Secrets are there", anew=anew
+            )
 
     def _of_health(self, name: str, problem: str | None) -> None:
-        self.notices.stands(name, "health", problem, "is in again: its health check is answered")
+        self.backend_log.stands(name, "health", problem, "is back: its health check is answered")

@@ -1,8 +1,8 @@
-"""What the log says of backends: a line where something changes, and not one for each request.
+"""Logs the state of backends: a line where something changes, and not one for each request.
 
 Every line names the backend, the reason and what to do about it. The same thing about the same
-backend is told at most once a minute: of events how many were not told, and of a state how it
-stands when the minute is over.
+backend is logged at most once a minute: for events with how many were left out, for a state as it
+is when the minute is over.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,21 +19,25 @@ _log = Logger("lockgate.backends")
 
 
 class _Event:
-    def __init__(self, said_s: float) -> None:
-        self.said_s = said_s
-        self.untold = 0
+    """When it was logged last, and how often it happened since."""
+
+    def __init__(self, logged_s: float) -> None:
+        self.logged_s = logged_s
+        self.omitted = 0
 
 
 class _State:
+    """How a matter stands, and what the log says of it."""
+
     def __init__(self) -> None:
-        self.told_s = {True: float("-inf"), False: float("-inf")}  # by whether it was a problem
-        self.said: str | None = None
+        self.logged_s = {True: float("-inf"), False: float("-inf")}  # by whether it was a problem
+        self.logged: str | None = None
         self.problem: str | None = None
         self.mended = ""
 
 
 class BackendLog:
-    """The notices of one proxy; `now` is monotonic."""
+    """Logs what becomes of the backends of one proxy; `now` is monotonic."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -41,51 +45,51 @@ class BackendLog:
         self._states: dict[tuple[str, str], _State] = {}
 
     def happened(self, backend: str, matter: str, text: str) -> None:
-        """Tell of an event, unless the same was told within the minute."""
+        """Log an event, unless the same was logged within the minute."""
         now, key = self._now(), (backend, matter)
-        held = self._events.get(key)
-        if held is not None and now - held.said_s < EVERY_S:
-            held.untold += 1
+        event = self._events.get(key)
+        if event is not None and now - event.logged_s < EVERY_S:
+            event.omitted += 1
             return
-        more = f" ({held.untold} more since the last line)" if held and held.untold else ""
+        more = f" ({event.omitted} more since the last line)" if event and event.omitted else ""
         self._events[key] = _Event(now)
-        _say(backend, text + more)
+        _warn(backend, text + more)
 
     def stands(
         self, backend: str, matter: str, problem: str | None, mended: str, *, anew: bool = False
     ) -> None:
-        """Say how a matter stands, where that is new; `anew`: a problem is told again."""
+        """Log the state of a matter where that is new; `anew`: a problem is logged again."""
         state = self._states.setdefault((backend, matter), _State())
         state.problem, state.mended = problem, mended
         if anew:
-            state.said, state.told_s[True] = None, float("-inf")
-        self._tell(backend, state)
+            state.logged, state.logged_s[True] = None, float("-inf")
+        self._log_state(backend, state)
 
     def look(self) -> None:
-        """Tell what had to wait; to be called each second or so."""
+        """Log what had to wait; to be called each second or so."""
         for (backend, _), state in self._states.items():
-            self._tell(backend, state)
+            self._log_state(backend, state)
 
     def keep(self, backends: Iterable[str]) -> None:
-        """Forget what was told of other backends than these."""
+        """Forget what was logged of other backends than these."""
         names = set(backends)
-        self._events = {key: one for key, one in self._events.items() if key[0] in names}
-        self._states = {key: one for key, one in self._states.items() if key[0] in names}
+        self._events = {key: event for key, event in self._events.items() if key[0] in names}
+        self._states = {key: state for key, state in self._states.items() if key[0] in names}
 
-    def _tell(self, backend: str, state: _State) -> None:
+    def _log_state(self, backend: str, state: _State) -> None:
         now, bad = self._now(), state.problem is not None
-        if state.problem == state.said or now - state.told_s[bad] < EVERY_S:
+        if state.problem == state.logged or now - state.logged_s[bad] < EVERY_S:
             return
-        state.said, state.told_s[bad] = state.problem, now
-        _say(backend, state.mended if state.problem is None else state.problem)
+        state.logged, state.logged_s[bad] = state.problem, now
+        _warn(backend, state.mended if state.problem is None else state.problem)
 
     def alarmed(self, attempt: Attempt) -> None:
-        """Tell that a backend's answer blames how we are configured."""
+        """Log that a backend's response blames how we are configured."""
         text = _blame(attempt)
-        self.happened(attempt.backend.name, attempt.outcome, f"{text}; {_mend(attempt)}")
+        self.happened(attempt.backend.name, attempt.outcome, f"{text}; {_advice(attempt)}")
 
 
-def _say(backend: str, text: str) -> None:
+def _warn(backend: str, text: str) -> None:
     _log.warn("backend {backend}: {text}", backend=backend, text=text)
 
 
@@ -96,11 +100,11 @@ def _blame(attempt: Attempt) -> str:
     return f"{attempt.outcome}: {sentence}{status}"
 
 
-def _mend(attempt: Attempt) -> str:
+def _advice(attempt: Attempt) -> str:
     backend = attempt.backend
     if attempt.outcome == "upstream_model":
         where = "external.model" if backend.external is not None else "servedModel"
-        return f"it was asked for {backend.upstream_model or 'the model of a caller'}: see {where}"
+        return f"it was asked for {backend.upstream_model or 'the model of a client'}: see {where}"
     if attempt.outcome == "upstream_path":
         return f"see {_place(backend)}"
     external = backend.external
@@ -111,8 +115,8 @@ def _mend(attempt: Attempt) -> str:
 
 
 def _place(backend: Backend) -> str:
-    external, lifecycle = backend.external, backend.inference_service_ref
+    external, service = backend.external, backend.inference_service_ref
     if external is None:
-        name = lifecycle.name if lifecycle is not None else backend.name
+        name = service.name if service is not None else backend.name
         return f"whether InferenceService {name} speaks OpenAI's dialect"
     return f"external.url: {external.url or DEFAULT_URLS.get(external.provider)}"

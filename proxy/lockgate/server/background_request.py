@@ -1,7 +1,7 @@
-"""One request of the proxy's own to a backend: its answer is counted and thrown away.
+"""One request of the proxy's own to a backend: its response is counted and thrown away.
 
 Health checks and shadow copies go this way, so that they are bound by the same address policy, TLS
-checks and parser as a caller's request.
+checks and parser as a client's request.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from lockgate.exchange import events as on
 
 
 class BackgroundRequest:
-    """Runs at once; `done` is called exactly once with the answer's status, or a code of ours.
+    """Sends `request` at once; `done` gets the response's status, or the code of an error, once.
 
-    The answer may take `seconds` and have `max_bytes`; beyond either it is given up. `may_go` is
+    The response may take `seconds` and have `max_bytes`; beyond either it is given up. `may_go` is
     asked before the first byte is sent: the policy may have changed since the dial began.
     """
 

@@ -1,8 +1,8 @@
 """One log line for each change of a breaker, so many and no more of one backend.
 
 A breaker that opens is a warning with what failed, for how long nothing is asked, and what to look
-at; one that closes says after how long. A backend that flaps is said `BURST` times, then once in
-`SECONDS`, with the number of changes that were not said.
+at; one that closes says after how long. Of a backend that flaps `BURST` changes are logged, then
+one in `SECONDS`, with the number of changes that were not.
 """
 
 from collections.abc import Callable
@@ -19,77 +19,77 @@ SECONDS: Final = 10.0
 _log = Logger("lockgate.breaker")
 
 
-class _Said:
-    """How much was said of one backend, and since when it is shut."""
+class _Lines:
+    """How many lines one backend has left, and since when its breaker is open."""
 
     def __init__(self, now: float) -> None:
         self.left = float(BURST)
         self.at = now
-        self.unsaid = 0
+        self.omitted = 0
         self.open_since: float | None = None
 
 
 class BreakerLog:
-    """See the module's text. `now` gives monotonic seconds."""
+    """Logs the changes of breakers, a bounded number of lines a backend. `now` is monotonic."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._said: dict[str, _Said] = {}
+        self._lines: dict[str, _Lines] = {}
 
     def opened(self, backend: str, opened: Opened) -> None:
-        """Say that `backend` is not asked for a while."""
-        said = self._of(backend)
-        if said.open_since is None:
-            said.open_since = self._now()
-        if self._may_say(said):
+        """Log that `backend` gets no requests for a while."""
+        lines = self._of(backend)
+        if lines.open_since is None:
+            lines.open_since = self._now()
+        if self._may_log(lines):
             _log.warn(
                 "backend {backend}: breaker open for {seconds:.2f} s after {failures}, "
-                "shut to {shut_to}; {look}{unsaid}",
+                "shut to {shut_to}; {look}{omitted}",
                 backend=backend,
                 seconds=opened.seconds,
                 failures=in_words(opened.failures),
                 shut_to=opened.shut_to,
                 look=_look(opened.failures),
-                unsaid=_unsaid(said),
+                omitted=_omitted(lines),
             )
 
     def closed(self, backend: str, why: str = "a request was answered well") -> None:
-        """Say that `backend` is asked again."""
-        said = self._of(backend)
-        since, said.open_since = said.open_since, None
-        if self._may_say(said):
+        """Log that `backend` gets requests again."""
+        lines = self._of(backend)
+        since, lines.open_since = lines.open_since, None
+        if self._may_log(lines):
             _log.info(
-                "backend {backend}: breaker closed after {seconds:.2f} s, {why}{unsaid}",
+                "backend {backend}: breaker closed after {seconds:.2f} s, {why}{omitted}",
                 backend=backend,
                 seconds=0.0 if since is None else self._now() - since,
                 why=why,
-                unsaid=_unsaid(said),
+                omitted=_omitted(lines),
             )
 
     def forget(self, names: set[str]) -> None:
         """Keep what is known of the backends `names` only."""
-        self._said = {name: said for name, said in self._said.items() if name in names}
+        self._lines = {name: lines for name, lines in self._lines.items() if name in names}
 
-    def _of(self, backend: str) -> _Said:
-        said = self._said.get(backend)
-        if said is None:
-            said = self._said[backend] = _Said(self._now())
-        return said
+    def _of(self, backend: str) -> _Lines:
+        lines = self._lines.get(backend)
+        if lines is None:
+            lines = self._lines[backend] = _Lines(self._now())
+        return lines
 
-    def _may_say(self, said: _Said) -> bool:
+    def _may_log(self, lines: _Lines) -> bool:
         now = self._now()
-        said.left = min(BURST, said.left + (now - said.at) / SECONDS)
-        said.at = now
-        if said.left < 1:
-            said.unsaid += 1
+        lines.left = min(BURST, lines.left + (now - lines.at) / SECONDS)
+        lines.at = now
+        if lines.left < 1:
+            lines.omitted += 1
             return False
-        said.left -= 1
+        lines.left -= 1
         return True
 
 
 def in_words(failures: dict[str, int]) -> str:
     """Return failures as people read them, the most frequent first."""
-    by_number = sorted(failures.items(), key=lambda one: -one[1])
+    by_number = sorted(failures.items(), key=lambda failure: -failure[1])
     return ", ".join(f"{number} x {reason}" for reason, number in by_number)
 
 
@@ -100,6 +100,6 @@ def _look(failures: dict[str, int]) -> str:
     return "see its own log"
 
 
-def _unsaid(said: _Said) -> str:
-    number, said.unsaid = said.unsaid, 0
+def _omitted(lines: _Lines) -> str:
+    number, lines.omitted = lines.omitted, 0
     return f" ({number} changes before were not logged)" if number else ""

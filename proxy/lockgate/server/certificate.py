@@ -55,12 +55,12 @@ class Certificate:
             raise CertificateRefusedError(f"{certificate}, {key}: {problem}") from problem
 
     def _stamp(self) -> list[Any]:
-        found: list[Any] = []
+        stamps: list[Any] = []
         for file in self._files:
             try:
                 stat = file.stat()
             except OSError:
-                found.append(None)
+                stamps.append(None)
             else:
-                found.append((stat.st_mtime_ns, stat.st_ino, stat.st_size))
-        return found
+                stamps.append((stat.st_mtime_ns, stat.st_ino, stat.st_size))
+        return stamps

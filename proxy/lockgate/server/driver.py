@@ -129,7 +129,7 @@ class ExchangeDriver(DownstreamListener):
             self._events.insert(0, on.Interrupted("internal"))
 
     def _give_up(self) -> None:
-        """Not even its end could be told: hold nothing any more, and cut the caller off."""
+        """Give everything back and cut the client off: not even an error could be sent."""
         for step in (self._drop_all, self.exchange.abandon, self._record):
             try:
                 step()
@@ -174,7 +174,7 @@ class ExchangeDriver(DownstreamListener):
             self.feed(on.Interrupted("internal"))
 
     def client_gone(self, cause: LostBy = "") -> None:
-        """The caller is lost."""
+        """The client is lost."""
         self.feed(on.ClientGone(cause))
 
     def phase_reached(self) -> None:
@@ -200,10 +200,10 @@ class ExchangeDriver(DownstreamListener):
         self._cancel_dial = None
         self.feed(on.UpstreamFailed(code))
 
-    # -- IPushProducer, for the caller's transport
+    # -- IPushProducer, for the client's transport
 
     def pauseProducing(self) -> None:
-        """The caller's side is full."""
+        """The client's side is full."""
         if self._upstream is not None:
             self._upstream.transport.pauseProducing()
             self._phase.disarm()
@@ -211,7 +211,7 @@ class ExchangeDriver(DownstreamListener):
             self.connection.watch_stall()
 
     def resumeProducing(self) -> None:
-        """The caller's side is empty again."""
+        """The client's side is empty again."""
         self.connection.stall_over()
         if self._upstream is not None:
             self._restart_clocks()
@@ -219,7 +219,7 @@ class ExchangeDriver(DownstreamListener):
             self._upstream.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The caller's transport is closing; `client_gone` follows."""
+        """The client's transport is closing; `client_gone` follows."""
 
     # -- commands
 
@@ -256,7 +256,7 @@ class ExchangeDriver(DownstreamListener):
         self._hold_back(upstream)
 
     def _hold_back(self, upstream: Upstream) -> None:
-        """Read nothing from a new upstream while the caller is still behind."""
+        """Read nothing from a new upstream while the client is still behind."""
         if self._producing and self.connection.transport.producerPaused:
             upstream.transport.pauseProducing()
 
@@ -289,7 +289,7 @@ class ExchangeDriver(DownstreamListener):
         self._armed_s = self._phase_s
 
     def _restart_clocks(self) -> None:
-        """Data came, or the caller takes some again: both clocks of a stream start anew."""
+        """Data came, or the client reads on: both clocks of a stream start anew."""
         if self._watching:
             self._data_due = self._wheel.now() + self._idle_s
             self._set_phase(self._idle_s)

@@ -5,11 +5,11 @@ import socket
 
 def free_ports(count: int) -> list[int]:
     """Return so many free loopback ports, all different."""
-    held = [socket.socket() for _ in range(count)]
+    sockets = [socket.socket() for _ in range(count)]
     try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in held]
+        for bound in sockets:
+            bound.bind(("127.0.0.1", 0))
+        return [int(bound.getsockname()[1]) for bound in sockets]
     finally:
-        for one in held:
-            one.close()
+        for bound in sockets:
+            bound.close()

@@ -104,7 +104,7 @@ class _Check:
         health.out[name] = health.wheel.now() + self._check.interval_seconds
         how = f"answers {result}" if isinstance(result, int) else f"ends with {result}"
         path = self._check.path
-        health.report(name, f"is out: GET {path} {how}; see that server, and healthCheck")
+        health.report(name, f"is out: GET {path} {how}; look at that server, and at healthCheck")
 
 
 def _to_nobody(name: str, problem: str | None) -> None:

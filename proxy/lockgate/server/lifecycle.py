@@ -1,7 +1,7 @@
-"""The life of the process: listen, reload, drain, stop.
+"""The life of a proxy: listen, reload, drain, stop.
 
 SIGTERM: readiness off, still accepting for the drain delay with ``Connection: close``; then no more
-connections; running answers finish within the grace; the rest get the error event. A second
+connections; running responses finish within the grace; the rest get the error event. A second
 SIGTERM ends at once. SIGHUP and a changed policy file: loaded whole, or refused and the old one
 kept. The file is looked at once a second.
 """
@@ -27,7 +27,7 @@ from lockgate.server.policy_file import PolicyFile
 from lockgate.server.router import RequestRouter
 
 LOOK_S: Final = 1.0
-_log = Logger("lockgate.service")
+_log = Logger("lockgate.lifecycle")
 
 
 class ClientConnectionFactory(ServerFactory[Any]):
@@ -47,7 +47,7 @@ class ClientConnectionFactory(ServerFactory[Any]):
 
 @define(eq=False)
 class Lifecycle:
-    """One running proxy. `stopped` fires when it has drained."""
+    """Runs one proxy's listener, reloads and drain. `stopped` fires when it has drained."""
 
     reactor: Any
     router: RequestRouter
@@ -59,7 +59,7 @@ class Lifecycle:
     certificate: Certificate | None = None
     shared: bool = False
     adopted: Callable[[LoadedPolicy], None] = lambda _: None
-    """Told of each policy that was loaded again: some fields are no part of its digest."""
+    """Called with each policy that was loaded again: some fields are no part of its digest."""
     look: Callable[[], None] = lambda: None
     """Called each second."""
     stopped: Deferred[None] = field(factory=Deferred)
@@ -110,7 +110,7 @@ class Lifecycle:
         return True
 
     def refused(self, problem: Exception) -> None:
-        """Say that the file does not load, and that the policy of before is kept."""
+        """Log that the file does not load, and that the policy in force is kept."""
         self.metrics.reloaded("refused")
         name = str(self.policy_file.path)
         _log.error("policy kept: {name} does not load: {problem}", name=name, problem=problem)
@@ -132,7 +132,7 @@ class Lifecycle:
         if self.router.draining:
             self._finish()
             return
-        _log.info("draining")
+        _log.info("draining: no new connections after {seconds} s", seconds=self.drain_delay_s)
         self.router.draining = True
         self._closing_in = self.reactor.callLater(self.drain_delay_s, self._stop_accepting)
 

@@ -158,11 +158,11 @@ class Histogram:
 
     def buckets(self) -> list[tuple[str, float]]:
         """Return the running counts by bound, as the exposition format wants them."""
-        running, found = 0, []
+        running, buckets = 0, []
         for bound, count in zip((*self.bounds, inf), self.counts, strict=True):
             running += count
-            found.append(("+Inf" if bound == inf else str(bound), float(running)))
-        return found
+            buckets.append(("+Inf" if bound == inf else str(bound), float(running)))
+        return buckets
 
 
 @final
@@ -209,8 +209,8 @@ class _Requests(Collector):
         for name, (metric, text) in HISTOGRAMS.items():
             family = HistogramMetricFamily(metric, text, labels=REQUEST_LABELS)
             for labels, tally in self._tallies.items():
-                held: Histogram = getattr(tally, name)
-                family.add_metric(labels, held.buckets(), held.total)
+                histogram: Histogram = getattr(tally, name)
+                family.add_metric(labels, histogram.buckets(), histogram.total)
             yield family
 
 

@@ -34,14 +34,14 @@ class Messages:
     def take(self, data: bytes) -> list[bytes]:
         """Return the messages that are whole now; BrokenMessageError for what is none."""
         self._held += data
-        found = []
+        whole = []
         while (size := self._size()) is not None:
             start = self._held.index(b"\n") + 1
             if len(self._held) < start + size:
                 break
-            found.append(self._held[start : start + size])
+            whole.append(self._held[start : start + size])
             self._held = self._held[start + size :]
-        return found
+        return whole
 
     def _size(self) -> int | None:
         digits, end, _ = self._held[: _MOST_DIGITS + 1].partition(b"\n")
@@ -61,29 +61,29 @@ def handed(descriptor: int = 0) -> bytes | None:
     """Wait for the parent's message and return it; None where it never comes."""
     messages = Messages()
     while data := os.read(descriptor, 65536):
-        if found := messages.take(data):
-            return found[0]
+        if whole := messages.take(data):
+            return whole[0]
     return None
 
 
 def report_page(port: int) -> None:
-    """Tell the parent where the admin page is."""
+    """Report to the supervisor on which port the admin page is."""
     _report(b"a%d" % port)
 
 
 def report_policy(text: bytes) -> None:
-    """Tell the parent what is served."""
+    """Report to the supervisor which policy is served."""
     _report(b"p" + text)
 
 
 def _report(text: bytes) -> None:
-    """Say it; nobody is told where there is no parent."""
+    """Send a message to the parent, if there is one."""
     data = message(text)
     try:
         while data:
             data = data[os.write(REPORTS, data) :]
     except OSError:
-        pass  # it is gone: the lifeline says so
+        pass  # it is gone, which `ParentWatch` sees
 
 
 @implementer(IReadDescriptor)
@@ -100,7 +100,7 @@ class ParentWatch:
 
     def logPrefix(self) -> str:
         """Twisted's name for it."""
-        return "lifeline"
+        return "ParentWatch"
 
     def doRead(self) -> None:
         """The parent writes nothing more: what can be read is its end."""
@@ -118,4 +118,4 @@ class ParentWatch:
 
 
 def _nothing() -> None:
-    """It was told."""
+    """Do nothing: `orphaned` was called already."""

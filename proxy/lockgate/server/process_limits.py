@@ -57,7 +57,7 @@ def raise_descriptors() -> tuple[int, int]:
 
 
 def connection_limit(descriptors: int | None = None) -> int:
-    """Return how many callers may be connected: each may need a descriptor upward too."""
+    """Return how many clients may be connected: each may need a descriptor upward too."""
     if descriptors is None:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max((descriptors - RESERVED_DESCRIPTORS) // 2, 4)

@@ -39,7 +39,7 @@ class _Decided:
 class Recorder:
     """`wall` is epoch seconds, for people; durations come from the exchange's own clock.
 
-    `alarmed` is told of each attempt that blames how we are configured.
+    `alarmed` is called with each attempt that blames how we are configured.
     """
 
     def __init__(  # noqa: PLR0913 - a record is made of many things
@@ -57,7 +57,7 @@ class Recorder:
         self.wall = wall
         self.now = now
         self.digest = digest
-        self.alarmed: Callable[[Attempt], None] = _unheard
+        self.alarmed: Callable[[Attempt], None] = _nothing
         self._worker = worker
         self._sequence = 0
         self._memo: dict[int, _Decided] = {}
@@ -173,9 +173,9 @@ class Recorder:
 
         One that the decider does not keep comes only once, and is not kept here either.
         """
-        held = self._memo.get(id(decision))
-        if held is not None and held.decision is decision:
-            return held
+        known = self._memo.get(id(decision))
+        if known is not None and known.decision is decision:
+            return known
         made = _Decided(decision)
         if is_kept(decision):
             size = size_of(decision) + len(made.fields)
@@ -190,14 +190,14 @@ class Recorder:
         """Render the deadlines in force once for each rule and backend."""
         if limits is None:
             return b"null"
-        held = self._limits.get(id(limits))
-        if held is not None and held[0] is limits:
-            return held[1]
+        known = self._limits.get(id(limits))
+        if known is not None and known[0] is limits:
+            return known[1]
         if len(self._limits) >= MEMO_BOUND:
             self._limits.clear()
-        shown = deadlines_document(limits)
-        self._limits[id(limits)] = (limits, shown)
-        return shown
+        document = deadlines_document(limits)
+        self._limits[id(limits)] = (limits, document)
+        return document
 
     def _count_attempts(self, attempts: Attempts) -> None:
         for attempt in attempts.log:
@@ -207,5 +207,5 @@ class Recorder:
                 self.alarmed(attempt)
 
 
-def _unheard(attempt: Attempt) -> None:
-    """Nobody listens."""
+def _nothing(attempt: Attempt) -> None:
+    """Report to nobody."""

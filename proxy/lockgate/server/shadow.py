@@ -56,7 +56,7 @@ class Shadows:
             if backend.name in rule.route.backends[1:]:
                 try:
                     self._copy(exchange, backend)
-                except Exception:  # noqa: BLE001 - a copy must never fail a caller
+                except Exception:  # noqa: BLE001 - a copy must never fail a request
                     _log.failure("shadow copy to {backend}", backend=backend.name)
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The parent of several workers: starts them, restarts them, drains and reloads through them.
+"""The supervisor of several workers: starts them, restarts them, drains and reloads them.
 
 Each worker is a whole proxy on the same port (SO_REUSEPORT: the kernel shares connections out).
 What they share and what is each one's own:
@@ -46,11 +46,11 @@ SCRAPE_S: Final = 2.0
 LOST: Final = "lockgate_audit_lost"
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Asks without the proxies that the environment may name: a worker is on this machine."""
-_log = Logger("lockgate.parent")
+_log = Logger("lockgate.supervisor")
 
 
 class Supervisor:
-    """Runs the workers. `arguments` makes a command line out of a number.
+    """Runs the workers. `arguments` makes the command line of a worker out of its number.
 
     `sink` is where their records go, `policy` the text of the policy that loaded.
     """
@@ -112,14 +112,14 @@ class Supervisor:
         self.reactor.spawnProcess(worker, sys.executable, command, env=None, childFDs=pipes)
         worker.hand(self.policy)
 
-    def told(self, worker: "_Worker", text: bytes) -> None:
-        """A worker says where its page is, or which policy it serves; ValueError for neither."""
-        kind, said = text[:1], text[1:]
+    def reported(self, worker: "_Worker", text: bytes) -> None:
+        """Take a worker's message: its admin port or its policy; ValueError for another."""
+        kind, content = text[:1], text[1:]
         if kind == b"a":
-            self.admin_ports[worker.number] = int(said)
+            self.admin_ports[worker.number] = int(content)
         elif kind == b"p":
             self.served = True
-            self.policy = said
+            self.policy = content
         else:
             raise BrokenMessageError(kind)
 
@@ -140,7 +140,9 @@ class Supervisor:
         delay_s = FIRST_RESTART_S if lived_s >= STABLE_S else self._delays[number]
         self._delays[number] = min(delay_s * 2, LAST_RESTART_S)
         self._restarts.labels(str(number)).inc()
-        _log.error("worker {number} died; again in {delay} s", number=number, delay=delay_s)
+        _log.error(
+            "worker {number} ended; started again in {delay} s", number=number, delay=delay_s
+        )
         self.reactor.callLater(delay_s, self._spawn, number)
 
     def _finish(self) -> None:
@@ -152,13 +154,13 @@ class Supervisor:
     # -- the admin page
 
     def _page(self) -> "Deferred[bytes]":
-        found = [deferToThread(_scrape, port, "metrics") for port in self.admin_ports]
+        scraped = [deferToThread(_scrape, port, "metrics") for port in self.admin_ports]
         lost = self.sink.lost
 
         def merged(pages: list[str | None]) -> "Deferred[bytes]":
             return deferToThread(self._merged, pages, lost)
 
-        return gatherResults(found).addCallback(merged)
+        return gatherResults(scraped).addCallback(merged)
 
     def _merged(self, pages: list[str | None], lost: int) -> bytes:
         registry = CollectorRegistry()
@@ -173,15 +175,17 @@ class Supervisor:
         return self._readiness.get()
 
     def _unready_workers(self) -> "Deferred[list[str]]":
-        found = [deferToThread(_scrape, port, "readyz") for port in self.admin_ports]
+        scraped = [deferToThread(_scrape, port, "readyz") for port in self.admin_ports]
 
         def named(pages: list[str | None]) -> list[str]:
             return [f"worker {n} is not ready" for n, page in enumerate(pages) if page is None]
 
-        return gatherResults(found).addCallback(named)
+        return gatherResults(scraped).addCallback(named)
 
 
 class _Worker(ProcessProtocol):
+    """One worker process: its audit lines, and its messages."""
+
     transport: Any  # Twisted's interfaces have methods without self
 
     def __init__(self, supervisor: Supervisor, number: int, since_s: float) -> None:
@@ -209,10 +213,10 @@ class _Worker(ProcessProtocol):
         elif self._messages is not None:
             try:
                 for text in self._messages.take(data):
-                    self._supervisor.told(self, text)
+                    self._supervisor.reported(self, text)
             except ValueError:
                 self._messages = None
-                _log.error("worker {number} cannot be understood", number=self.number)
+                _log.error("worker {number} sent a message that cannot be read", number=self.number)
 
     def _audit(self, data: bytes) -> None:
         lines = data.split(b"\n")
@@ -224,19 +228,19 @@ class _Worker(ProcessProtocol):
             else:
                 self._supervisor.sink.write(line + b"\n")
         if len(self._begun) > BOUND_BYTES:
-            self._lost("an audit line without an end")
+            self._lost("an audit line that is too long")
             self._skips = True
         if self._skips:
             self._begun = b""
 
     def _lost(self, what: str) -> None:
         self._supervisor.sink.lost += 1
-        _log.error("worker {number} left {what}", number=self.number, what=what)
+        _log.error("worker {number} ended in {what}, which is lost", number=self.number, what=what)
 
     def processEnded(self, reason: Failure) -> None:
         """The process is gone and its output read."""
         if self._begun:
-            self._lost("half an audit line")
+            self._lost("the middle of an audit line")
         self._supervisor.ended(self, getattr(reason.value, "exitCode", None) or 0)
 
 
@@ -256,13 +260,13 @@ class _Merged(Collector):
         ours.add_sample(LOST, {"worker": "parent"}, self._lost)
         families = {LOST: ours}
         for number, page in self._pages.items():
-            for found in text_string_to_metric_families(page or ""):
-                family = families.get(found.name)
+            for scraped in text_string_to_metric_families(page or ""):
+                family = families.get(scraped.name)
                 if family is None:
-                    family = families[found.name] = Metric(
-                        found.name, found.documentation, found.type
+                    family = families[scraped.name] = Metric(
+                        scraped.name, scraped.documentation, scraped.type
                     )
-                for sample in found.samples:
+                for sample in scraped.samples:
                     labels = {**sample.labels, "worker": str(number)}
                     family.add_sample(sample.name, labels, sample.value)
         return list(families.values())
@@ -283,8 +287,8 @@ def run_supervisor(reactor: Any, supervisor: Supervisor) -> int:
     """Run until every worker has ended; return the exit status."""
     status: list[int] = []
 
-    def stop(found: int) -> None:
-        status.append(found)
+    def stop(exit_status: int) -> None:
+        status.append(exit_status)
         reactor.stop()
 
     supervisor.stopped.addCallback(stop)

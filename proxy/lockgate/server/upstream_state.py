@@ -32,7 +32,7 @@ OUTLIER: Final = 3.0
 
 
 class UpstreamState(Ports):
-    """See the module's text. `now` is monotonic; `policy` and `decider` change at a reload."""
+    """What every exchange shares. `now` is monotonic; `policy` and `decider` change at a reload."""
 
     def __init__(
         self,
@@ -115,12 +115,14 @@ class UpstreamState(Ports):
         backends = self.policy.spec.backends
         medians = {b.name: self.latencies[b.name].median(now) for b in backends}
         marks = {}
-        for one in backends:
-            others = [medians[b.name] for b in backends if b.tier == one.tier and b is not one]
+        for backend in backends:
+            others = [
+                medians[b.name] for b in backends if b.tier == backend.tier and b is not backend
+            ]
             known = sorted(median for median in others if median is not None)
-            p95_s = self.latencies[one.name].p95(now)
+            p95_s = self.latencies[backend.name].p95(now)
             slow = bool(known) and p95_s is not None and p95_s > OUTLIER * known[len(known) // 2]
-            marks[one.name] = float(slow)
+            marks[backend.name] = float(slow)
         return marks
 
     def allows(self, backend: Backend, request: RoutedRequest) -> bool:
@@ -147,7 +149,7 @@ class UpstreamState(Ports):
             permit = breaker.admit(now)
         elif request.whole:
             permit = breaker.admit(now, request.client, request.fingerprint())
-        else:  # its verdict would be as far off as its caller likes: no probe
+        else:  # its verdict would be as far off as its client likes: no probe
             permit = None
         if permit is None:
             return Skipped(name, "breaker_open", breaker.retry_after(now))
@@ -170,7 +172,7 @@ class UpstreamState(Ports):
             peer.wants_length = True
 
     def is_ready(self, backend: Backend, request: RoutedRequest) -> bool:
-        """Whether a copy may go to `backend` now: nothing rests, and no permit is taken."""
+        """Whether a copy may go to `backend` now: it is healthy and its breaker closed."""
         return (
             self.allows(backend, request)
             and backend.name not in self.unhealthy
@@ -183,9 +185,9 @@ class UpstreamState(Ports):
         breaker = self.breakers.get(attempt.name)
         if breaker is None:
             return
-        held = breaker.commit(attempt.permit, request.client, self.now())
-        if held is not attempt.permit:
-            attempt.permit = held
+        permit = breaker.commit(attempt.permit, request.client, self.now())
+        if permit is not attempt.permit:
+            attempt.permit = permit
             self._closed(attempt)
 
     def settle(self, attempt: Attempt, how: Settlement, request: RoutedRequest) -> None:
@@ -234,7 +236,7 @@ class UpstreamState(Ports):
         return self.budget.take(self.now())
 
     def asks_usage(self, backend: Backend) -> bool:
-        """Whether a stream may be asked for its usage where the caller says nothing about it."""
+        """Whether a stream may be asked for its usage where the client says nothing about it."""
         if backend.stream_usage == "auto":
             return not self._without_usage or backend.name not in self._without_usage
         return backend.stream_usage
