@@ -101,3 +101,8 @@ def test_a_policy_that_is_no_stack_file_is_refused_where_a_stack_is_wanted() -> 
     assert str(refused.value) == (
         "p: config.lockgate:router: is missing; write `lockgate:router:` and the policy under it"
     )
+
+
+def test_a_list_whose_items_are_an_object_is_refused_without_a_traceback() -> None:
+    with pytest.raises(PolicyRefusedError, match="is neither a policy nor a stack file"):
+        load_source(b"kind: List\nitems:\n  kind: ModelRouter\n", "list.yaml")

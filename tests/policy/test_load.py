@@ -1,4 +1,4 @@
-"""What loading refuses: each fault with its path, its line and its mend, and all at once."""
+"""What loading refuses: each fault with its path, line and suggestion, and all at once."""
 
 import json
 
@@ -93,7 +93,7 @@ def test_a_good_policy_loads() -> None:
         ("defaultRoute: local", "policy: { classification: { sensitiveClassifications: [PII] } }", "policy.classification.sensitiveClassifications[0]", 16, "lower-case"),
     ],
 )  # fmt: skip
-def test_a_fault_is_told_with_its_place_and_its_mend(
+def test_a_fault_has_its_place_and_a_suggestion(
     old: str, new: str, path: str, line: int, said: str
 ) -> None:
     assert old in GOOD
@@ -101,6 +101,25 @@ def test_a_fault_is_told_with_its_place_and_its_mend(
     told = [p for p in found if (p.path, p.line) == (path, line)]
     assert told, found
     assert said in f"{told[0].message}; {told[0].suggestion}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "choices"),
+    [
+        ("failClosed: true", "failClsoed: true", "misspelt field", ()),
+        ("failClosed: true", "timeout: 0s", "wrong value", ("'0s' is not a duration greater than zero",)),
+        ("failClosed: true", "failClosed: yes", "wrong type", ()),
+        ("tier: cloud", "tier: clod", "not a choice", ("local", "cloud")),
+        ("model: gpt-5 ", "", "missing", ()),
+        ("name: hard", "name: Hard", None, ()),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_the_types_is_refused_as_data_too(
+    old: str, new: str, kind: str | None, choices: tuple[str, ...]
+) -> None:
+    refusal = problems(GOOD.replace(old, new, 1))[0].refusal
+    assert (refusal.kind if refusal else None) == kind
+    assert (refusal.choices if refusal else ()) == choices
 
 
 def test_an_external_local_backend_must_be_inside_or_attested() -> None:
@@ -114,7 +133,7 @@ def test_an_external_local_backend_must_be_inside_or_attested() -> None:
     load_policy(attested.replace("HOST", "models.example.com").encode(), "policy.yaml")
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_every_fault_is_reported_at_once() -> None:
     text = GOOD.replace("name: local\n", "name: Local\n").replace("complex", "compelx")
     text = text.replace("tier: cloud", "tire: cloud").replace("[pii, phi]", "[pii, phi, x]")
     paths = {problem.path for problem in problems(text)}

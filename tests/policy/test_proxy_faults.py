@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import PolicyRefusedError
-from lockgate.policy.spec.size import format_rate, parse_rate
+from lockgate.policy.spec.units import format_rate, parse_rate
 
 
 def document(**more: Any) -> bytes:

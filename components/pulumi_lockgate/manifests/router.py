@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from attrs import frozen
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.spec.duration import format_duration
+from lockgate.policy.spec.units import format_duration
 
 from pulumi_lockgate.manifests.common import (
     Manifest,

@@ -12,7 +12,7 @@ from lockgate.policy.loaded import nearest_line
 from lockgate.policy.reading.document import Node, parse
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.structure import INVALID, Builder
-from lockgate.policy.reading.suggestions import meant, write
+from lockgate.policy.reading.suggestions import meant, worded, write
 from lockgate.policy.reading.validate import Fault
 from lockgate.policy.spec.fields import spec_field
 from lockgate.policy.spec.invariants import BackendSet
@@ -109,12 +109,12 @@ def load_suite(source: bytes, name: str) -> LoadedSuite:
         raise PolicyRefusedError(name, (problem,))
     builder = Builder(Suite)
     suite: Any = builder.build(Suite, _with_nulls(documents[0]), "")
-    problems = list(builder.problems)
+    problems = worded(builder.refusals)
     if suite is not INVALID:
         problems += [
             Problem(path, builder.line_of(path), message, instead)
             for path, message, instead in _faults(suite)
-            if not any(told.startswith(path) for told in builder.told)
+            if not any(reported.startswith(path) for reported in builder.reported)
         ]
     if problems:
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))

@@ -8,9 +8,10 @@ from attrs import evolve, fields, frozen, resolve_types
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import Member, Node, from_plain
 from lockgate.policy.reading.load import STACK_KEY, compiled, load_policy, load_tree
+from lockgate.policy.reading.nearest import nearest
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.structure import INVALID, Builder
-from lockgate.policy.reading.suggestions import nearest
+from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.spec.backends import Backend
 from lockgate.policy.spec.fields import spec_field, wire_name
 from lockgate.policy.spec.model_router import RouterSpec
@@ -94,11 +95,13 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
     rest = Node(others, config.line, is_mapping=True)
     builder = Builder(StackSettings)
     settings: StackSettings = builder.build(StackSettings, rest, "")
+    faults: list[Problem] = []
     models = {
-        member.key: _inference(builder, member, settings.namespace) for member in _models(rest)
+        member.key: _inference(builder, faults, member, settings.namespace)
+        for member in _models(rest)
     }
-    builder.problems += _acceptance(builder, settings)
-    problems = [_within(problem, path) for problem in builder.problems]
+    faults += _acceptance(builder, settings)
+    problems = [_within(problem, path) for problem in (*worded(builder.refusals), *faults)]
     policy: LoadedPolicy | None = None
     if router is None:
         problems.append(_within(_no_router(misspelt, config.line), path))
@@ -180,23 +183,25 @@ def _placed(backend: Backend, settings: StackSettings) -> Backend:
     return backend
 
 
-def _inference(builder: Builder, member: Member, namespace: str) -> Inference | None:
+def _inference(
+    builder: Builder, faults: list[Problem], member: Member, namespace: str
+) -> Inference | None:
     path = f"{PROJECT}:models.{member.key}"
     held: Any = builder.build(ModelSettings, member.node, path)
     if held is INVALID:
         return None
     claim, _, file = held.model_ref.partition("://")[2].partition("/")
     fault = _model_ref_fault(held.model_ref)
-    if fault is not None and f"{path}.modelRef" not in builder.told:
+    if fault is not None and f"{path}.modelRef" not in builder.reported:
         line = builder.line_of(f"{path}.modelRef")
-        builder.problems.append(Problem(f"{path}.modelRef", line, *fault))
+        faults.append(Problem(f"{path}.modelRef", line, *fault))
     names = [field.name for field in fields(resolve_types(ModelSettings))]
     rest_of = {n: getattr(held, n) for n in names if n != "model_ref"}
     return Inference(name=member.key, namespace=namespace, claim=claim, path=file, **rest_of)
 
 
 def _model_ref_fault(model_ref: str) -> tuple[str, str] | None:
-    """Return (what is wrong with a modelRef, its mend), None when nothing is."""
+    """Return (what is wrong with a modelRef, its suggestion), None when nothing is."""
     scheme, slashes, rest = model_ref.partition("://")
     claim, _, file = rest.partition("/")
     suggestion = "put the files on a volume and write `modelRef: pvc://CLAIM/PATH`"

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from lockgate.policy.spec.duration import parse_duration
+from lockgate.policy.spec.units import parse_duration
 
 
 class HostPort(click.ParamType[tuple[str, int]]):

@@ -7,10 +7,9 @@ from typing import Any, Final, get_args, get_origin
 
 import attrs
 
-from lockgate.policy.spec.duration import format_duration
 from lockgate.policy.spec.fields import Rate, Seconds, wire_name
 from lockgate.policy.spec.model_router import RouterSpec
-from lockgate.policy.spec.size import format_rate
+from lockgate.policy.spec.units import format_duration, format_rate
 
 DEPLOYMENT_ONLY: Final = frozenset(
     {

@@ -12,6 +12,7 @@ from lockgate.policy.loaded import nearest_line
 from lockgate.policy.reading.document import Node
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.structure import INVALID, Builder
+from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.spec.fields import Seconds, spec_field
 
 KIND: Final = "ModelRouter"
@@ -201,7 +202,8 @@ def routers(documents: tuple[Node, ...]) -> Iterator[Node]:
             yield document
         elif isinstance(kind, str) and kind.endswith("List"):
             items = _value(document, "items")
-            yield from routers(items if isinstance(items, tuple) else ())
+            nodes = items if isinstance(items, tuple) else ()
+            yield from routers(tuple(one for one in nodes if isinstance(one, Node)))
 
 
 def read_manifest(documents: tuple[Node, ...], name: str) -> Source:
@@ -213,11 +215,15 @@ def read_manifest(documents: tuple[Node, ...], name: str) -> Source:
         raise PolicyRefusedError(name, (Problem("", line, message, "keep one in the file"),))
     builder = Builder(Manifest)
     manifest: Any = builder.build(Manifest, _without_nulls(found[0]), "")
-    problems = list(builder.problems)
-    if manifest is not INVALID and "apiVersion" not in builder.told and manifest.api_version != API:
+    problems = worded(builder.refusals)
+    if (
+        manifest is not INVALID
+        and "apiVersion" not in builder.reported
+        and manifest.api_version != API
+    ):
         line = builder.line_of("apiVersion")
         problems.append(Problem("apiVersion", line, "is not known", f"write `apiVersion: {API}`"))
-    if builder.told.isdisjoint({"", "metadata"}) and not _is_named(manifest.metadata):
+    if builder.reported.isdisjoint({"", "metadata"}) and not _is_named(manifest.metadata):
         line = builder.line_of("metadata")
         problems.append(Problem("metadata.name", line, "is missing", "write `name: NAME`"))
     if problems:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from lockgate.policy.glob import check as glob_fault
-from lockgate.policy.spec.duration import format_duration
 from lockgate.policy.spec.model_router import DEFAULT_KNOWN, DEFAULT_SENSITIVE
+from lockgate.policy.spec.units import format_duration
 
 from pulumi_lockgate.convert.llmkube.draft import Draft, DraftRule
 from pulumi_lockgate.convert.llmkube.manifest import DEFAULT_HEADER_TIMEOUT

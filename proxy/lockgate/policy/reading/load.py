@@ -4,8 +4,8 @@ A text is a bare spec, or a Pulumi stack file whose `config` holds ``lockgate:ro
 lines are those of the file.
 """
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any, Final
 
 import attrs
@@ -14,10 +14,11 @@ from lockgate.policy.canonical import digest_of, policy_json
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import Member, Node, from_plain, parse
 from lockgate.policy.reading.invariant_faults import invariant_faults
+from lockgate.policy.reading.nearest import nearest
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.proxy_faults import proxy_faults
 from lockgate.policy.reading.structure import INVALID, Builder, TooManyError
-from lockgate.policy.reading.suggestions import nearest
+from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.reading.validate import faults
 from lockgate.policy.spec.fields import wire_name
 from lockgate.policy.spec.model_router import RouterSpec
@@ -27,6 +28,7 @@ MOST: Final = {"rules": 2000, "backends": 500}
 """Twice what the proof and the growth bench are measured for."""
 MAX_JSON_BYTES: Final = 1_000_000
 """Kubernetes takes ConfigMaps up to 1 MiB, names and annotations included."""
+_MORE: Final = Problem("", None, "has more faults", f"only the first {Builder.MOST} are told")
 _KEYS: Final = tuple(wire_name(f) for f in attrs.fields(RouterSpec))
 
 
@@ -112,18 +114,14 @@ def load_tree(root: Node, path: str, name: str) -> LoadedPolicy:
     if too_many:
         raise _refused(too_many, path, name)
     builder = Builder(RouterSpec)
-    spec: Any = INVALID
-    more: list[Problem] = []
     try:
         spec = builder.build(RouterSpec, root, "")
-        builder.problems += [p for p in _unstated_tiers(root) if p.path not in builder.told]
-        if spec is not INVALID:
-            _judge(builder, spec)
+        found = [*worded(builder.refusals), *_meaningless(builder, spec, root)]
     except TooManyError:
-        told = f"only the first {builder.MOST} are told"
-        more = [Problem("", None, "has more faults", told)]
-    if builder.problems:
-        found = sorted(builder.problems, key=lambda p: p.line or 0)
+        spec, found = INVALID, [*worded(builder.refusals), _MORE]
+    if found:
+        more = [_MORE] if len(found) > builder.MOST else []
+        found = sorted(found[: builder.MOST], key=lambda p: p.line or 0)
         raise _refused([*found, *more], path, name)
     loaded = compiled(spec, builder.lines)
     if len(loaded.json) > MAX_JSON_BYTES:
@@ -134,7 +132,7 @@ def load_tree(root: Node, path: str, name: str) -> LoadedPolicy:
 
 
 def _refused(problems: list[Problem], path: str, name: str) -> PolicyRefusedError:
-    placed = (Problem(_placed(path, p.path), p.line, p.message, p.suggestion) for p in problems)
+    placed = (attrs.evolve(p, path=_placed(path, p.path)) for p in problems)
     return PolicyRefusedError(name, tuple(placed))
 
 
@@ -153,23 +151,26 @@ def _too_many(root: Node) -> list[Problem]:
     return problems
 
 
-def _judge(builder: Builder, spec: RouterSpec) -> None:
-    """Add what a well-formed spec may still not say."""
-    told = builder.told | {problem.path for problem in builder.problems}
-    for place, message, suggestion in chain(
-        faults(spec), proxy_faults(spec), invariant_faults(spec)
-    ):
-        if not any(_within(place, path) for path in told):
-            builder.add(Problem(place, builder.line_of(place), message, suggestion))
+def _meaningless(builder: Builder, spec: Any, root: Node) -> Iterator[Problem]:
+    """Yield what a spec may not say although its types allow it; at most one more than counts."""
+    tiers = [p for p in _unstated_tiers(root) if p.path not in builder.reported]
+    yield from tiers
+    if spec is INVALID:
+        return
+    reported = builder.reported | {problem.path for problem in tiers}
+    found = chain(faults(spec), proxy_faults(spec), invariant_faults(spec))
+    unreported = (row for row in found if not any(_within(row[0], path) for path in reported))
+    for path, message, suggestion in islice(unreported, builder.MOST + 1):
+        yield Problem(path, builder.line_of(path), message, suggestion)
 
 
 def _placed(prefix: str, path: str) -> str:
     return f"{prefix}.{path}" if prefix and path else prefix or path
 
 
-def _within(place: str, told: str) -> bool:
-    """Whether `place` is, or lies in, something that was already found faulty."""
-    return place == told or place.startswith((f"{told}.", f"{told}["))
+def _within(path: str, other: str) -> bool:
+    """Whether `path` is, or lies in, `other`."""
+    return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
 def _unstated_tiers(root: Node) -> list[Problem]:

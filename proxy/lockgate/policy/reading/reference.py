@@ -3,9 +3,8 @@
 ``python -m lockgate.policy.reading.reference`` writes it.
 """
 
-import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
@@ -13,10 +12,9 @@ from lockgate.policy.reading.document import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from lockgate.policy.reading.load import MAX_JSON_BYTES, MOST
 from lockgate.policy.reading.unimplemented import BY_PATH
 from lockgate.policy.reading.validate import MOST_PATTERN
-from lockgate.policy.spec.duration import format_duration
-from lockgate.policy.spec.fields import Bytes, Rate, Seconds, doc_of, wire_name
+from lockgate.policy.spec.fields import Bytes, Rate, Seconds, bare_kind, doc_of, wire_name
 from lockgate.policy.spec.model_router import RouterSpec
-from lockgate.policy.spec.size import format_rate
+from lockgate.policy.spec.units import format_duration, format_rate
 
 HEAD = """\
 # The spec, field by field
@@ -61,20 +59,14 @@ def _rows(kind: Any, prefix: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _inner(kind: Any) -> tuple[Any, bool]:
-    kind = _bare(kind)
+    kind = bare_kind(kind)
     if get_origin(kind) is tuple:
         return get_args(kind)[0], True
     return kind, False
 
 
-def _bare(kind: Any) -> Any:
-    if get_origin(kind) in {Union, types.UnionType}:
-        return next(arg for arg in get_args(kind) if arg is not type(None))
-    return kind
-
-
 def _shown(kind: Any) -> str:
-    kind = _bare(kind)
+    kind = bare_kind(kind)
     names = {
         str: "text",
         int: "whole number",

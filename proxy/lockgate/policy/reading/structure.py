@@ -1,7 +1,7 @@
-"""Builds the spec's types out of a tree, by the types themselves, and collects every fault.
+"""Builds the spec's types out of a tree, by the types themselves, and collects every refusal.
 
 Not cattrs: its errors carry no lines, its unions are ours to write anyway, and it coerces where
-this must refuse. What the author of a wrong file reads is half of what this is for.
+this must refuse. A refusal is data; `suggestions` words it.
 """
 
 import re
@@ -11,17 +11,16 @@ from typing import Any, Final, Literal, get_args, get_origin
 import attrs
 
 from lockgate.policy.loaded import nearest_line
-from lockgate.policy.reading import suggestions
 from lockgate.policy.reading.document import Member, Node
-from lockgate.policy.reading.problem import Problem
-from lockgate.policy.reading.unimplemented import BY_PATH
-from lockgate.policy.spec.duration import parse_duration
-from lockgate.policy.spec.fields import Bytes, Rate, Seconds, doc_of, wire_name
-from lockgate.policy.spec.size import parse_rate, parse_size
+from lockgate.policy.reading.nearest import nearest
+from lockgate.policy.reading.problem import Kind, Refusal
+from lockgate.policy.reading.unimplemented import BY_PATH, Row
+from lockgate.policy.spec.fields import Bytes, Rate, Seconds, bare_kind, wire_name
+from lockgate.policy.spec.units import parse_duration, parse_rate, parse_size
 
 _INDEX: Final = re.compile(r"\[[0-9]+\]")
 INVALID: Final = object()
-"""Stands for a value that could not be built; its problem is on the list."""
+"""Stands for a value that could not be built; its refusal is on the list."""
 
 
 def _substitute(kind: Any) -> Any:
@@ -40,59 +39,62 @@ class TooManyError(Exception):
 
 
 class Builder:
-    """Builds values; `problems` has what was wrong, `lines` the line of each path seen.
+    """Builds values; `refusals` has what was wrong, `lines` the line of each path seen.
 
-    `told` holds the paths that need not be judged again: what is faulty, and what a misspelt field
-    was meant to be. `root` is the type at the top, for saying where a field stands.
+    `reported` holds the paths that need not be checked again: what was refused, and what a misspelt
+    field was meant to be. `root` is the type at the top, for saying where a field belongs.
     """
 
     MOST: Final = 100
-    """So many faults are told; a file with more is most likely not what it was taken for."""
+    """Refusals that are collected; a file with more is most likely not what it was taken for."""
 
     def __init__(self, root: Any = None) -> None:
-        self.problems: list[Problem] = []
+        self.refusals: list[Refusal] = []
         self.lines: dict[str, int] = {}
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
         self.root = root
 
     def build(self, kind: Any, node: Node, path: str) -> Any:
-        """Return `node` as a value of `kind`, or INVALID.
+        """Return `node` as a value of `kind`, or INVALID. TooManyError after MOST refusals.
 
         An object with faults inside is still built, with defaults or stand-ins in their place, so
-        that everything that is wrong with a file is told at once.
+        that everything that is wrong with a file is reported at once.
         """
+        kind = bare_kind(kind)
         if node.line is not None:
             self.lines[path] = node.line
         if attrs.has(kind):
             return self._object(kind, node, path)
-        origin = get_origin(kind)
-        if suggestions.bare_kind(kind) is not kind:
-            return self.build(suggestions.bare_kind(kind), node, path)
-        if origin is tuple:
+        if get_origin(kind) is tuple:
             return self._list(get_args(kind)[0], node, path)
-        if origin is AbstractMapping:
+        if get_origin(kind) is AbstractMapping:
             return self._mapping(get_args(kind)[1], node, path)
+        if get_origin(kind) is Literal:
+            return self._choice(get_args(kind), node, path)
         return self._scalar(kind, node, path)
 
     def line_of(self, path: str) -> int | None:
         """Return the line of `path`, or of the nearest thing around it."""
         return nearest_line(self.lines, path)
 
-    def refuse(self, node: Node | Member, path: str, message: str, instead: str) -> Any:
-        """Put a problem on the list; return INVALID. TooManyError once there are too many."""
-        self.add(Problem(path, node.line, message, instead))
-        self.told.add(path)
-        return INVALID
-
-    def add(self, problem: Problem) -> None:
-        """Put a problem on the list; TooManyError once there are too many."""
-        if len(self.problems) >= self.MOST:
+    def _refuse(
+        self,
+        kind: Kind,
+        path: str,
+        got: Node | Member,
+        wanted: Any = None,
+        choices: tuple[str, ...] = (),
+    ) -> Any:
+        """Put a refusal on the list; return INVALID."""
+        if len(self.refusals) >= self.MOST:
             raise TooManyError
-        self.problems.append(problem)
+        self.refusals.append(Refusal(kind, path, got.line, got, wanted, choices))
+        self.reported.add(path)
+        return INVALID
 
     def _object(self, kind: Any, node: Node, path: str) -> Any:
         if not node.is_mapping:
-            return self._no_object(kind, node, path)
+            return self._refuse("not an object", path, node, kind)
         fields = {wire_name(f): f for f in attrs.fields(attrs.resolve_types(kind))}
         stated = {member.key for member in node.value}
         values: dict[str, Any] = {}
@@ -100,27 +102,16 @@ class Builder:
             inner = f"{path}.{member.key}" if path else member.key
             field = fields.get(member.key)
             if field is None:
-                close = self._unknown(member, inner, set(fields) - stated)
-                if close is not None:
-                    values.setdefault(fields[close].name, INVALID)
+                meant = self._unknown(member, inner, set(fields) - stated)
+                if meant is not None:
+                    values.setdefault(fields[meant].name, INVALID)
             elif member.node.value is None:
-                shown = suggestions.write(inner, suggestions.example(field.type, member.key))
-                self.refuse(member, inner, "is empty", f"{shown}, or leave it out")
-                values[field.name] = INVALID
-            elif self._unimplemented(member, inner):
-                values[field.name] = INVALID
+                values[field.name] = self._refuse("empty", inner, member, field.type)
+            elif (row := _unimplemented(member.node.value, inner)) is not None:
+                values[field.name] = self._refuse("not implemented", inner, member, row)
             else:
                 values[field.name] = self.build(field.type, member.node, inner)
         return self._made(kind, fields, values, node, path)
-
-    def _no_object(self, kind: Any, node: Node, path: str) -> Any:
-        whole = suggestions.wrapped(kind, node) or suggestions.example(kind, "")
-        shown = (
-            suggestions.write(path, whole)
-            if path
-            else "write `backends:` and what a policy is made of"
-        )
-        return self.refuse(node, path, f"is {_shown(node)}, not an object", shown)
 
     def _made(
         self,
@@ -135,155 +126,77 @@ class Builder:
             if field.default is not attrs.NOTHING or field.name in good:
                 continue
             if field.name not in values:
-                inner = f"{path}.{name}" if path else name
-                self.refuse(
-                    node, inner, "is missing", suggestions.missing(field.type, name, doc_of(field))
-                )
+                self._refuse("missing", f"{path}.{name}" if path else name, node, field)
             good[field.name] = _substitute(field.type)
         return kind(**good)
 
     def _unknown(self, member: Member, path: str, known: set[str]) -> str | None:
         """Refuse a field that is none; return the one that was meant, None when nobody can tell."""
-        close = suggestions.nearest(member.key, known)
-        if close is not None:
-            meant = path.removesuffix(member.key) + close
-            self.told.add(meant)
-            secret = close == "credentialsSecretRef"
-            block = member.node.line != member.line
-            line = (
-                suggestions.renamed(close)
-                if block
-                else suggestions.write(meant, suggestions.flow(member.node))
-            )
-            line = suggestions.write(meant, "{ name: NAME }") if secret else line
-            self.refuse(member, path, "is not a field", f"did you mean {close}? {line}")
-            return close
-        place = suggestions.place_of(member.key, self.root) if self.root else None
-        if place is not None:
-            instead = f"{member.key} stands at {place}: move it there"
+        meant = nearest(member.key, known)
+        if meant is None:
+            self._refuse("unknown field", path, member, self.root, tuple(sorted(known)))
         else:
-            instead = "leave it out, or write one of " + ", ".join(sorted(known))
-        self.refuse(member, path, "is not a field", instead)
-        return None
-
-    def _unimplemented(self, member: Member, path: str) -> bool:
-        row = BY_PATH.get(_INDEX.sub("[]", path))
-        if row is None or not row.when(member.node.value):
-            return False
-        shown = "" if row.note == "any value" else f" ({member.node.value})"
-        self.refuse(
-            member, path, f"{member.key}{shown} is not implemented in this version", row.suggestion
-        )
-        return True
+            self.reported.add(path.removesuffix(member.key) + meant)
+            self._refuse("misspelt field", path, member, meant)
+        return meant
 
     def _list(self, kind: Any, node: Node, path: str) -> Any:
         if node.is_mapping or not isinstance(node.value, tuple):
-            shown = "[]" if node.value is None else f"[{suggestions.flow(node)}]"
-            return self.refuse(
-                node, path, f"is {_shown(node)}, not a list", suggestions.write(path, shown)
-            )
+            return self._refuse("not a list", path, node)
         items = [self.build(kind, item, f"{path}[{i}]") for i, item in enumerate(node.value)]
         # what is faulty keeps its place, so that what follows it keeps its number
         return tuple(_substitute(kind) if item is INVALID else item for item in items)
 
     def _mapping(self, kind: Any, node: Node, path: str) -> Any:
         if not node.is_mapping:
-            shown = suggestions.write(path, "{ KEY: VALUE }")
-            return self.refuse(node, path, f"is {_shown(node)}, not a mapping", shown)
+            return self._refuse("not a mapping", path, node)
         if kind is Any:
             return {m.key: plain(m.node) for m in node.value}
         built = {m.key: self.build(kind, m.node, f"{path}.{m.key}") for m in node.value}
         return {key: value for key, value in built.items() if value is not INVALID}
 
-    def _scalar(self, kind: Any, node: Node, path: str) -> Any:
-        value = node.value
-        if kind is Seconds:
-            return self._duration(node, path)
-        if get_origin(kind) is Literal:
-            return self._choice(get_args(kind), node, path)
-        if kind is str:
-            good = isinstance(value, str) and bool(value)
-            quoted = (
-                f'"{suggestions.flow(node)}"' if isinstance(value, bool | int | float) else "TEXT"
-            )
-            return value if good else self._wrong(node, path, "a text", quoted)
-        if kind is bool:
-            meant = "false" if str(value).lower() in {"false", "no", "off", "0"} else "true"
-            return (
-                value
-                if isinstance(value, bool)
-                else self._wrong(node, path, "true or false", meant)
-            )
-        if kind is Bytes:
-            return self._size(node, path)
-        if kind is Rate:
-            return self._rate(node, path)
-        if kind is float:
-            good = isinstance(value, int | float) and not isinstance(value, bool)
-            return float(value) if good else self._wrong(node, path, "a number", "0.5")
-        if kind is int:
-            good = isinstance(value, int) and not isinstance(value, bool)
-            meant = str(value) if isinstance(value, str) and value.isdecimal() else "1"
-            return value if good else self._wrong(node, path, "a whole number", meant)
-        return value
-
-    def _wrong(self, node: Node, path: str, wanted: str, instead: str) -> Any:
-        return self.refuse(
-            node, path, f"is {_shown(node)}, not {wanted}", suggestions.write(path, instead)
-        )
-
-    def _duration(self, node: Node, path: str) -> Any:
-        if not isinstance(node.value, str):
-            return self._wrong(node, path, "a duration", suggestions.duration(node.value))
-        try:
-            return Seconds(parse_duration(node.value))
-        except ValueError as problem:
-            shown = suggestions.write(path, suggestions.duration(node.value))
-            return self.refuse(node, path, str(problem), shown)
-
-    def _size(self, node: Node, path: str) -> Any:
-        try:
-            return Bytes(parse_size(str(node.value)))
-        except ValueError as problem:
-            return self.refuse(
-                node, path, str(problem), suggestions.write(path, suggestions.size(node.value))
-            )
-
-    def _rate(self, node: Node, path: str) -> Any:
-        try:
-            return Rate(parse_rate(str(node.value)))
-        except ValueError as problem:
-            instead = f"{suggestions.write(path, suggestions.rate(node.value))}, or 0 for none"
-            return self.refuse(node, path, str(problem), instead)
-
     def _choice(self, choices: tuple[Any, ...], node: Node, path: str) -> Any:
         if any(node.value == c and type(node.value) is type(c) for c in choices):
             return node.value
-        row = BY_PATH.get(_INDEX.sub("[]", path))
-        names = [_written(c) for c in choices if row is None or not row.when(c)]
-        close = suggestions.nearest(str(node.value), names)
-        asked = f"did you mean {close}? " if close else ""
-        listed = ", ".join(names)
-        shown = asked + suggestions.write(path, *([close] if close else names))
-        return self.refuse(node, path, f"{_shown(node)} is not one of {listed}", shown)
+        names = tuple(_written(c) for c in choices if _unimplemented(c, path) is None)
+        return self._refuse("not a choice", path, node, choices, names)
+
+    def _scalar(self, kind: Any, node: Node, path: str) -> Any:
+        value = node.value
+        if kind in _PARSERS:
+            return self._parsed(kind, node, path)
+        if kind is str and not (isinstance(value, str) and value):
+            return self._refuse("wrong type", path, node, kind)
+        if kind is bool and not isinstance(value, bool):
+            return self._refuse("wrong type", path, node, kind)
+        if kind in {int, float}:
+            wanted = int if kind is int else int | float
+            if isinstance(value, bool) or not isinstance(value, wanted):
+                return self._refuse("wrong type", path, node, kind)
+            return kind(value)
+        return value
+
+    def _parsed(self, kind: Any, node: Node, path: str) -> Any:
+        if kind is Seconds and not isinstance(node.value, str):
+            return self._refuse("wrong type", path, node, kind)
+        try:
+            return kind(_PARSERS[kind](str(node.value)))
+        except ValueError as problem:
+            return self._refuse("wrong value", path, node, kind, (str(problem),))
+
+
+_PARSERS: Final[dict[Any, Any]] = {Seconds: parse_duration, Bytes: parse_size, Rate: parse_rate}
+"""How the text of each of these types is read; ValueError says what is wrong with it."""
+
+
+def _unimplemented(value: Any, path: str) -> Row | None:
+    """Return the row of a field that does not act in this version with this value."""
+    row = BY_PATH.get(_INDEX.sub("[]", path))
+    return row if row is not None and row.when(value) else None
 
 
 def _written(choice: object) -> str:
     return str(choice).lower() if isinstance(choice, bool) else str(choice)
-
-
-def _shown(node: Node) -> str:
-    """Say what a node is, for a message."""
-    if node.is_mapping:
-        return "an object"
-    if isinstance(node.value, tuple):
-        return "a list"
-    if node.value is None:
-        return "empty"
-    if isinstance(node.value, bool):
-        return str(node.value).lower()
-    text = repr(node.value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def plain(node: Node) -> Any:

@@ -1,23 +1,24 @@
-"""How a mend is worded: the name that was meant, and the line to write instead.
+"""Words every refusal: what is wrong, and the line to write instead.
 
 A person reads a refusal with the file open beside it. So each ends with a line that can stand in
-that file as it is, in backticks; words in capitals are for the reader to fill in.
+that file as it is, in backticks; words in capitals are for the reader to fill in. `structure` and
+the checks say what is wrong as data, and know no words for a whole refusal.
 """
 
-import difflib
 import re
-import types
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Literal, get_args, get_origin
 
 import attrs
 
 from lockgate.policy.reading.document import Node
-from lockgate.policy.spec.fields import Bytes, Rate, Seconds, wire_name
+from lockgate.policy.reading.nearest import nearest
+from lockgate.policy.reading.problem import Kind, Problem, Refusal
+from lockgate.policy.spec.fields import Bytes, Rate, Seconds, bare_kind, doc_of, wire_name
 
 _LONGEST: Final = 72
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*\Z|[0-9]+(ms|s|m|h|Ki|Mi|Gi)\Z")
-_WORDS: Final = frozenset({"true", "false", "null"})
+_KEYWORDS: Final = frozenset({"true", "false", "null"})
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)\Z")
 _UNITS: Final = {
     "": "s",
@@ -40,37 +41,132 @@ _UNITS: Final = {
 }
 _RATE: Final = re.compile(r"([0-9]+) *([KM]?)i?B?(?:/s|ps)?\Z", re.IGNORECASE)
 _SIZE: Final = re.compile(r"([0-9]+) *([KMG])i?B?\Z", re.IGNORECASE)
-_KNOWN_AS: Final = {
-    "apikey": "credentialsSecretRef",
-    "key": "credentialsSecretRef",
-    "secret": "credentialsSecretRef",
-    "token": "credentialsSecretRef",
-    "secretref": "credentialsSecretRef",
-    "apibase": "url",
-    "baseurl": "url",
-    "address": "url",
-    "priority": "rules",
-    "routes": "rules",
-    "default": "defaultRoute",
-    "fallback": "defaultRoute",
-    "labels": "dataClassification",
-    "classification": "dataClassification",
+
+
+def worded(refusals: Iterable[Refusal]) -> list[Problem]:
+    """Return each refusal as the problem that its reader sees."""
+    return [
+        Problem(refusal.path, refusal.line, *_WORDS[refusal.kind](refusal), refusal=refusal)
+        for refusal in refusals
+    ]
+
+
+def _unknown(refusal: Refusal) -> tuple[str, str]:
+    key, elsewhere = refusal.got.key, None
+    if refusal.wanted is not None:
+        elsewhere = place_of(key, refusal.wanted)
+    if elsewhere is not None:
+        return "is not a field", f"{key} stands at {elsewhere}: move it there"
+    return "is not a field", "leave it out, or write one of " + ", ".join(refusal.choices)
+
+
+def _misspelt(refusal: Refusal) -> tuple[str, str]:
+    member, close = refusal.got, refusal.wanted
+    line = write(close, flow(member.node))
+    if close == "credentialsSecretRef":  # never repeat what may be the secret itself
+        line = write(close, "{ name: NAME }")
+    elif member.node.line != member.line:
+        line = f"write `{close}:`"  # its value stands below it
+    return "is not a field", f"did you mean {close}? {line}"
+
+
+def _empty(refusal: Refusal) -> tuple[str, str]:
+    key = refusal.got.key
+    return "is empty", f"{write(key, example(refusal.wanted, key))}, or leave it out"
+
+
+def _unimplemented(refusal: Refusal) -> tuple[str, str]:
+    member, row = refusal.got, refusal.wanted
+    shown = "" if row.note == "any value" else f" ({member.node.value})"
+    return f"{member.key}{shown} is not implemented in this version", row.suggestion
+
+
+def _missing(refusal: Refusal) -> tuple[str, str]:
+    field = refusal.wanted
+    name = wire_name(field)
+    return "is missing", f"add `{name}: {example(field.type, name)}` ({doc_of(field)})"
+
+
+def _no_object(refusal: Refusal) -> tuple[str, str]:
+    node, kind = refusal.got, refusal.wanted
+    line = "write `backends:` and what a policy is made of"
+    if refusal.path:
+        line = write(refusal.path, _wrapped(kind, node) or example(kind, ""))
+    return f"is {_shown(node)}, not an object", line
+
+
+def _no_list(refusal: Refusal) -> tuple[str, str]:
+    node = refusal.got
+    items = "[]" if node.value is None else f"[{flow(node)}]"
+    return f"is {_shown(node)}, not a list", write(refusal.path, items)
+
+
+def _no_mapping(refusal: Refusal) -> tuple[str, str]:
+    line = write(refusal.path, "{ KEY: VALUE }")
+    return f"is {_shown(refusal.got)}, not a mapping", line
+
+
+def _wrong_type(refusal: Refusal) -> tuple[str, str]:
+    node = refusal.got
+    noun, fitting = _NOUNS[refusal.wanted]
+    return f"is {_shown(node)}, not {noun}", write(refusal.path, fitting(node))
+
+
+def _no_value(refusal: Refusal) -> tuple[str, str]:
+    value, (reason,) = refusal.got.value, refusal.choices
+    line = write(refusal.path, _VALUES[refusal.wanted](value))
+    return reason, f"{line}, or 0 for none" if refusal.wanted is Rate else line
+
+
+def _no_choice(refusal: Refusal) -> tuple[str, str]:
+    names = refusal.choices
+    close = nearest(str(refusal.got.value), names)
+    asked = f"did you mean {close}? " if close else ""
+    line = asked + write(refusal.path, *([close] if close else names))
+    return f"{_shown(refusal.got)} is not one of {', '.join(names)}", line
+
+
+_WORDS: Final[Mapping[Kind, Callable[[Refusal], tuple[str, str]]]] = {
+    "unknown field": _unknown,
+    "misspelt field": _misspelt,
+    "empty": _empty,
+    "not implemented": _unimplemented,
+    "missing": _missing,
+    "not an object": _no_object,
+    "not a list": _no_list,
+    "not a mapping": _no_mapping,
+    "wrong type": _wrong_type,
+    "wrong value": _no_value,
+    "not a choice": _no_choice,
 }
-"""What other routers call it, spelled as `_bare` does."""
+"""(message, suggestion) of each kind of refusal."""
 
 
-def _bare(name: str) -> str:
-    return name.rpartition(":")[2].lower().replace("_", "").replace("-", "")
+def _shown(node: Node) -> str:
+    """Say what a node is, for a message."""
+    if node.is_mapping:
+        return "an object"
+    if isinstance(node.value, tuple):
+        return "a list"
+    if node.value is None:
+        return "empty"
+    if isinstance(node.value, bool):
+        return str(node.value).lower()
+    text = repr(node.value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of `names` that `name` was meant to be; case and separators count little."""
-    known = {_bare(one): one for one in sorted(names)}
-    stated = _KNOWN_AS.get(_bare(name), "")
-    if _bare(name) not in known and stated in known.values():
-        return stated
-    close = difflib.get_close_matches(_bare(name), list(known), n=1)
-    return known[close[0]] if close else None
+def _as_text(node: Node) -> str:
+    return f'"{flow(node)}"' if isinstance(node.value, bool | int | float) else "TEXT"
+
+
+def _as_truth(node: Node) -> str:
+    return "false" if str(node.value).lower() in {"false", "no", "off", "0"} else "true"
+
+
+def _as_count(node: Node) -> str:
+    is_count = isinstance(node.value, str) and node.value.isdecimal()
+    return node.value if is_count else "1"
 
 
 def meant(name: str, names: Iterable[str]) -> str | None:
@@ -97,11 +193,6 @@ def write(path: str, text: str, *others: str) -> str:
     return "write " + ", ".join(f"`{one}`" for one in shown) + last
 
 
-def renamed(key: str) -> str:
-    """Return the line to write where a key alone is wrong, and its value stands below it."""
-    return f"write `{key}:`"
-
-
 def flow(value: Any) -> str:
     """Return a node, or plain data, as YAML on one line; ``...`` when that would be long."""
     text = _flow(value)
@@ -118,7 +209,7 @@ def _flow(value: Any) -> str:
         return "[" + ", ".join(_flow(item) for item in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and (value in _WORDS or not _PLAIN.match(value)):
+    if isinstance(value, str) and (value in _KEYWORDS or not _PLAIN.match(value)):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return str(value)
 
@@ -142,14 +233,7 @@ def example(kind: Any, name: str) -> str:
     return simple.get(kind, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper())
 
 
-def bare_kind(kind: Any) -> Any:
-    """Return `kind` without its None."""
-    if get_origin(kind) in {Union, types.UnionType}:
-        return next(arg for arg in get_args(kind) if arg is not type(None))
-    return kind
-
-
-def wrapped(kind: Any, node: Node) -> str | None:
+def _wrapped(kind: Any, node: Node) -> str | None:
     """Return what an object with one required field looks like when `node` was meant as that."""
     fields = attrs.fields(attrs.resolve_types(kind))
     needed = [f for f in fields if f.default is attrs.NOTHING]
@@ -161,25 +245,20 @@ def wrapped(kind: Any, node: Node) -> str | None:
     return "{ " + f"{wire_name(needed[0])}: {flow(node)}" + " }"
 
 
-def missing(kind: Any, name: str, doc: str) -> str:
-    """Return the mend for a required field that is not there."""
-    return f"add `{name}: {example(kind, name)}` ({doc})"
-
-
-def duration(value: object) -> str:
+def _duration(value: object) -> str:
     """Return the Go duration that `value` was meant to be, 30s when nobody can tell."""
     found = _DURATION.match(str(value))
     unit = _UNITS.get(found[2].lower()) if found else None
     return f"{found[1]}{unit}" if found and unit and float(found[1]) > 0 else "30s"
 
 
-def size(value: object) -> str:
+def _size(value: object) -> str:
     """Return the Kubernetes quantity that `value` was meant to be, 96Mi when nobody can tell."""
     found = _SIZE.match(str(value))
     return f"{found[1]}{found[2].upper()}i" if found else "96Mi"
 
 
-def rate(value: object) -> str:
+def _rate(value: object) -> str:
     """Return the rate that `value` was meant to be, 1KiB/s when nobody can tell."""
     found = _RATE.match(str(value))
     if found is None:
@@ -200,3 +279,18 @@ def place_of(name: str, kind: Any, path: str = "") -> str | None:
         if found is not None:
             return found
     return None
+
+
+_NOUNS: Final[Mapping[Any, tuple[str, Callable[[Node], str]]]] = {
+    str: ("a text", _as_text),
+    bool: ("true or false", _as_truth),
+    float: ("a number", lambda _: "0.5"),
+    int: ("a whole number", _as_count),
+    Seconds: ("a duration", lambda node: _duration(node.value)),
+}
+"""What a type is called, and what a value of another type was meant to be."""
+_VALUES: Final[Mapping[Any, Callable[[object], str]]] = {
+    Seconds: _duration,
+    Bytes: _size,
+    Rate: _rate,
+}

@@ -4,7 +4,8 @@ The reference page, the loader and the writer all read the attrs types through t
 module, so that a field stands once: its type, its default, its wire name, its effect.
 """
 
-from typing import Any, Final, NewType
+import types
+from typing import Any, Final, NewType, Union, get_args, get_origin
 
 import attrs
 
@@ -33,6 +34,13 @@ def wire_name(field: "attrs.Attribute[Any]") -> str:
         return stated
     head, *rest = field.name.split("_")
     return head + "".join(word.capitalize() for word in rest)
+
+
+def bare_kind(kind: Any) -> Any:
+    """Return the type `kind` without its None."""
+    if get_origin(kind) in {Union, types.UnionType}:
+        return next(arg for arg in get_args(kind) if arg is not type(None))
+    return kind
 
 
 def doc_of(field: "attrs.Attribute[Any]") -> str:

@@ -1,7 +1,7 @@
 """Sizes as Kubernetes writes them."""
 
 import pytest
-from lockgate.policy.spec.size import parse_size
+from lockgate.policy.spec.units import parse_size
 
 
 @pytest.mark.parametrize(
