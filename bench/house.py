@@ -201,11 +201,12 @@ http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
         upstream: int | str,
         document: dict[str, Any] | None = None,
         *more: str,
+        program: tuple[str, ...] = ("-m", "lockgate.cli.main"),
         **environment: str,
     ) -> tuple[int, subprocess.Popen[bytes]]:
         """Start the proxy under test on the same core as nginx's.
 
-        `upstream` is where every backend is: a port, or a URL.
+        `upstream` is where every backend is: a port, or a URL. `program` is what Python is to run.
         """
         port, self.admin = free_port(), free_port()
         held = document or policy(self.folder / "audit.jsonl")
@@ -215,7 +216,7 @@ http {{ access_log off; keepalive_requests 100000000; {temporary} {inside} }}"""
         addresses = [f"--address={backend['name']}={url}" for backend in held["backends"]]
         process = self.spawn(
             PROXY_CORE,
-            *(sys.executable, "-m", "lockgate.cli.main", "serve", "--policy", str(file)),
+            *(sys.executable, *program, "serve", "--policy", str(file)),
             *("--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{self.admin}"),
             *addresses,
             *more,
