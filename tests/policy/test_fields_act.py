@@ -77,7 +77,7 @@ ACTS |= {
 ACTS |= {
     "proxy.callerMemory": "exchange/test_memory.py", "proxy.callerMemory.share": "exchange/test_memory.py",
     "proxy.callerMemory.except": "exchange/test_memory.py", "proxy.minReadRate": "net/test_front.py",
-    "endpoint.keepAlive": "net/test_front.py",
+    "endpoint.keepAlive": "net/test_front.py", "backends[].keepConnections": "net/test_pool.py",
     "backends[].downwardHeaders": "exchange/test_real_answers.py",
     "backends[].streamUsage": MACHINE, "proxy.maxEventBytes": "exchange/test_real_answers.py",
 }  # fmt: skip

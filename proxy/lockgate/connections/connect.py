@@ -74,6 +74,15 @@ class Destination:
         self.is_tls: Final = endpoint.scheme == "https"
         self._reasons: dict[str, str | None] = {}  # by address
 
+    def is_current(self, upstream: Upstream) -> bool:
+        """Whether a connection was made with the TLS files that a fresh one would be made with."""
+        if upstream.secured_by is None:
+            return True
+        try:
+            return upstream.secured_by is self.tls(self.endpoint.host)
+        except (SSL.Error, ValueError):
+            return False  # a fresh one says what is wrong with them
+
     def reason_against(self, address: str) -> str | None:
         """Return None when the policy lets this backend be at `address`, else why not."""
         try:
@@ -283,6 +292,11 @@ class ConnectAttempt:
         self._end()
         self._stop_trying(winner=address)
         upstream.lost = self._lost
+        upstream.checked_at = (
+            upstream.transport.checked_at
+            if upstream.secured_by is not None
+            else self._destination.reactor.seconds()
+        )
         upstream.peer = self._destination.peer
         try:
             connected(upstream, False)

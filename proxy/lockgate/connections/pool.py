@@ -1,6 +1,10 @@
 """The connections of one backend: idle ones are used again, fresh ones are made where none is.
 
-Local tier: idle connections are kept for ten seconds. Cloud tier: a fresh one per request.
+Local tier: idle connections are kept for ten seconds. Cloud tier: a fresh one per request, so that
+no response can be another request's, whatever a server does with framing. Where a cloud backend
+says `keepConnections` (docs/adr/0014) one is kept as well, until five minutes after its certificate
+was checked, and only while the backend's TLS files stay the same; a health check or a shadow copy
+makes one of its own.
 """
 
 from collections.abc import Callable
@@ -12,6 +16,8 @@ from lockgate.errors.codes import Code
 
 IDLE_S: Final = 10.0
 """Shorter than the keep-alive of the common servers, so that we close first."""
+CLOUD_AGE_S: Final = 300.0
+"""The bound of resumed sessions too: no request rests on an older check of a certificate."""
 
 
 def _nothing() -> None:
@@ -28,7 +34,8 @@ class ConnectionPool:
         self.endpoint: Final = destination.endpoint
         self.peer: Final = destination.peer
         self._reactor: Final = destination.reactor
-        self._keeps = destination.backend.tier == "local"
+        self._is_cloud: Final = destination.backend.tier == "cloud"
+        self._keeps = not self._is_cloud or destination.backend.keep_connections
         self._idle: list[Upstream] = []
 
     def dial(
@@ -37,11 +44,11 @@ class ConnectionPool:
         failed: Callable[[Code], None],
         broke: Callable[[], None],
     ) -> Callable[[], None]:
-        """Get a connection, at once when one is idle; return what cancels the attempt.
+        """Get a connection, at once when a local one is idle; return what cancels the attempt.
 
         What is called when: `lockgate.connections.connect.ConnectAttempt`.
         """
-        upstream = self.kept()
+        upstream = None if self._is_cloud else self.kept()
         if upstream is None:
             attempt = ConnectAttempt(self.destination, connected, failed, broke, self.forget)
             attempt.start()
@@ -57,10 +64,18 @@ class ConnectionPool:
         """Return an idle connection, None where there is none."""
         while self._idle:
             upstream = self._idle.pop()
-            if upstream.idle_since + IDLE_S > self._reactor.seconds():
+            now = self._reactor.seconds()
+            if upstream.idle_since + IDLE_S > now and not (
+                self._is_cloud and self._is_old(upstream, now)
+            ):
                 return upstream
             upstream.abort()
         return None
+
+    def _is_old(self, upstream: Upstream, now: float) -> bool:
+        """Whether a cloud connection rests on a check that is too old, or on other files."""
+        too_old = upstream.checked_at + CLOUD_AGE_S <= now
+        return too_old or not self.destination.is_current(upstream)
 
     @property
     def idle(self) -> int:

@@ -56,6 +56,7 @@ class Upstream(Connection):
         self.peer: Peer | None = None
         self.reusable = False
         self.idle_since = 0.0
+        self.checked_at = 0.0  # when the peer was last known to be who it should be
         self.uploading = False  # a chunked request whose end was not written yet
         self._begun = b""  # a head that is not whole yet
         self._started: ResponseHead | None = None  # came in this read

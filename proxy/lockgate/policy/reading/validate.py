@@ -108,6 +108,9 @@ def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
             yield f"{path}.{field}", "is less than 1", suggestion
     yield from header_faults(spec, backend, path)
     yield from _health(backend, path)
+    if backend.keep_connections and backend.tier == "local":
+        suggestion = "leave it out: connections to a local backend are kept anyway"
+        yield f"{path}.keepConnections", "is for tier cloud", suggestion
     yield from _tls(backend, path)
     if backend.weight < 0:
         yield f"{path}.weight", "is less than 0", "write `weight: 0` (fallback only) or more"

@@ -159,6 +159,12 @@ class Backend:
         default=None,
     )
     tls: BackendTls | None = spec_field("own CA, client certificate", default=None)
+    keep_connections: bool = spec_field(
+        "use an idle connection to a cloud backend again, within ten seconds and for at most five "
+        "minutes after its certificate was checked, instead of a fresh one for each request; a "
+        "server that answers twice then answers somebody else",
+        default=False,
+    )
     upward_headers: tuple[str, ...] = spec_field(
         "caller's headers that this backend may receive", default=()
     )
