@@ -146,6 +146,72 @@ def test_no_room_is_too_large(module: str) -> None:
             assert (node.end_lineno or 0) - node.lineno < 60, node.name
 
 
+def is_boolean(annotation: ast.expr | None, value: ast.expr | None, known: set[str]) -> bool:
+    if isinstance(annotation, ast.Name) and annotation.id == "bool":
+        return True
+    if isinstance(value, ast.Name):
+        return value.id in known
+    return isinstance(value, ast.Constant) and isinstance(value.value, bool)
+
+
+def booleans(node: ast.ClassDef) -> set[str]:
+    """Return the attributes of a class that are declared or begin as booleans."""
+    found = set()
+    for one in node.body:
+        if isinstance(one, ast.AnnAssign) and is_boolean(one.annotation, None, set()):
+            found.add(ast.unparse(one.target))
+    for method in (one for one in node.body if isinstance(one, ast.FunctionDef)):
+        given = [*method.args.args, *method.args.kwonlyargs]
+        known = {one.arg for one in given if is_boolean(one.annotation, None, set())}
+        for one in ast.walk(method):
+            if isinstance(one, ast.AnnAssign):
+                targets, annotation = [one.target], one.annotation
+            elif isinstance(one, ast.Assign):
+                targets, annotation = one.targets, None
+            else:
+                continue
+            names = {name for target in targets if (name := ast.unparse(target))[:5] == "self."}
+            if is_boolean(annotation, one.value, known):
+                found |= {name[5:] for name in names if name.count(".") == 1}
+    return found
+
+
+MOST_BOOLEANS = 4
+STILL_TOO_MANY_BOOLEANS = {
+    "lockgate.eventloop.transport.Transport",
+    "lockgate.exchange.relay.StreamRelay",
+}
+"""Classes whose states are still spelt as booleans; empty when the house is as it should be."""
+
+
+def test_a_class_has_states_and_no_more_than_four_booleans() -> None:
+    found = {
+        f"{module}.{node.name}"
+        for module in SOURCES
+        if within(module, "lockgate")
+        for node in ast.walk(ast.parse(SOURCES[module].read_text()))
+        if isinstance(node, ast.ClassDef) and len(booleans(node)) > MOST_BOOLEANS
+    }
+    assert found == STILL_TOO_MANY_BOOLEANS
+
+
+def test_the_count_of_booleans_can_fail() -> None:
+    source = """
+class Five:
+    is_a: bool = False
+    def __init__(self, d: bool):
+        is_nothing: bool = True
+        self.b = self.c = False
+        self.d: Final = d
+    def later(self):
+        self.e = True
+        self.name = "f"
+"""
+    (five,) = ast.parse(source).body
+    assert isinstance(five, ast.ClassDef)
+    assert booleans(five) == {"is_a", "b", "c", "d", "e"}
+
+
 def test_the_reference_page_is_what_the_types_say() -> None:
     from lockgate.policy.reading.reference import page
 

@@ -93,7 +93,7 @@ PLACES: dict[str, tuple[type, str, Callable[..., str], bool]] = {
     "deadline": (ExchangeDriver, "phase_reached", _model, False),
     "total": (ExchangeDriver, "_total_reached", _model, False),
     "heard": (ExchangeDriver, "feed_all", _answers, False),
-    "read": (Upstream, "_take_head", lambda up, _: _model(_run_of(up.listener)), False),
+    "read": (Upstream, "dataReceived", lambda up, _: _model(_run_of(up.listener)), False),
     "lost": (Upstream, "connectionLost", lambda up, *_: _model(_run_of(up.listener)), False),
     "paused": (ExchangeDriver, "pauseProducing", _model, False),
     "resumed": (ExchangeDriver, "resumeProducing", _model, False),

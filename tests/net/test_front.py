@@ -6,8 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from lockgate.connections.client import ClientConnection
 from lockgate.connections.downstream import Downstream
 from lockgate.connections.inbound import InboundRequest
@@ -99,51 +97,6 @@ def test_what_is_ambiguous_is_refused_however_it_comes(case: str) -> None:
 def test_what_is_plain_is_served_however_it_comes(case: str) -> None:
     for way, pieces in every_way(GOOD[case]):
         assert verdict(pieces) == (200, [JSON]), way
-
-
-def test_a_size_of_sixteen_digits_waits_for_its_bytes_up_to_the_bodys_cap() -> None:
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    pieces = [head + b"f" * 16 + b"\r\n", *[b"x" * (1 << 20)] * 33]
-    assert verdict(iter(pieces)) == (413, [])
-
-
-@given(
-    first=st.sampled_from(sorted(GOOD)),
-    second=st.sampled_from([*sorted(GOOD), *sorted(BAD)]),
-    places=st.lists(st.integers(0, 400), max_size=5),
-)
-def test_a_second_request_is_read_where_the_first_one_ends(
-    first: str, second: str, places: list[int]
-) -> None:
-    raw, status = (GOOD[second], 200) if second in GOOD else BAD[second]
-    pieces = corpus.pieces(GOOD[first] + raw, places)
-    served = [JSON, JSON] if status == 200 else [JSON]
-    assert verdict(pieces)[1] == served
-
-
-@given(
-    case=st.sampled_from(sorted(GOOD)),
-    edits=st.lists(
-        st.tuples(st.integers(0, 10_000), st.sampled_from(list(b"\r\n\t :;,0aA\0\x0b\x7f\xff#/_"))),
-        min_size=1,
-        max_size=3,
-    ),
-    insert=st.booleans(),
-    places=st.lists(st.integers(0, 400), max_size=4),
-)
-def test_a_mutated_request_has_one_verdict_and_is_at_most_one_request(
-    case: str, edits: list[tuple[int, int]], insert: bool, places: list[int]
-) -> None:
-    raw = bytearray(GOOD[case])
-    for place, byte in edits:
-        at = place % len(raw)
-        raw[at : at + (0 if insert else 1)] = bytes([byte])
-    whole_verdict = verdict(iter([bytes(raw)]))
-    assert verdict(corpus.pieces(bytes(raw), places)) == whole_verdict
-    assert verdict(bytes(raw)[n : n + 1] for n in range(len(raw))) == whole_verdict
-    status, served = whole_verdict
-    assert len(served) <= 1
-    assert (status == 200) == bool(served)
 
 
 class Slow(Transport):

@@ -1,11 +1,11 @@
-"""One caller's connection: requests in, answers out, one request at a time.
+"""One client's connection: requests in, responses out, one request at a time.
 
 Decisions of this file:
 - Pipelined requests wait in a short queue (`lockgate.connections.pipeline`); while it is full
   nothing is read.
 - After an error that leaves the framing in doubt the connection is closed, lingering so that the
-  caller can read the answer (closing with unread input would send a reset over it).
-- A half-closed connection counts as gone: nobody reads answers that cost tokens.
+  client can read the response (closing with unread input would send a reset over it).
+- A half-closed connection counts as gone: nobody reads responses that cost tokens.
 - An exception anywhere ends what was under way as `internal` (`broke`).
 """
 
@@ -16,7 +16,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from lockgate.bodies.upload import Upload
-from lockgate.connections.downstream import Arrivals
+from lockgate.connections.downstream import CLOSING, LOST, READY, SERVING, Arrivals
 from lockgate.connections.inbound import RequestInProgress
 from lockgate.connections.intake import Intake
 from lockgate.connections.limiter import client_of
@@ -43,12 +43,10 @@ class ClientConnection(Arrivals):
         super().__init__(handler.wheel)
         self.handler = handler
         self.intake = Intake(handler, self)
-        self._tls = False
-        self._busy = False
         self._serving = False
-        self._said = False  # something of an answer to the request in hand
+        self._said = False  # something of the response to the last request that was served
         self._paused = False
-        self._goes_on = False  # a later turn looks at what is unread
+        self._goes_on = False  # in a later turn, with what is unread
         self._lingers_until = 0.0
         self._resets_by = 0.0
         self._timer = Timer(handler.wheel, self._late, self.broke)
@@ -57,9 +55,8 @@ class ClientConnection(Arrivals):
     # -- the connection
 
     def connectionMade(self) -> None:
-        """A caller connected."""
+        """A client connected."""
         self.transport.setTcpNoDelay(True)
-        self._tls = ISSLTransport.providedBy(self.transport)
         self.peer = client_of(getattr(self.transport.getPeer(), "host", ""))
         self.intake.attend(self.transport, self.peer)
         self.reader.attend(self.transport, self.peer)
@@ -67,8 +64,8 @@ class ClientConnection(Arrivals):
         self.idle_since = self._timer.arm(HEAD_S) - HEAD_S
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
-        """The caller closed, reset, or was cut."""
-        self.lost = True
+        """The client closed, reset, or was cut."""
+        self.state = LOST
         self.handler.connections.discard(self)
         self._timer.cancel()
         self.reader.lost()
@@ -81,7 +78,7 @@ class ClientConnection(Arrivals):
     def dataReceived(self, data: bytes) -> None:
         """Take what came; serve what is whole."""
         intake = self.intake
-        if self.is_closing or intake.rejection is not None:
+        if self.state == CLOSING or intake.rejection is not None:
             if self.handler.wheel.now() < self._lingers_until:
                 self._timer.arm(LINGER_S)
             return
@@ -92,7 +89,7 @@ class ClientConnection(Arrivals):
     def _go_on(self) -> None:
         """Others had their turn: look at what is left of a read."""
         self._goes_on = False
-        if self.lost or self.is_closing:
+        if self.state >= CLOSING:
             return
         try:
             self.intake.go_on()
@@ -106,11 +103,11 @@ class ClientConnection(Arrivals):
         intake = self.intake
         arriving = intake.arriving
         begun = arriving is not None and arriving.begun
-        if (self._busy or intake.waiting) and not begun:
+        if (self.state == SERVING or intake.waiting) and not begun:
             return
         if arriving is not None:
             self._timer.arm(arriving.left_s(self.handler.wheel.now()))
-        elif intake.begun and not intake.head_is_timed:
+        elif intake.reader.is_in_head and not intake.head_is_timed:
             intake.head_is_timed = True
             self._timer.arm(HEAD_S)
 
@@ -121,7 +118,7 @@ class ClientConnection(Arrivals):
             return
         if self.intake.arriving is not None:
             self.intake.arriving.begun = False  # it came to no exchange
-        if self.lost or self.is_closing or self._said:
+        if self.state >= CLOSING or self._said:
             self._forget(RejectedError("internal"))
             self.transport.abortConnection()
         else:
@@ -135,8 +132,8 @@ class ClientConnection(Arrivals):
         self._serving = True
         intake = self.intake
         waiting = intake.waiting
-        while waiting and not (self._busy or self.is_closing or self._wait_for_reader(REST_BYTES)):
-            self._busy, self._said = True, False
+        while waiting and self.state == READY and not self._wait_for_reader(REST_BYTES):
+            self.state, self._said = SERVING, False
             self._timer.disarm()
             received = self.in_hand = waiting.next()
             try:
@@ -144,10 +141,10 @@ class ClientConnection(Arrivals):
             except Exception:  # noqa: BLE001 - one request fails, the proxy goes on (X6)
                 end_what_broke(self)
         self._serving = False
-        if intake.rejection is not None and not self._busy and not self.is_closing:
+        if intake.rejection is not None and self.state == READY:
             self._reject(intake.rejection)
             return
-        if intake.expects and not (self._busy or waiting or self.is_closing):
+        if intake.expects and self.state == READY and not waiting:
             intake.expects = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._read_on()
@@ -155,26 +152,28 @@ class ClientConnection(Arrivals):
     def _read_on(self) -> None:
         """Read no more than can wait; look at the rest of a read when others had their turn."""
         self.intake.book()
-        full, unread = self.intake.waiting.is_full, bool(self.intake.unread)
+        full, unread = self.intake.waiting.is_full, self.intake.reader.has_more
         if unread and not full and not self._goes_on:
             self._goes_on = True
             self.handler.later.append(self._go_on)
-        if (full or unread) != self._paused and not self.lost:
+        if (full or unread) != self._paused and self.state != LOST:
             self._paused = full or unread
             (self.transport.pauseProducing if self._paused else self.transport.resumeProducing)()
 
     def begin(self, arriving: RequestInProgress) -> None:
         """Begin with a request whose body still arrives, if it is its turn."""
-        if self._busy or self._wait_for_reader(0):
+        if self.state != READY or self._wait_for_reader(0):
             return
-        self._busy = arriving.begun = True
+        self.state, arriving.begun = SERVING, True
         self._said = False
         begun = False
         try:
             begun = self.handler.begin(self, arriving.head, arriving.upload)
         finally:
             if not begun and self.listener is None:
-                self._busy = arriving.begun = False
+                arriving.begun = False
+                if self.state == SERVING:
+                    self.state = READY
 
     def complete(self, upload: Upload) -> None:
         """The body of the request that was begun is whole."""
@@ -195,7 +194,7 @@ class ClientConnection(Arrivals):
         plain = self.plain
         if plain is not None and plain.unsent_bytes <= most:
             return False
-        if not self.reader.has_yet_to_take(most):
+        if not self.reader.flush(most):
             return False
         self._timer.disarm()
         self.reader.watch()
@@ -203,7 +202,7 @@ class ClientConnection(Arrivals):
 
     def fellBehind(self) -> None:
         """The caller did not take the whole of an answer that left with the turn."""
-        if not (self._busy or self.is_closing or self.lost):
+        if self.state == READY:
             self._wait_for_reader(0)
 
     def watch_stall(self) -> None:
@@ -222,9 +221,9 @@ class ClientConnection(Arrivals):
     def finished(self, *, close: bool) -> None:
         """The answer is complete: the next request, or the end."""
         self.listener = None
-        self._busy = False
-        if self.lost:
+        if self.state >= CLOSING:
             return
+        self.state = READY
         arriving = self.intake.arriving
         if arriving is not None and arriving.begun:
             self.intake.arriving = None
@@ -242,17 +241,24 @@ class ClientConnection(Arrivals):
 
     # -- the end
 
+    @property
+    def _is_tls(self) -> bool:
+        return bool(ISSLTransport.providedBy(self.transport))
+
     def _end(self, *, behind: bool = False) -> None:
         """Close; a caller that is behind has as long as it goes on taking, any other a moment."""
-        self.is_closing = True
+        self.state = CLOSING
         self.transport.loseConnection()
         if not behind:
             self._timer.arm(LINGER_S)
 
     def break_off(self, *, http10: bool) -> None:
         """End the connection so that the caller cannot take the answer for whole."""
-        self.listener, self.is_closing = None, True
-        if self._tls:
+        self.listener = None
+        if self.state == LOST:
+            return
+        self.state = CLOSING
+        if self._is_tls:
             self.transport.cut()
             self._timer.arm(STALL_S)
         elif http10:  # a close would end its answer, and a reset at once take the last words back
@@ -266,21 +272,21 @@ class ClientConnection(Arrivals):
     def is_idle(self) -> bool:
         """Whether no whole head has come that is not answered, and nothing is to be sent."""
         intake = self.intake
-        if self._busy or self.is_closing or intake.waiting or intake.unread:
+        if self.state != READY or intake.waiting or intake.reader.has_more:
             return False
         return intake.arriving is None
 
     def close_if_idle(self) -> None:
-        """The proxy drains: an idle connection has nothing to wait for."""
-        if not self._busy and self.intake.arriving is None and not self.is_closing:
+        """Close, unless a request is being served: the proxy drains."""
+        if self.state == READY and self.intake.arriving is None:
             self._end(behind=self._wait_for_reader(0))
 
     # -- deadlines
 
     def _late(self) -> None:
         arriving = self.intake.arriving
-        if self.is_closing:
-            if self.handler.wheel.now() < self._resets_by and not self.reader.has_taken_all():
+        if self.state == CLOSING:
+            if self.handler.wheel.now() < self._resets_by and not self.reader.flush_all():
                 self._timer.arm(LOOK_S)
             else:
                 self.transport.abortConnection()
@@ -292,7 +298,7 @@ class ClientConnection(Arrivals):
                 self.intake.refuse(RejectedError("body_timeout"))
             else:
                 self._reject(RejectedError("body_timeout"))
-        elif self.intake.begun:
+        elif self.intake.reader.is_in_head:
             self._reject(RejectedError("head_timeout"))
         else:
             self._end(behind=self._wait_for_reader(0))
@@ -300,8 +306,10 @@ class ClientConnection(Arrivals):
     def _caught_up(self) -> None:
         """The caller took all that waited."""
         if self.listener is None:
-            self._timer.arm(LINGER_S if self.is_closing else self.handler.keep_alive_s)
-            self._watch()
+            is_closing = self.state == CLOSING
+            self._timer.arm(LINGER_S if is_closing else self.handler.keep_alive_s)
+            if not is_closing:
+                self._watch()
             self._serve()
 
     def _gave_up(self, cause: Literal["stall", "slow"]) -> None:
@@ -319,7 +327,7 @@ class ClientConnection(Arrivals):
         if held is not None:
             rejection.headers = held.head.cors
         self._forget(rejection, request_id)
-        bodiless = self.intake.is_bodiless
+        bodiless = self.intake.reader.is_bodiless
         self._write(whole_rejection(rejection, request_id, bodiless=bodiless))
         self._close_unread()
 
@@ -333,10 +341,10 @@ class ClientConnection(Arrivals):
 
     def _close_unread(self) -> None:
         """Close, lingering: with input unread a reset would go over the answer."""
-        self.is_closing = True
+        self.state = CLOSING
         self.intake.drop()
         self._lingers_until = self.handler.wheel.now() + LINGER_MOST_S
-        if self._tls:
+        if self._is_tls:
             self.transport.loseConnection()  # TLS has no half-closed connections
         else:
             self.transport.loseWriteConnection()

@@ -4,13 +4,22 @@ The base classes are native ones: compiled, a call through them costs next to no
 above has to be imported here. `lockgate.connections.client` has the connection itself.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from lockgate.bodies.upload import Upload
 from lockgate.connections.inbound import InboundRequest, RequestInProgress
 from lockgate.connections.timer_wheel import Timer, TimerWheel
 from lockgate.errors.kinds import RejectedError
 from lockgate.eventloop.transport import Connection
+
+READY: Final = 0
+"""No request is being served."""
+SERVING: Final = 1
+"""One request is being served, and its response is not complete."""
+CLOSING: Final = 2
+"""Nothing more is read or served; what was written may still leave."""
+LOST: Final = 3
+"""There is no connection any more."""
 
 LostBy = Literal["", "stall", "slow"]
 """How a client was lost: it closed, it took nothing for too long, or it took too little."""
@@ -50,18 +59,23 @@ class Downstream(Connection):
     """One client's connection: what may be asked of it while a request of its is served.
 
     `peer` tells clients apart. `idle_since` is when it connected, or last got a whole response.
-    `in_hand` is a request that is being served, until it has its response or a `listener`, which
-    may use `phase_timer` for as long as it has the request.
+    `state` is READY, SERVING, CLOSING or LOST. `in_hand` is a request that is being served, until
+    it has its response or a `listener`, which may use `phase_timer` for as long as it has it.
     """
 
     def __init__(self, wheel: TimerWheel) -> None:
         super().__init__()
         self.peer = ""
         self.idle_since = 0.0
-        self.lost = False
+        self.state = READY
         self.in_hand: InboundRequest | None = None
         self.listener: DownstreamListener | None = None
         self.phase_timer = Timer(wheel, self._phase_reached, self.broke)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is no connection any more."""
+        return self.state == LOST
 
     def _phase_reached(self) -> None:
         if self.listener is not None:
@@ -98,11 +112,7 @@ class Downstream(Connection):
 
 
 class Arrivals(Downstream):
-    """A connection as what reads its requests uses it. `is_closing`: nothing more is read."""
-
-    def __init__(self, wheel: TimerWheel) -> None:
-        super().__init__(wheel)
-        self.is_closing = False
+    """A connection as what reads its requests uses it."""
 
     def begin(self, arriving: RequestInProgress) -> None:
         """Begin with a request whose body still arrives, if it is its turn."""

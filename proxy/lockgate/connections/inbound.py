@@ -5,7 +5,6 @@ from typing import ClassVar, Final, final
 from lockgate.bodies.scan import Scan
 from lockgate.bodies.splices import scan
 from lockgate.bodies.upload import EARLY_BYTES, Upload
-from lockgate.http1.framing import ChunkedBody, LengthBody
 from lockgate.http1.request_head import Head
 from lockgate.value import Value
 
@@ -20,13 +19,16 @@ BODY_RATE_BYTES: Final = 32 * 1024
 
 @final
 class RequestInProgress:
-    """A request whose body is on its way. `begun`: an exchange has it already, and its memory."""
+    """A request whose body is on its way, `length` bytes of it (None: chunked).
 
-    def __init__(self, head: Head, framing: LengthBody | ChunkedBody, since: float) -> None:
+    `begun`: an exchange has it already, and its memory.
+    """
+
+    def __init__(self, head: Head, length: int | None, since: float) -> None:
         self.head: Final = head
-        self.framing: Final = framing
+        self.length: Final = length
         self.since: Final = since
-        self.upload: Final = _upload(head, framing)
+        self.upload: Final = _upload(head, length)
         self.begun = False
 
     def left_s(self, now: float) -> float:
@@ -37,14 +39,13 @@ class RequestInProgress:
     @property
     def is_large(self) -> bool:
         """Whether the body may go up before it is whole."""
-        framing, size = self.framing, self.upload.size
-        expected = size + framing.left if isinstance(framing, LengthBody) else size
+        length = self.length
+        expected = self.upload.size if length is None else length
         return expected > EARLY_BYTES and self.head.door == "chat"
 
 
-def _upload(head: Head, framing: LengthBody | ChunkedBody) -> Upload:
+def _upload(head: Head, length: int | None) -> Upload:
     """Return what takes a body: a large one is read as it comes."""
-    length = framing.left if isinstance(framing, LengthBody) else None
     read_from = FIRST_READ_BYTES if length is None else 0
     is_small = length is not None and length <= WHOLE_BYTES
     return Upload(read_from=None if is_small or head.door != "chat" else read_from, length=length)

@@ -52,17 +52,17 @@ class SlowClientWatch:
         self._transport = transport
         self._client = client
 
-    def has_yet_to_take(self, most: int) -> bool:
+    def flush(self, most: int) -> bool:
         """Give the kernel what was written; return whether more than `most` bytes are left."""
         transport = self._transport
         if transport.unsent_bytes > most:
             transport.send_now()
         return bool(transport.unsent_bytes > most)
 
-    def has_taken_all(self) -> bool:
+    def flush_all(self) -> bool:
         """Give the kernel what was written; return whether the caller acknowledged all of it."""
         transport = self._transport
-        return not self.has_yet_to_take(0) and transport.taken_bytes >= transport.sent_bytes
+        return not self.flush(0) and transport.taken_bytes >= transport.sent_bytes
 
     def watch(self) -> None:
         """Its side is full: it must take something in time. Does nothing where it is watched."""

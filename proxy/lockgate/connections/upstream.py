@@ -24,11 +24,9 @@ from lockgate.exchange.events import (
     ResponseWhole,
     UpstreamFailed,
 )
-from lockgate.http1.framing import Body, FramingError
-from lockgate.http1.grammar import HEAD_END, MAX_HEAD_BYTES, prefix_fault
-from lockgate.http1.response_head import ProtocolError, ResponseHead, ResponseHeads, body_of
+from lockgate.http1.reader import End, ResponseReader
+from lockgate.http1.response_head import ResponseHead, ResponseHeads
 
-MAX_INTERIM: Final = 8
 _HEADS: Final = ResponseHeads()
 
 
@@ -58,13 +56,7 @@ class Upstream(Connection):
         self.idle_since = 0.0
         self.checked_at = 0.0  # when the peer was last known to be who it should be
         self.uploading = False  # a chunked request whose end was not written yet
-        self._begun = b""  # a head that is not whole yet
-        self._started: ResponseHead | None = None  # came in this read
-        self._framing: Body | None = None
-        self._body: list[bytes] = []
-        self._interim = 0
-        self._until_close = False
-        self._complete = False
+        self._reader = ResponseReader(_HEADS)
         self._reused = False
         self._sent_before = 0  # what the kernel had taken before this request
 
@@ -72,16 +64,13 @@ class Upstream(Connection):
         """Write one request; its answer's events go to `listener`."""
         self.listener = listener
         self.reusable = False
-        self._reused = self._framing is not None
+        self._reused = self._reader.is_in_body
         if self._reused:
             plain = self.plain
             self._sent_before = plain.sent_bytes if plain is not None else self.transport.sent_bytes
         else:
             self._sent_before = 0
-        self._begun = b""
-        self._framing = None
-        self._interim = 0
-        self._until_close = self._complete = False
+        self._reader.expect()
         self._write(data)
 
     def abort(self) -> None:
@@ -92,83 +81,46 @@ class Upstream(Connection):
     # -- reading an answer
 
     def dataReceived(self, data: bytes) -> None:
-        """Parse what came and report it."""
-        if self.listener is None or self._complete:
+        """Report what came: at most one head, one piece of body and one end."""
+        reader = self._reader
+        if self.listener is None or reader.is_complete:
             self.reusable = False
             self.transport.abortConnection()  # nobody asked for these bytes
             return
-        failure: UpstreamFailed | None = None
-        try:
-            while data and not self._complete:
-                data = self._take_head(data) if self._framing is None else self._take_body(data)
-        except ProtocolError:
-            failure = UpstreamFailed("upstream_protocol")
-        except FramingError as broken:
-            failure = UpstreamFailed("upstream_protocol")
-            if broken.body:
-                self._body.append(broken.body)  # it may have been all that was to come
-        self._report(failure)
+        reader.feed(data)
+        head: ResponseHead | None = None
+        piece = b""
+        event = reader.next()
+        if isinstance(event, ResponseHead):
+            head = event
+            self.reusable = head.keep_alive
+            if self.peer is not None:
+                self.peer.is_http11 = reader.is_http11
+            event = reader.next()
+        if isinstance(event, bytes):
+            piece = event
+            event = reader.next()
+        last: Event | None = None
+        if isinstance(event, End):
+            last = ENDED
+            if reader.unread_bytes:
+                self.reusable = False  # what follows was not asked for
+        elif event is not None:
+            last = UpstreamFailed("upstream_protocol")
+            self.reusable = False
+        self._report(head, piece, last)
 
-    def _take_head(self, data: bytes) -> bytes:
-        """Take a head, or a part of one; return what follows it."""
-        searched = len(self._begun)
-        if searched:
-            data = self._begun + data
-        end = data.find(HEAD_END, max(searched - 3, 0), MAX_HEAD_BYTES) + 4
-        if end < 4:
-            if prefix_fault(data, searched) is not None:
-                raise ProtocolError("head")
-            self._begun = data
-            return b""
-        self._begun = b""
-        head, length = _HEADS.read(data[:end])
-        if head.status < 200:
-            self._take_interim(head.status)
-            return data[end:]
-        if self.peer is not None:
-            self.peer.is_http11 = data.startswith(b"HTTP/1.1")
-        self._started = head
-        framing = self._framing = body_of(head, length)
-        self._until_close = head.framing == "close"
-        self.reusable = head.keep_alive
-        self._complete = framing.done
-        return data[end:]
-
-    def _take_interim(self, status: int) -> None:
-        self._interim += 1
-        if status == 101 or self._interim > MAX_INTERIM:
-            raise ProtocolError("interim answers out of hand")
-
-    def _take_body(self, data: bytes) -> bytes:
-        """Take body bytes; what follows the body was not asked for."""
-        framing = self._framing
-        assert framing is not None
-        piece = framing.feed(data)
-        if piece:
-            self._body.append(piece)
-        if framing.done:
-            self._complete = True
-            if framing.surplus:
-                self.reusable = False
-        return b""
-
-    def _report(self, failure: UpstreamFailed | None) -> None:
+    def _report(self, head: ResponseHead | None, piece: bytes, last: Event | None) -> None:
         events: list[Event] = []
-        head, self._started = self._started, None
-        pieces, self._body = self._body, []
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if head is not None and data and self._complete and failure is None:
-            events.append(ResponseWhole(head, data))
+        if head is not None and piece and last is ENDED:
+            events.append(ResponseWhole(head, piece))
         else:
             if head is not None:
                 events.append(ResponseStarted(head))
-            if data:
-                events.append(ResponseData(data))
-            if failure is not None:
-                self.reusable = False
-                events.append(failure)
-            elif self._complete:
-                events.append(ENDED)
+            if piece:
+                events.append(ResponseData(piece))
+            if last is not None:
+                events.append(last)
         if events and self.listener is not None:
             self.listener(events)
 
@@ -181,11 +133,11 @@ class Upstream(Connection):
         if listener is None:
             return
         clean = isinstance(reason.value, ConnectionDone)
-        if clean and self._until_close and not self._complete:
+        if clean and self._reader.ends_with_connection:
             listener([ENDED])
         else:
             code: FailureCode = "upstream_truncated"
-            if self._framing is None:
+            if not self._reader.is_in_body:
                 code = "upstream_reset"
             if self._reused and self.transport.sent_bytes == self._sent_before:
                 code = "upstream_stale"  # it was dead before it took a byte of this request
@@ -202,7 +154,7 @@ class Upstream(Connection):
     def release(self) -> bool:
         """The exchange is done with this connection; return whether it can carry another."""
         self.listener = None
-        if not self.reusable or not self._complete or self.uploading:
+        if not self.reusable or not self._reader.is_complete or self.uploading:
             return False
         # an answer that came before our request was sent stops the upload
         plain = self.plain

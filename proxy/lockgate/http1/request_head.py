@@ -12,7 +12,7 @@ nowhere: neither to rules, nor to records, nor up.
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar, Final, final
+from typing import ClassVar, Final, Literal, final
 
 import httptools
 
@@ -29,6 +29,7 @@ from lockgate.http1.grammar import (
 from lockgate.http1.head_rules import HeadRules
 from lockgate.value import Value
 
+Framing = Literal["none", "length", "chunked"]
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
@@ -53,10 +54,10 @@ class Head(Value):
         "headers",
         "model",
         "dropped",
-        "chunked",
+        "framing",
         "http10",
         "bodiless",
-        "caller_request_id",
+        "client_request_id",
         "cors",
         "options",
     )
@@ -70,7 +71,7 @@ class Head(Value):
         headers: Mapping[str, tuple[str, ...]],
         model: str | None = None,
         dropped: tuple[str, ...] = (),
-        chunked: bool = False,
+        framing: Framing = "none",
         http10: bool = False,
         bodiless: bool = False,
         client_request_id: str | None = None,
@@ -83,7 +84,7 @@ class Head(Value):
         self.headers: Final = headers
         self.model: Final = model
         self.dropped: Final = dropped
-        self.chunked: Final = chunked
+        self.framing: Final = framing
         self.http10: Final = http10
         self.bodiless: Final = bodiless
         self.client_request_id: Final = client_request_id
@@ -172,6 +173,9 @@ def admit_head(
     named = rules.paths.find(method, target, host)
     if "content-encoding" in headers and headers["content-encoding"] != ("identity",):
         raise RejectedError("encoded_body", param="content-encoding")
+    framing: Framing = "length" if lengths else "none"
+    if "transfer-encoding" in headers:
+        framing = "chunked"
     options = b""
     if named.name == "options":
         options = b"allow: %b\r\n%b" % (named.allow, rules.preflight(headers, named.allow))
@@ -183,7 +187,7 @@ def admit_head(
         keep_alive=_keep_alive(headers, version),
         headers=headers,
         dropped=dropped,
-        chunked="transfer-encoding" in headers,
+        framing=framing,
         http10=version == "1.0",
         bodiless=method == b"HEAD",
         client_request_id=_client_request_id(headers),

@@ -1,8 +1,11 @@
-"""An upstream's answer head: read under the same gates as a caller's, and judged once.
+"""The head of an upstream's response: read under the same gates as a request's, and judged once.
 
 Facts: RFC 9112 section 4 (the status line), 6.3 (which framing wins, and that both kinds at once is
-an attack), 9.3 (persistence); RFC 9110 section 6.4.1 (answers without a body), 10.2.3
-(Retry-After), 15 (status classes).
+an attack), 9.3 (persistence); RFC 9110 section 6.4.1 (responses without a body), 7.6.1 (hop-by-hop
+fields), 10.2.3 (Retry-After), 15 (status classes).
+
+Decisions: which fields a client sees is an allow-list. Cookies, server names, redirect targets and
+CORS are not on it; framing fields, content-type and cache-control are ours to write.
 """
 
 import re
@@ -21,7 +24,6 @@ from lockgate.http1.grammar import (
     remember,
     without_length,
 )
-from lockgate.http1.response_headers import is_allowed_down, is_hint
 from lockgate.value import Value
 
 Framing = Literal["none", "length", "chunked", "close"]
@@ -39,6 +41,11 @@ OWN_IDS: Final = (
     b"cf-ray",
 )
 """Where upstreams say their own id of a request, the first that is there."""
+_PASSED_ON: Final = frozenset({b"openai-model", b"openai-processing-ms", b"openai-version"})
+_HINTS: Final = frozenset({b"ratelimit", b"ratelimit-policy"})
+"""Draft-ietf-httpapi-ratelimit-headers."""
+_HINT_PREFIX: Final = b"x-ratelimit-"
+"""OpenAI's rate limit fields, which its SDKs read."""
 _JSON_TYPES: Final = frozenset({b"application/json", b"text/json"})
 _SAYS_NOTHING: Final = frozenset({b"", b"text/plain", b"application/octet-stream"})
 _DECIMAL: Final = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?\Z")
@@ -156,9 +163,9 @@ def _judged(status: int, fields: Fields, *, http10: bool) -> ResponseHead:
         held[name] = value
         if not value.isascii():
             continue  # obs-text (RFC 9110, 5.5): opaque, and nobody reads it
-        if is_allowed_down(name):
+        if name in _PASSED_ON:
             passed_on += b"%b: %b\r\n" % (name, value)
-        elif is_hint(name):
+        elif name in _HINTS or name.startswith(_HINT_PREFIX):
             hints += b"%b: %b\r\n" % (name, value)
     framing = _framing(status, fields, http10=http10)
     keep_alive = _keep_alive(held.get(b"connection", b""), http10=http10)

@@ -359,7 +359,7 @@ class ExchangeDriver(DownstreamListener):
         if self._producing:
             self._producing = False
             self.connection.stall_over()
-            if not self.connection.lost:
+            if not self.connection.is_lost:
                 self.connection.transport.unregisterProducer()
 
 
