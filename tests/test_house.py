@@ -178,7 +178,6 @@ def booleans(node: ast.ClassDef) -> set[str]:
 
 MOST_BOOLEANS = 4
 STILL_TOO_MANY_BOOLEANS = {
-    "lockgate.eventloop.transport.Transport",
     "lockgate.exchange.relay.StreamRelay",
 }
 """Classes whose states are still spelt as booleans; empty when the house is as it should be."""

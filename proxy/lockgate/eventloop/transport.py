@@ -47,6 +47,14 @@ _RESET: Final = struct.pack("ii", 1, 0)
 _NO_ROOM: Final = frozenset({errno.EAGAIN, errno.ENOBUFS})
 _ABORTED: Final = failure_of(ConnectionAborted())
 
+# What is to become of a connection; whole numbers, which compiled code compares at once.
+_OPEN: Final = 0
+_HALF_CLOSING: Final = 1  # its writing side is shut once all is sent
+_CLOSING: Final = 2  # it ends once all is sent
+_HALF_CLOSED: Final = 3  # from here on nothing is written
+_ABORTING: Final = 4  # the protocol hears of its end in the next turn
+_LOST: Final = 5
+
 
 class Connection:
     """One side of a connection; `transport` is there from `connectionMade` on.
@@ -72,7 +80,7 @@ class Connection:
             self.transport.write(data)
 
     def connectionMade(self) -> None:
-        """The connection stands."""
+        """The connection is up."""
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came."""
@@ -81,7 +89,7 @@ class Connection:
         """The connection is gone."""
 
     def fellBehind(self) -> None:
-        """The peer did not take all that was written in this turn."""
+        """A flush left data unsent: the peer reads slowly."""
 
     def broke(self) -> None:
         """Something of this connection raised, which is logged: a fault of ours, and the end."""
@@ -104,9 +112,6 @@ class Transport:
         self.producer: Any = None
         self.producerPaused = False
         self.streamingProducer = False
-        self.connected = True
-        self.disconnecting = False
-        self.disconnected = False
         self.sent_bytes = 0
         self.unsent_bytes = 0
         self._ours: Connection | None = protocol if isinstance(protocol, Connection) else None
@@ -119,9 +124,7 @@ class Transport:
         self._pieces: list[bytes] = []
         self._begun = b""  # a piece of which `_at` bytes were sent
         self._at = 0
-        self._aborting = False
-        self._half_closing = False
-        self._half_closed = False
+        self._state = _OPEN
 
     # -- what the reactor asks
 
@@ -135,7 +138,7 @@ class Transport:
 
     def doRead(self) -> Any:
         """Read once and give it to the protocol; return why the connection ends, if it does."""
-        if self._aborting:
+        if self._state == _ABORTING:
             return None
         try:
             data = self._recv(READ_BYTES)
@@ -157,7 +160,7 @@ class Transport:
 
     def doWrite(self) -> Any:
         """Send what waits; when all is sent, do what waited for that."""
-        if self._aborting:
+        if self._state == _ABORTING:
             return None
         if self.unsent_bytes and not self._send_buffered():
             return CONNECTION_LOST
@@ -170,19 +173,18 @@ class Transport:
                 self.producer.resumeProducing()
             except Exception:  # noqa: BLE001 - as in doRead
                 return None if end_what_broke(self.protocol) else CONNECTION_LOST
-        elif self.disconnecting:
+        elif self._state == _CLOSING:
             return CONNECTION_DONE
-        elif self._half_closing:
-            self._half_closed = True
+        elif self._state == _HALF_CLOSING:
+            self._state = _HALF_CLOSED
             self._shut(socket.SHUT_WR)
         return None
 
     def connectionLost(self, reason: Failure) -> None:
         """Close, by a reset when it was aborted, and tell the protocol."""
-        if self.disconnected:
+        if self._state == _LOST:
             return
-        self.disconnected = True
-        self.connected = False
+        self._state = _LOST
         producer, self.producer = self.producer, None
         self.stopReading()
         self.stopWriting()
@@ -202,7 +204,7 @@ class Transport:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the kernel would not take something; else what is unsent leaves in this turn."""
+        """Whether a send was refused (EAGAIN), so that data waits for writability."""
         return bool(self._begun)
 
     @property
@@ -218,7 +220,7 @@ class Transport:
 
     def write(self, data: bytes) -> None:
         """Send `data` in this turn if nothing waits before it; buffer what is left."""
-        if not self.connected or self._half_closed or not data:
+        if self._state >= _HALF_CLOSED or not data:
             return
         outbox, waiting = self._outbox, self.unsent_bytes
         self._pieces.append(data)
@@ -237,7 +239,7 @@ class Transport:
 
     def send_now(self) -> None:
         """Give the kernel what was written in this turn; leave the rest to the reactor."""
-        if not self.connected or self._aborting or not self._pieces or self._begun:
+        if self._state >= _ABORTING or not self._pieces or self._begun:
             return
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -246,7 +248,7 @@ class Transport:
         if sent == len(data):
             self.unsent_bytes = 0
             pulled = self.producer is not None and not self.streamingProducer
-            if self.producerPaused or pulled or self.disconnecting or self._half_closing:
+            if self.producerPaused or pulled or self._state != _OPEN:
                 self.startWriting()  # its next turn resumes the producer, or closes
             return
         self._begun, self._at = data, max(sent, 0)
@@ -257,27 +259,26 @@ class Transport:
 
     def loseConnection(self) -> None:
         """Close when everything is sent, and the producer is gone."""
-        if not self.connected or self.disconnecting:
-            return
-        if self._half_closed:  # no write will come up any more
+        if self._state == _HALF_CLOSED:  # no write will come up any more
             self.stopReading()
             self.stopWriting()
             self.connectionLost(connectionDone)
-            return
-        self.stopReading()
-        self.startWriting()
-        self.disconnecting = True
+        elif self._state < _CLOSING:
+            self.stopReading()
+            self.startWriting()
+            self._state = _CLOSING
 
     def loseWriteConnection(self) -> None:
         """Half-close when everything is sent."""
-        self._half_closing = True
-        self.startWriting()
+        if self._state == _OPEN:
+            self._state = _HALF_CLOSING
+            self.startWriting()
 
     def abortConnection(self) -> None:
         """Close by a reset; the protocol is told in the next turn."""
-        if self.disconnected or self._aborting:
+        if self._state >= _ABORTING:
             return
-        self._aborting = True
+        self._state = _ABORTING
         self.stopReading()
         self.stopWriting()
         self.reactor.callLater(0, self.connectionLost, _ABORTED)
@@ -286,7 +287,7 @@ class Transport:
         """Take what `producer` writes at the pace of the peer."""
         if self.producer is not None:
             raise RuntimeError(f"{self.producer} was never unregistered")
-        if self.disconnected:
+        if self._state == _LOST:
             producer.stopProducing()
             return
         self.producer = producer
@@ -297,7 +298,7 @@ class Transport:
     def unregisterProducer(self) -> None:
         """Nothing more comes of the producer."""
         self.producer = None
-        if self.connected and self.disconnecting:
+        if self._state == _CLOSING:
             self.startWriting()
 
     def pauseProducing(self) -> None:
@@ -306,7 +307,7 @@ class Transport:
 
     def resumeProducing(self) -> None:
         """Read again."""
-        if self.connected and not self.disconnecting:
+        if self._state < _CLOSING or self._state == _HALF_CLOSED:
             self.startReading()
 
     def stopProducing(self) -> None:
@@ -314,19 +315,19 @@ class Transport:
         self.loseConnection()
 
     def startReading(self) -> None:
-        """Have the reactor tell when something came."""
+        """Have the reactor call `doRead` when something came."""
         self.reactor.addReader(self)
 
     def stopReading(self) -> None:
-        """Have it tell no more."""
+        """Stop watching the socket for what came."""
         self.reactor.removeReader(self)
 
     def startWriting(self) -> None:
-        """Have the reactor tell when there is room."""
+        """Have the reactor call `doWrite` when there is room."""
         self.reactor.addWriter(self)
 
     def stopWriting(self) -> None:
-        """Have it tell no more."""
+        """Stop watching the socket for room."""
         self.reactor.removeWriter(self)
 
     def getHandle(self) -> Any:
