@@ -1,143 +1,195 @@
 """A router as a Pulumi component: the policy is proved before anything is registered."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import pulumi
-from attrs import Factory, field, frozen
 from lockgate.policy.loaded import LoadedPolicy
+from pulumi import Input, Output, ResourceOptions
+from pulumi.output import contains_unknowns
 from pulumi_kubernetes.apps.v1 import Deployment
-from pulumi_kubernetes.core.v1 import ConfigMap, Service, ServiceAccount
+from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, Service, ServiceAccount
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
+from pulumi_lockgate.draft import Draft, Source, source_of
 from pulumi_lockgate.manifests.network import open_egress
-from pulumi_lockgate.manifests.router import Router, router_manifests
-from pulumi_lockgate.proof.checks import prove
-from pulumi_lockgate.proof.report import Report, text_of
-from pulumi_lockgate.resource import body
-from pulumi_lockgate.widening import Unknown, WideningVerdict, base_of, judge
+from pulumi_lockgate.proof.report import text_of
+from pulumi_lockgate.proved_policy import NotKnownError, ProvedPolicy, prove_policy
+from pulumi_lockgate.rendering import ARGUMENTS, Rendered, rendered, unproved
+from pulumi_lockgate.stack.engine import LAST, Last, accepted_widening_of, last_policy
+from pulumi_lockgate.widening import Unknown
 
-SUFFIX = "-router-proxy"
-"""LLMKube's own, so that the URLs of its callers go on working."""
-
-
-class PolicyViolatedError(pulumi.RunError):
-    """The policy lets a sensitive request out. Its text is the report; `report` the value."""
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        super().__init__(text_of(report))
-
-
-class WideningNotAcceptedError(pulumi.RunError):
-    """More may reach a cloud than before. Its text is the diff and what to write."""
-
-    def __init__(self, passage: WideningVerdict) -> None:
-        self.passage = passage
-        super().__init__(text_of(passage))
-
-
-def _proved(args: "ModelRouterArgs") -> Report:
-    report = prove(args.policy)
-    if not report.proved:
-        raise PolicyViolatedError(report)
-    return report
-
-
-def _passed(args: "ModelRouterArgs") -> WideningVerdict:
-    base = base_of(args.deployed)
-    passage = judge(base, args.policy, args.accepted_widening, pulumi.get_stack())
-    if not passage.passed:
-        raise WideningNotAcceptedError(passage)
-    return passage
-
-
-@frozen
-class ModelRouterArgs:
-    """What a router is made of: a policy that loaded and was placed, and its namespace.
-
-    Made, it is proved and judged: PolicyViolatedError when the policy leaks,
-    WideningNotAcceptedError when it widens what is deployed. Make it before anything is registered.
-
-    `deployed` is the policy.json that runs now, None before the first deployment;
-    `accepted_widening` the digest of the one policy that may widen it. `policies` is a provider
-    with `upsert_existing_objects`, for policy ConfigMaps alone: without one, a return to an
-    earlier policy fails, since its ConfigMap was kept and "already exists" (docs/adr/0003).
-    """
-
-    policy: LoadedPolicy
-    namespace: str
-    deployed: str | Unknown | None = None
-    accepted_widening: str | None = None
-    policies: pulumi.ProviderResource | None = None
-    report: Report = field(init=False, default=Factory(_proved, takes_self=True))
-    passage: WideningVerdict = field(init=False, default=Factory(_passed, takes_self=True))
+RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
 class ModelRouter(pulumi.ComponentResource):
-    """Runs the proxy on one policy.
+    """Runs the proxy on one policy, which is proved before anything is registered.
+
+    `policy` is a path, a dict, a `Policy`, an Output of one, or what `prove_policy` returned; it
+    may have Outputs in it, such as a backend's `url`. `namespace` is a name, or `{"name": NAME,
+    "create": True}` to make it. What is not known in preview has a stand-in there, is named, and
+    is proved by `up` before anything is registered; where the proof depends on it, preview says
+    that nothing was proved.
+
+    `deployed` is the policy.json that runs now, so that a widening is seen; by default what the
+    stack last put out: export the component's `record` under the router's name. `accepted_widening`
+    is the digest of the one policy that may widen it, by default `lockgate:acceptWidening`.
+    `policies` is a provider with `upsert_existing_objects` for policy ConfigMaps: with one, earlier
+    policies are kept, so that a rollback by hand finds the one that it needs (docs/adr/0003).
 
     Outputs: `url`, the base URL that agents use; `policy`, its policy.json; `digest`, the policy's;
-    `verdict`, the proof's text. Its arguments were proved and judged when they were made.
+    `verdict`, the proof's text; `record`, all four. Raises PolicyViolatedError,
+    WideningNotAcceptedError, and RefusedError for what does not load.
     """
 
-    url: pulumi.Output[str]
-    policy: pulumi.Output[str]
-    digest: pulumi.Output[str]
-    verdict: pulumi.Output[str]
+    url: Output[str]
+    policy: Output[str]
+    digest: Output[str]
+    verdict: Output[str]
 
-    def __init__(
-        self, name: str, args: ModelRouterArgs, opts: pulumi.ResourceOptions | None = None
+    def __init__(  # noqa: PLR0913 - each is a choice of the program's
+        self,
+        name: str,
+        policy: Any,
+        namespace: Input[str] | Mapping[str, Any] = "default",
+        opts: ResourceOptions | None = None,
+        *,
+        litellm_url: Input[str] | None = None,
+        deployed: str | Unknown | Last | None = LAST,
+        accepted_widening: str | None = None,
+        policies: pulumi.ProviderResource | None = None,
     ) -> None:
-        router = Router(name + SUFFIX, args.namespace, args.policy)
-        manifests = router_manifests(router)
-        super().__init__("lockgate:index:ModelRouter", name, None, opts)
-        self._tell(args.policy, args.passage)
-        deployment = self._register(name, manifests, args.policies)
-        port = args.policy.spec.endpoint.port
-        host = f"{router.name}.{args.namespace}.svc.cluster.local:{port}"
-        self.url = deployment.id.apply(lambda _: f"http://{host}/v1")
-        self.digest = pulumi.Output.from_input(args.policy.digest)
-        self.verdict = pulumi.Output.from_input(text_of(args.report))
-        self.policy = pulumi.Output.from_input(args.policy.json.decode())
-        proof = {"digest": self.digest, "verdict": self.verdict}
-        self.register_outputs({"url": self.url, "policy": self.policy, **proof})
+        space, creates = _namespace(namespace)
+        self._called = name
+        self._base = last_policy(router=name) if isinstance(deployed, Last) else deployed
+        self._accepted = accepted_widening or accepted_widening_of()
+        made = self._proved(policy, space, litellm_url)
+        # an input of the component: where the proof fails, it is not registered, nor what is in it
+        proof = {"digest": _part(made, "digest")} if isinstance(made, Output) else None
+        super().__init__("lockgate:index:ModelRouter", name, proof, opts)
+        child = ResourceOptions(parent=self)
+        if creates:
+            metadata: Any = {"name": space, "labels": RESTRICTED}
+            home = Namespace(f"{name}-namespace", metadata=metadata, opts=child)
+            child = ResourceOptions(parent=self, depends_on=[home])
+        deployment = self._register(name, made, child, policies)
+        self.url = Output.all(deployment.urn, _part(made, "address")).apply(lambda all_: all_[1])
+        self.digest, self.policy = _output(made, "digest"), _output(made, "policy")
+        self.verdict = _output(made, "verdict")
+        whole = {"url": self.url, "policy": self.policy}
+        self.register_outputs({**whole, "digest": self.digest, "verdict": self.verdict})
+
+    @property
+    def record(self) -> dict[str, Output[str]]:
+        """What a program exports under the router's name, for the next deployment to be held to."""
+        proof = {"policyDigest": self.digest, "verdict": self.verdict}
+        return {"url": self.url, "policy": self.policy, **proof}
+
+    def _proved(self, policy: Any, namespace: Any, litellm_url: Any) -> Rendered | Output[Rendered]:
+        """Prove what is known now; return an Output where something is known only later."""
+        if isinstance(policy, ProvedPolicy):
+            if isinstance(namespace, Output):
+                return namespace.apply(
+                    lambda name: self._shown(name, policy), run_with_unknowns=True
+                )
+            return self._shown(namespace, policy)
+        source = source_of(policy, namespace, litellm_url, f"ModelRouter {self._called!r}")
+        if not source.outputs:
+            return self._judged(source.draft({}, {}))
+        return _resolved(source).apply(self._judged, run_with_unknowns=True)
+
+    def _judged(self, draft: Draft) -> Rendered:
+        try:
+            proved = prove_policy(draft, self._base, self._accepted)
+        except NotKnownError as why:
+            pulumi.log.warn(f"{self._called}: {why}")
+            return unproved(str(why))
+        return self._shown(draft.namespace, proved)
+
+    def _shown(self, namespace: str, proved: ProvedPolicy) -> Rendered:
+        """Say in preview what a reviewer must not miss."""
+        for value in proved.missing:
+            pulumi.log.info(f"{self._called}: {value.path} is known in `up`, which proves it")
+        if proved.widening is not None:
+            pulumi.log.info(text_of(proved.widening))
+        for line in notices(proved.policy):
+            pulumi.log.info(line)
+        if contains_unknowns(namespace):
+            return unproved(proved.verdict)
+        return rendered(self._called, namespace, proved)
 
     def _register(
-        self, name: str, manifests: dict[str, Any], policies: pulumi.ProviderResource | None
+        self,
+        name: str,
+        made: Rendered | Output[Rendered],
+        child: ResourceOptions,
+        policies: pulumi.ProviderResource | None,
     ) -> Deployment:
-        child = pulumi.ResourceOptions(parent=self)
-        account = ServiceAccount(f"{name}-account", **body(manifests["account"]), opts=child)
+        def arguments(short: str) -> dict[str, Any]:
+            return {key: _part(made, "objects", short, key) for key in ARGUMENTS[short]}
+
+        # an older ReplicaSet that is rolled back to still finds the policy it was made for
+        kept = ResourceOptions(retain_on_delete=True, provider=policies) if policies else None
+        account = ServiceAccount(f"{name}-account", **arguments("account"), opts=child)
         policy = ConfigMap(
-            f"{name}-policy",
-            **body(manifests["policy"]),
-            # an older ReplicaSet that is rolled back to still finds the policy it was made for
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, provider=policies),
+            f"{name}-policy", **arguments("policy"), opts=ResourceOptions.merge(child, kept)
         )
-        network = NetworkPolicy(
-            f"{name}-network-policy", **body(manifests["network-policy"]), opts=child
-        )
+        network = NetworkPolicy(f"{name}-network-policy", **arguments("network-policy"), opts=child)
+        first = ResourceOptions(depends_on=[account, policy, network])
         deployment = Deployment(
             f"{name}-deployment",
-            **body(manifests["deployment"]),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, policy, network]),
+            **arguments("deployment"),
+            opts=ResourceOptions.merge(child, first),
         )
-        Service(f"{name}-service", **body(manifests["service"]), opts=child)
+        Service(f"{name}-service", **arguments("service"), opts=child)
         PodDisruptionBudget(
-            f"{name}-disruption-budget", **body(manifests["disruption-budget"]), opts=child
+            f"{name}-disruption-budget", **arguments("disruption-budget"), opts=child
         )
         return deployment
 
-    def _tell(self, policy: LoadedPolicy, passage: WideningVerdict) -> None:
-        """Say in preview what a reviewer must not miss."""
-        pulumi.log.info(text_of(passage), self)
-        for line in notices(policy):
-            pulumi.log.info(line, self)
+
+def _namespace(stated: Any) -> tuple[Any, bool]:
+    """Return a namespace's name and whether the router makes it."""
+    if isinstance(stated, Mapping):
+        return stated.get("name", "default"), bool(stated.get("create", True))
+    return stated, False
+
+
+def _resolved(source: Source) -> Output[Draft]:
+    """Return the draft with the values of its Outputs; it marks for itself what is secret."""
+    paths = list(source.outputs)
+    values = [Output.from_input(source.outputs[path]) for path in paths]
+    secret = Output.all(*(value.is_secret() for value in values))
+    # the draft says value by value what is secret; else every object would be, whole
+    whole = Output.unsecret(Output.all(Output.all(*values), secret))
+
+    def draft(both: list[Any]) -> Draft:
+        known, hidden = both
+        return source.draft(
+            dict(zip(paths, known, strict=True)), dict(zip(paths, hidden, strict=True))
+        )
+
+    return whole.apply(draft, run_with_unknowns=True)
+
+
+def _part(made: Rendered | Output[Rendered], *path: str) -> Any:
+    """Return one value of what was rendered, now or once it is."""
+    if isinstance(made, Output):
+        return made.apply(lambda whole: _part(whole, *path), run_with_unknowns=True)
+    value: Any = getattr(made, path[0])
+    for key in path[1:]:
+        value = value[key]
+    return value
+
+
+def _output(made: Rendered | Output[Rendered], name: str) -> Output[str]:
+    return Output.from_input(_part(made, name))
 
 
 def notices(policy: LoadedPolicy) -> list[str]:
     """Return the lines that every preview shows beside the proof."""
-    told = [
+    found = [
         f"{b.name} counts as local by attestation: {b.attested_local}"
         for b in policy.spec.backends
         if b.attested_local
@@ -146,5 +198,5 @@ def notices(policy: LoadedPolicy) -> list[str]:
         external = policy.spec.backend(name).external
         private = external is not None and external.allow_private_address
         reach = "all addresses, private ones too" if private else "all but private addresses"
-        told.append(f"network egress for {name}: its port, to {reach}")
-    return told
+        found.append(f"network egress for {name}: its port, to {reach}")
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 from lockgate.policy.reading.problem import PolicyRefusedError
-from pulumi_lockgate.model_router import WideningNotAcceptedError
+from pulumi_lockgate.proved_policy import WideningNotAcceptedError
 from pulumi_lockgate.stack.engine import LastOutputError, StackRefusedError, last_policy
 from pulumi_lockgate.stack.evaluate import evaluate
 

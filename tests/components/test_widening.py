@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi_lockgate.model_router import WideningNotAcceptedError
+from pulumi_lockgate.proved_policy import WideningNotAcceptedError
 from pulumi_lockgate.stack.evaluate import Plan, evaluate, read_stack
 from pulumi_lockgate.widening import KEY
 

@@ -1,6 +1,7 @@
 """Evaluate the Pulumi program in process."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import click
 import yaml
 from lockgate.cli.results import show
 from lockgate.policy.reading.load import load_policy
+from lockgate.policy.reading.problem import UnusableInputError
 
 from pulumi_lockgate.cli.commented import Commented
 from pulumi_lockgate.stack.files import stack_file
@@ -30,7 +32,7 @@ def command(stack: str, *, against: str | None, out: Path | None, as_json: bool)
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 unreadable or refused, 3 more
     may reach a cloud than before and the stack does not accept it.
     """
-    from pulumi_lockgate.model_router import PolicyViolatedError  # noqa: PLC0415 - pulumi loads slowly
+    from pulumi_lockgate.proved_policy import PolicyViolatedError  # noqa: PLC0415 - pulumi loads slowly
 
     try:
         plan, passage = _planned(stack, against)
@@ -46,28 +48,41 @@ def command(stack: str, *, against: str | None, out: Path | None, as_json: bool)
         _show_change(passage)
     if out is not None and not as_json:
         click.echo(f"{len(plan.manifests)} manifests written to {out}")
-    sys.exit(0 if passage.passed else 3)
+    sys.exit(0 if passage is None or passage.passed else 3)
 
 
 def _planned(stack: str, against: str | None) -> tuple[Any, Any]:
     """Return the plan, and how its policy stands to what `against` names."""
-    from pulumi_lockgate.stack.deployed import load_base  # noqa: PLC0415 - pulumi loads slowly
-    from pulumi_lockgate.stack.engine import StackRefusedError  # noqa: PLC0415 - the same
+    from pulumi_lockgate.stack.engine import StackRefusedError  # noqa: PLC0415 - pulumi loads slowly
     from pulumi_lockgate.stack.evaluate import config_of, evaluate  # noqa: PLC0415 - the same
-    from pulumi_lockgate.widening import KEY, judge  # noqa: PLC0415 - the same
+    from pulumi_lockgate.widening import KEY  # noqa: PLC0415 - the same
 
     path = stack_file(stack)
     _say_whose_program()
     source = read_whole(path)
     config = config_of(source, str(path))
-    base = load_base(against) if against is not None else None
     try:
         plan = evaluate(stack, config)
     except StackRefusedError:
         load_stack(source, str(path))  # the same again with the file's lines: a program has none
         raise
-    policy = load_policy(plan.policy_json, "policy.json")
-    return plan, judge(base, policy, config.get(KEY), stack)
+    return plan, _compared(plan, against, stack, config.get(KEY))
+
+
+def _compared(plan: Any, against: str | None, stack: str, accepted: Any) -> Any:
+    """Return how the plan's policy stands to what `against` names, None where there is none."""
+    from pulumi_lockgate.stack.deployed import load_base  # noqa: PLC0415 - pulumi loads slowly
+    from pulumi_lockgate.widening import judge  # noqa: PLC0415 - the same
+
+    base = load_base(against) if against is not None else None
+    policies = [router.policy for router in plan.routers]
+    if len(policies) == 1 and policies[0] is not None:
+        policy = load_policy(policies[0].encode(), "policy.json")
+        return judge(base, policy, accepted if isinstance(accepted, str) else None, stack)
+    if base is not None:
+        why = "one router's policy, wholly known here, is compared"
+        raise UnusableInputError(f"--against: {why}; this program has {len(policies)} routers")
+    return None
 
 
 def _say_whose_program() -> None:
@@ -86,16 +101,29 @@ def show_plan(stack: str, plan: Any) -> None:
         manifest = resource.manifest
         click.echo(f"  + {kind:<21} {manifest['metadata']['name'] if manifest else resource.name}")
     click.echo()
-    proved, _, rest = plan.outputs["verdict"].partition(":")
-    click.echo(f"{click.style(proved, fg='green', bold=True)}:{rest}")
+    for router in plan.routers:
+        _show_router(router, alone=len(plan.routers) == 1)
+    if not plan.routers:
+        click.echo("this program has no ModelRouter: nothing was proved")
+
+
+def _show_router(router: Any, *, alone: bool) -> None:
     from pulumi_lockgate.model_router import notices  # noqa: PLC0415 - pulumi loads slowly
 
-    for line in notices(load_policy(plan.policy_json, "policy.json")):
-        click.echo(f"  {line}")
-    click.echo(f"  url {plan.outputs['url']}")
+    if not alone:
+        click.echo(click.style(f"router {router.name}", bold=True))
+    proved, colon, rest = router.verdict.partition(":")
+    colour = "yellow" if proved.startswith("NOT") else "green"
+    click.echo(f"{click.style(proved, fg=colour, bold=True)}{colon}{rest}")
+    if router.policy is not None:
+        for line in notices(load_policy(router.policy.encode(), "policy.json")):
+            click.echo(f"  {line}")
+    click.echo(f"  url {router.url or 'is known to the engine alone'}")
 
 
 def _show_change(passage: Any) -> None:
+    if passage is None:
+        return
     click.echo()
     passage.render(click.echo)
     if passage.base is None:
@@ -106,7 +134,8 @@ def write_manifests(manifests: tuple[dict[str, Any], ...], out: Path) -> None:
     """Write one YAML file an object, numbered so that `kubectl apply -f` keeps the order."""
     out.mkdir(parents=True, exist_ok=True)
     for number, manifest in enumerate(manifests):
-        name = f"{number:02}-{manifest['kind'].lower()}-{manifest['metadata']['name']}.yaml"
+        called = f"{manifest['kind']}-{manifest['metadata']['name']}".lower()
+        name = f"{number:02}-{re.sub('[^a-z0-9.-]+', '-', called)}.yaml"
         ordered = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")} | manifest
         text = yaml.safe_dump(ordered, sort_keys=False, width=100)
         (out / name).write_text(text, encoding="utf-8")
@@ -114,7 +143,7 @@ def write_manifests(manifests: tuple[dict[str, Any], ...], out: Path) -> None:
 
 def _document(plan: Any, passage: Any) -> dict[str, Any]:
     return {
-        "change": passage.to_dict(),
+        "change": None if passage is None else passage.to_dict(),
         "outputs": dict(plan.outputs),
         "resources": [
             {"type": r.type, "name": r.name, "inputs": dict(r.inputs)} for r in plan.resources

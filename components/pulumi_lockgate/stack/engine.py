@@ -4,11 +4,14 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import pulumi
+from attrs import evolve, frozen
 from lockgate.policy.reading.document import from_plain
 from lockgate.policy.reading.problem import PolicyRefusedError
 from pulumi.runtime import config as runtime_config
+from pulumi.runtime.settings import get_root_resource
 
 from pulumi_lockgate.stack.settings import PROJECT, Stack, read_stack_tree
 from pulumi_lockgate.widening import Unknown
@@ -30,13 +33,35 @@ class LastOutputError(pulumi.RunError):
     """What this stack last put out cannot be read, so that no change can be judged."""
 
 
+@frozen
+class Last:
+    """Stands for what this stack last put out, where a program says nothing else."""
+
+
+LAST: Final = Last()
+
+
+def accepted_widening_of() -> str | None:
+    """Return the digest of the one policy that the stack's configuration lets widen."""
+    return pulumi.Config(PROJECT).get("acceptWidening")
+
+
+def secret_keys() -> frozenset[str]:
+    """Return the keys under ``lockgate:`` whose values the engine keeps secret."""
+    known = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+    prefix = f"{PROJECT}:"
+    secret = {key for key in known if runtime_config.is_config_secret(key)}
+    return frozenset(key.removeprefix(prefix) for key in secret if key.startswith(prefix))
+
+
 def stack_settings() -> Stack:
     """Return what the stack's configuration says. Raises StackRefusedError."""
     whole = {f"{PROJECT}:{key}": value for key, value in stack_config().items()}
     try:
-        return read_stack_tree(from_plain(whole), "", "stack configuration")
+        stack = read_stack_tree(from_plain(whole), "", "stack configuration")
     except PolicyRefusedError as refused:
         raise StackRefusedError(refused.source, refused.problems) from None
+    return evolve(stack, secret=secret_keys())
 
 
 def stack_config() -> dict[str, Any]:
@@ -62,19 +87,39 @@ def _value(text: str) -> Any:
         return text
 
 
-def last_policy(pause: Callable[[float], None] = time.sleep) -> str | Unknown | None:
+def last_policy(
+    pause: Callable[[float], None] = time.sleep, router: str | None = None
+) -> str | Unknown | None:
     """Return the policy.json that this stack last put out, None before its first deployment.
 
-    Raises LastOutputError when the engine does not say. Call it before anything is registered:
-    later, during `up`, the engine is busy writing what is read here.
+    With `router`, it is the output `policy` of what was exported under that name, else of the
+    stack; the engine is then asked once for all routers. Raises LastOutputError when the engine
+    does not say. Call it before anything is registered: later, during `up`, the engine is busy
+    writing what is read here.
     """
-    outputs = _last_outputs(pause)
+    outputs = _last_outputs(pause) if router is None else _asked_once(pause)
+    own = None if router is None else outputs.get(router)
+    if isinstance(own, dict) and {POLICY_OUTPUT, DIGEST_OUTPUT} & own.keys():
+        outputs = own
     text = outputs.get(POLICY_OUTPUT)
     if isinstance(text, str):
         return text
     if outputs.get(DIGEST_OUTPUT) is None and text is None:
         return None
     return Unknown(f"the stack's last outputs hold no readable `{POLICY_OUTPUT}`")
+
+
+_ANSWERS: Final[WeakKeyDictionary[Any, dict[str, Any]]] = WeakKeyDictionary()
+"""What each run of a program was told: a process may evaluate several."""
+
+
+def _asked_once(pause: Callable[[float], None]) -> dict[str, Any]:
+    run = get_root_resource()
+    if run is None:
+        return _last_outputs(pause)
+    if run not in _ANSWERS:
+        _ANSWERS[run] = _last_outputs(pause)
+    return _ANSWERS[run]
 
 
 def _last_outputs(pause: Callable[[float], None]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ with its type, name, parent and inputs. No engine, no cluster, no plugin.
 import asyncio
 import contextlib
 import json
+import logging
 import runpy
 import sys
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,9 @@ _ORDER: Final = (
     "PodDisruptionBudget",
     "Deployment",
 )
+ROUTER: Final = "lockgate:index:ModelRouter"
+UNKNOWN: Final = "(known to the engine alone)"
+"""Stands in a plan for a value that no evaluation in process can have."""
 _API_VERSIONS: Final = {"core/v1": "v1"}
 
 
@@ -49,13 +53,28 @@ class Resource:
 
     @property
     def manifest(self) -> dict[str, Any] | None:
-        """The Kubernetes object, None for a resource that is none."""
+        """The Kubernetes object, None for a resource that is none.
+
+        One that states no name has the resource's here; the engine adds random letters to it.
+        """
         _, _, rest = self.type.partition("kubernetes:")
         group, _, kind = rest.partition(":")
         if not kind or "metadata" not in self.inputs:
             return None
         version = _API_VERSIONS.get(group, group)
-        return {"apiVersion": version, "kind": kind, **self.inputs}
+        metadata = {"name": self.name, **self.inputs["metadata"]}
+        return {"apiVersion": version, "kind": kind, **self.inputs, "metadata": metadata}
+
+
+@frozen
+class RouterOutputs:
+    """What one router puts out; None where only the engine knows it."""
+
+    name: str
+    url: str | None
+    policy: str | None
+    digest: str | None
+    verdict: str
 
 
 @frozen
@@ -64,6 +83,7 @@ class Plan:
 
     resources: tuple[Resource, ...]
     outputs: Mapping[str, Any]
+    routers: tuple[RouterOutputs, ...] = ()
 
     @property
     def manifests(self) -> tuple[dict[str, Any], ...]:
@@ -104,21 +124,43 @@ class _Monitor(mocks.MockMonitor):
     def __init__(self, echo: _Echo) -> None:
         super().__init__(echo)
         self.seen: dict[str, Resource] = {}
+        self.put_out: dict[str, dict[str, Any]] = {}
 
     def RegisterResource(self, request: Any) -> Any:
         """Register, and keep what was registered."""
-        inputs = _whole_numbers(rpc.deserialize_properties(request.object))
+        inputs = _plain(rpc.deserialize_properties(request.object))
         response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         self.seen[response.urn] = Resource(request.type, request.name, inputs, request.parent)
         return response
 
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        """Keep what a component puts out."""
+        self.put_out[request.urn] = _plain(rpc.deserialize_properties(request.outputs))
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
-def _whole_numbers(value: Any) -> Any:
-    """Return plain data with numbers as the program wrote them: the wire knows floats alone."""
+    def routers(self) -> Iterator[RouterOutputs]:
+        """Yield what each router puts out, by name."""
+        for urn, one in sorted(self.seen.items(), key=lambda pair: pair[1].name):
+            if one.type == ROUTER:
+                yield _router(one.name, self.put_out[urn])
+
+
+def _router(name: str, put_out: Mapping[str, Any]) -> RouterOutputs:
+    known = {key: None if value == UNKNOWN else value for key, value in put_out.items()}
+    url, policy, digest = (known.get(key) for key in ("url", "policy", "digest"))
+    return RouterOutputs(name, url, policy, digest, put_out["verdict"])
+
+
+def _plain(value: Any) -> Any:
+    """Return what crossed the wire as plain data, with whole numbers as the program wrote them."""
+    if isinstance(value, pulumi.output.Unknown):
+        return UNKNOWN
+    if rpc.is_rpc_secret(value):
+        return _plain(rpc.unwrap_rpc_secret(value))
     if isinstance(value, Mapping):
-        return {key: _whole_numbers(held) for key, held in sorted(value.items())}
+        return {key: _plain(held) for key, held in sorted(value.items())}
     if isinstance(value, list | tuple):
-        return [_whole_numbers(held) for held in value]
+        return [_plain(held) for held in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -152,10 +194,20 @@ def evaluate(
         with _as_pulumi_runs(file):
             outputs = loop.run_until_complete(_run(file))
     finally:
+        end(loop)
         asyncio.set_event_loop(None)
         loop.close()
     found = (one for one in monitor.seen.values() if one.type != "pulumi:pulumi:Stack")
-    return Plan(tuple(sorted(found, key=_rank)), outputs)
+    return Plan(tuple(sorted(found, key=_rank)), outputs, tuple(monitor.routers()))
+
+
+def end(loop: asyncio.AbstractEventLoop) -> None:
+    """End what a refused program left waiting, without a word of it, as the engine's host does."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
 
 def program_of(project: Project | None) -> Path:
@@ -199,7 +251,8 @@ async def _run(file: Path) -> dict[str, Any]:
         runpy.run_path(str(file), run_name="__main__")
         stack = settings.get_root_resource()
         for name, value in getattr(stack, "outputs", {}).items():
-            outputs[name] = await pulumi.Output.from_input(value).future()
+            known = await pulumi.Output.from_input(value).future(with_unknowns=True)
+            outputs[name] = _plain(known)
 
     await run_pulumi_func(program)
     return outputs

@@ -13,13 +13,14 @@ from typing import Final
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import Node, bounded, parse
 from lockgate.policy.reading.load import load_documents
-from lockgate.policy.reading.problem import UnusableInputError
+from lockgate.policy.reading.problem import Problem, UnusableInputError
 
 from pulumi_lockgate.convert.difference import Imported
 from pulumi_lockgate.convert.llmkube.manifest import routers
 from pulumi_lockgate.convert.llmkube.router import import_router, load_imported
 from pulumi_lockgate.stack.files import policy_source
 from pulumi_lockgate.stack.settings import PROJECT, Stack, read_stack_tree
+from pulumi_lockgate.stand_ins import Missing
 
 _TRIES: Final = 3
 
@@ -31,7 +32,8 @@ class UnreadableError(UnusableInputError):
 def load_named(named: str, note: Callable[[str], object] = str) -> LoadedPolicy:
     """Return the policy that `named` means, with the lines of its file.
 
-    `note` gets a line for each difference between a ModelRouter manifest and its policy. A stack's
+    `note` gets a line for each difference between a ModelRouter manifest and its policy, and for
+    each secret of a stack that its file does not show. A stack's
     policy is placed: namespaces and URLs that the stack knows are filled in, as the program does
     it, so that the digest is the one that is deployed. Raises UnreadableError, UnknownStackError,
     PolicyRefusedError.
@@ -49,9 +51,18 @@ def load_source(source: bytes, name: str, note: Callable[[str], object] = str) -
             note(difference.render(name))
         return load_imported(imported)
     config = _config(documents)
-    if config is not None:
-        return read_stack_tree(config, "config", name).policy
-    return load_documents(documents, name)
+    if config is None:
+        return load_documents(documents, name)
+    stack = read_stack_tree(config, "config", name)
+    for secret in stack.missing:
+        note(_hidden(secret).render(name))
+    return stack.policy
+
+
+def _hidden(secret: Missing) -> Problem:
+    message = "is a secret, which a file does not show: a stand-in takes its place here"
+    suggestion = "`pulumi preview` reads it, and its digest is the one that is deployed"
+    return Problem(secret.path, secret.line, message, suggestion)
 
 
 def load_stack(source: bytes, name: str) -> Stack:

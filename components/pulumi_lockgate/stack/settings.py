@@ -7,16 +7,16 @@ from typing import Any, Final, Literal
 from attrs import evolve, fields, frozen, resolve_types
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import Member, Node, from_plain
-from lockgate.policy.reading.load import STACK_KEY, compiled, load_policy, load_tree
+from lockgate.policy.reading.load import STACK_KEY, load_tree
 from lockgate.policy.reading.nearest import nearest
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.structure import INVALID, Builder
 from lockgate.policy.reading.suggestions import worded
-from lockgate.policy.spec.backends import Backend
 from lockgate.policy.spec.fields import spec_field, wire_name
-from lockgate.policy.spec.model_router import RouterSpec
 
 from pulumi_lockgate.manifests.inference import Inference
+from pulumi_lockgate.stack.placing import place
+from pulumi_lockgate.stand_ins import Missing, decides, without_secrets
 
 PROJECT: Final = "lockgate"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
@@ -37,6 +37,16 @@ class ModelSettings:
     extra_args: tuple[str, ...] = spec_field("further arguments of the runtime", default=())
     node_selector: Mapping[str, str] | None = spec_field("node labels to run on", default=None)
     tolerations: tuple[Mapping[str, Any], ...] = spec_field("Kubernetes tolerations", default=())
+
+
+@frozen
+class NamespaceSettings:
+    """A namespace that is not simply made: `lockgate:namespace` as an object."""
+
+    name: str = spec_field("namespace of every object")
+    create: bool = spec_field(
+        "false: it exists already, and is neither made nor deleted", default=True
+    )
 
 
 @frozen
@@ -64,11 +74,18 @@ class StackSettings:
 
 @frozen
 class Stack:
-    """A stack's configuration as it was read: settings, model servers, the placed policy."""
+    """A stack's configuration as it was read: settings, model servers, the placed policy.
+
+    `missing` are secrets that a file does not show; they have stand-ins in everything else.
+    `secret` are the keys whose values the engine keeps secret.
+    """
 
     settings: StackSettings
     models: Mapping[str, Inference]
     policy: LoadedPolicy
+    creates_namespace: bool = True
+    missing: tuple[Missing, ...] = ()
+    secret: frozenset[str] = frozenset()
 
 
 def read_settings(
@@ -88,12 +105,20 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
 
     PolicyRefusedError has every fault of settings, models and policy, in the file's order.
     """
-    ours = [m for m in config.value if m.key.startswith(f"{PROJECT}:")] if config.is_mapping else []
+    found: list[Missing] = []
+    members = config.value if config.is_mapping else ()
+    ours = [
+        evolve(m, node=without_secrets(m.node, m.key, found))
+        for m in members
+        if m.key.startswith(f"{PROJECT}:")
+    ]
+    _refuse_hidden(decides(found), path, name)
     router = next((member for member in ours if member.key == STACK_KEY), None)
     misspelt = None if router else _misspelt(ours)
     others = tuple(m for m in ours if m not in {router, misspelt})
     rest = Node(others, config.line, is_mapping=True)
     builder = Builder(StackSettings)
+    rest, creates = _namespace(builder, rest)
     settings: StackSettings = builder.build(StackSettings, rest, "")
     faults: list[Problem] = []
     models = {
@@ -108,12 +133,39 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
     else:
         try:
             inner = f"{path}.{STACK_KEY}" if path else STACK_KEY
-            policy = placed(load_tree(router.node, inner, name), settings, inner, name)
+            loaded = load_tree(router.node, inner, name)
+            policy = place(loaded, settings.namespace, settings.litellm_url, inner, name)
         except PolicyRefusedError as refused:
             problems += refused.problems
     if problems or policy is None:
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
-    return Stack(settings, {n: m for n, m in models.items() if m}, policy)
+    good = {n: m for n, m in models.items() if m}
+    return Stack(
+        settings, good, policy, creates, tuple(evolve(m, path=_inside(path, m.path)) for m in found)
+    )
+
+
+def _refuse_hidden(found: tuple[Missing, ...], path: str, name: str) -> None:
+    """Refuse secrets without which nothing can be proved."""
+    message = "is a secret, which a file does not show, and the proof depends on it"
+    suggestion = "run `pulumi preview`, which reads it, or keep this value plain"
+    problems = (Problem(_inside(path, m.path), m.line, message, suggestion) for m in found)
+    if found:
+        raise PolicyRefusedError(name, tuple(problems))
+
+
+def _namespace(builder: Builder, rest: Node) -> tuple[Node, bool]:
+    """Return the settings with the namespace's name as a text, and whether it is to be made."""
+    key = f"{PROJECT}:namespace"
+    stated = next((m for m in rest.value if m.key == key and m.node.is_mapping), None)
+    if stated is None:
+        return rest, True
+    held: Any = builder.build(NamespaceSettings, stated.node, key)
+    others = tuple(m for m in rest.value if m is not stated)
+    if held is INVALID:
+        return evolve(rest, value=others), True
+    text = evolve(stated, node=Node(held.name, stated.node.line))
+    return evolve(rest, value=(*others, text)), held.create
 
 
 def _acceptance(builder: Builder, settings: StackSettings) -> Iterator[Problem]:
@@ -143,44 +195,17 @@ def _models(rest: Node) -> tuple[Member, ...]:
     return found.value if found is not None and found.is_mapping else ()
 
 
-def placed(
-    policy: LoadedPolicy, settings: StackSettings, path: str = STACK_KEY, name: str = STACK_KEY
-) -> LoadedPolicy:
-    """Fill in what the stack knows: namespaces of model servers, the cluster's LiteLLM."""
-    backends = tuple(_placed(backend, settings) for backend in policy.spec.backends)
-    missing = tuple(
-        Problem(
-            f"{path}.backends[{number}].external.url",
-            policy.line_of(f"backends[{number}].external"),
-            "is missing: a litellm backend has no address of its own",
-            f"add `url: https://HOST`, or `{PROJECT}:litellmUrl: https://HOST` for all of them",
-        )
-        for number, backend in enumerate(backends)
-        if backend.external is not None
-        and backend.external.provider == "litellm"
-        and backend.external.url is None
-    )
-    if missing:
-        raise PolicyRefusedError(name, missing)
-    # loaded again, for a URL that came from the stack is held to the same rules
-    spec: RouterSpec = evolve(policy.spec, backends=backends)
-    return evolve(_checked(spec), lines=policy.lines)
-
-
-def _checked(spec: RouterSpec) -> LoadedPolicy:
-    bare = compiled(spec)
-    load_policy(bare.json, "policy.json")  # the bytes themselves are checked
-    return bare
-
-
-def _placed(backend: Backend, settings: StackSettings) -> Backend:
-    service = backend.inference_service_ref
-    if service is not None and service.namespace is None:
-        return evolve(backend, inference_service_ref=evolve(service, namespace=settings.namespace))
-    external = backend.external
-    if external is not None and external.provider == "litellm" and external.url is None:
-        return evolve(backend, external=evolve(external, url=settings.litellm_url))
-    return backend
+def read_model(
+    name: str, settings: Mapping[str, Any]
+) -> tuple[Inference | None, tuple[Problem, ...]]:
+    """Return the model server `name` out of plain `settings`, or None and every fault."""
+    builder = Builder(ModelSettings)
+    faults: list[Problem] = []
+    found = _inference(builder, faults, Member(name, None, from_plain(dict(settings))), "")
+    above = f"{PROJECT}:models.{name}."
+    problems = [*worded(builder.refusals), *faults]
+    told = tuple(evolve(problem, path=problem.path.removeprefix(above)) for problem in problems)
+    return (None if problems else found), told
 
 
 def _inference(
@@ -213,8 +238,11 @@ def _model_ref_fault(model_ref: str) -> tuple[str, str] | None:
 
 
 def _within(problem: Problem, path: str) -> Problem:
-    place = f"{path}.{problem.path}" if path else problem.path
-    return Problem(place, problem.line, problem.message, problem.suggestion)
+    return evolve(problem, path=_inside(path, problem.path))
+
+
+def _inside(path: str, inner: str) -> str:
+    return f"{path}.{inner}" if path else inner
 
 
 KEYS: Final = (STACK_KEY, *(wire_name(f) for f in fields(StackSettings)))

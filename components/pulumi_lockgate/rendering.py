@@ -1,0 +1,102 @@
+"""A router's objects as arguments for Pulumi, with what is unknown or secret marked."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import frozen
+from pulumi import Output
+from pulumi.output import UNKNOWN
+
+from pulumi_lockgate.draft import WHOLE
+from pulumi_lockgate.manifests.router import Router, router_manifests
+from pulumi_lockgate.proved_policy import ProvedPolicy
+from pulumi_lockgate.resource import body
+from pulumi_lockgate.stand_ins import shapes_network
+
+SUFFIX: Final = "-router-proxy"
+"""LLMKube's own, so that the URLs of its clients go on working."""
+ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "account": ("metadata", "automount_service_account_token"),
+    "policy": ("metadata", "data", "immutable"),
+    "network-policy": ("metadata", "spec"),
+    "deployment": ("metadata", "spec"),
+    "service": ("metadata", "spec"),
+    "disruption-budget": ("metadata", "spec"),
+}
+"""The arguments of each object, by its short name."""
+
+
+@frozen
+class Rendered:
+    """What a router's resources and outputs are made of; some values are unknown or secret."""
+
+    objects: Mapping[str, Mapping[str, Any]]
+    address: Any
+    policy: Any
+    digest: Any
+    verdict: str
+
+
+def rendered(name: str, namespace: str, proved: ProvedPolicy) -> Rendered:
+    """Return the router called `name` as its resources and outputs."""
+    router = Router(name + SUFFIX, namespace, proved.policy)
+    marks = _marks(proved)
+    objects = {key: body(manifest) for key, manifest in router_manifests(router).items()}
+    objects = {key: _marked(value, marks) for key, value in objects.items()}
+    text = _policy(proved)
+    objects["policy"]["data"] = {"policy.json": text}
+    if shapes_network(proved.missing):
+        objects["network-policy"]["spec"] = _unknown()
+    for key in ("network-policy", "deployment"):
+        if _hides(proved, network=key == "network-policy"):
+            objects[key]["spec"] = Output.secret(objects[key]["spec"])
+    port = proved.policy.spec.endpoint.port
+    address = f"http://{router.name}.{namespace}.svc.cluster.local:{port}/v1"
+    digest = proved.policy.digest if proved.is_known else _unknown()
+    return Rendered(objects, _marked(address, marks), text, digest, proved.verdict)
+
+
+def unproved(verdict: str) -> Rendered:
+    """Return a router of which nothing is known but `verdict`, and that it has these objects."""
+    objects = {key: dict.fromkeys(names, UNKNOWN) for key, names in ARGUMENTS.items()}
+    return Rendered(objects, UNKNOWN, UNKNOWN, UNKNOWN, verdict)
+
+
+def _hides(proved: ProvedPolicy, *, network: bool) -> bool:
+    """Whether a specification may show a secret that is not one text in it."""
+    whole = any(secret.path == WHOLE for secret in proved.secrets)
+    return whole or (network and shapes_network(one.as_missing for one in proved.secrets))
+
+
+def _unknown() -> Output[Any]:
+    return Output.from_input(UNKNOWN)
+
+
+def _marks(proved: ProvedPolicy) -> dict[str, bool]:
+    """Return texts whose bearers are unknown (True) or secret (False)."""
+    marks = {secret.text: False for secret in proved.secrets if secret.text}
+    if not proved.is_known:
+        marks |= {value.text: True for value in proved.missing if value.text}
+        digest = proved.policy.digest.removeprefix("sha256:")
+        marks[digest[:10]] = True  # also in the ConfigMap's name
+    return marks
+
+
+def _marked(value: Any, marks: Mapping[str, bool]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _marked(one, marks) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_marked(one, marks) for one in value]
+    if isinstance(value, str):
+        found = [unknown for text, unknown in marks.items() if text in value]
+        if any(found):
+            return _unknown()
+        return Output.secret(value) if found else value
+    return value
+
+
+def _policy(proved: ProvedPolicy) -> Any:
+    if not proved.is_known:
+        return _unknown()
+    text = proved.policy.json.decode()
+    return Output.secret(text) if proved.secrets else text

@@ -1,0 +1,52 @@
+"""Fills into a policy what its surroundings know: namespaces, and the cluster's LiteLLM."""
+
+from attrs import evolve
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.load import compiled, load_policy
+from lockgate.policy.reading.problem import PolicyRefusedError, Problem
+from lockgate.policy.spec.backends import Backend
+from lockgate.policy.spec.model_router import RouterSpec
+
+
+def place(
+    policy: LoadedPolicy, namespace: str, litellm_url: str | None, path: str, name: str
+) -> LoadedPolicy:
+    """Return `policy` with the namespace of its model servers and the URL of the LiteLLM.
+
+    `path` is its place in the file `name`. PolicyRefusedError says which backend has no address.
+    """
+    backends = tuple(_placed(backend, namespace, litellm_url) for backend in policy.spec.backends)
+    above = f"{path}." if path else ""
+    missing = tuple(
+        Problem(
+            f"{above}backends[{number}].external.url",
+            policy.line_of(f"backends[{number}].external"),
+            "is missing: a litellm backend has no address of its own",
+            "add `url: https://HOST`, or `lockgate:litellmUrl: https://HOST` for all of them",
+        )
+        for number, backend in enumerate(backends)
+        if backend.external is not None
+        and backend.external.provider == "litellm"
+        and backend.external.url is None
+    )
+    if missing:
+        raise PolicyRefusedError(name, missing)
+    # loaded again, for a URL that came from the stack is held to the same rules
+    spec: RouterSpec = evolve(policy.spec, backends=backends)
+    return evolve(_checked(spec), lines=policy.lines)
+
+
+def _checked(spec: RouterSpec) -> LoadedPolicy:
+    bare = compiled(spec)
+    load_policy(bare.json, "policy.json")  # the bytes themselves are checked
+    return bare
+
+
+def _placed(backend: Backend, namespace: str, litellm_url: str | None) -> Backend:
+    service = backend.inference_service_ref
+    if service is not None and service.namespace is None:
+        return evolve(backend, inference_service_ref=evolve(service, namespace=namespace))
+    external = backend.external
+    if external is not None and external.provider == "litellm" and external.url is None:
+        return evolve(backend, external=evolve(external, url=litellm_url))
+    return backend
