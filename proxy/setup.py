@@ -29,7 +29,6 @@ INTERPRETED = {
     "lockgate/server/options.py",  # at the start and at a reload
     "lockgate/server/log.py",  # at the start
     "lockgate/server/policy_file.py",  # at the start and at a reload
-    "lockgate/server/free_ports.py",  # at the start
     "lockgate/eventloop/reactor.py",  # inherits from Twisted's reactor
     "lockgate/connections/endpoint.py",  # at a dial
     "lockgate/server/shadow.py",  # for a sample

@@ -45,8 +45,6 @@ KNOWN_FROM_ABOVE = {
     "infra": {"pulumi_lockgate", "infra"},
     "lockgate_pack": {"lockgate_pack"},
 }
-STILL_TO_CUT: set[tuple[str, str]] = {}
-"""Arrows upward that are known and on their way out; empty when the house is as it should be."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -85,7 +83,7 @@ def faults(module: str, imported: str) -> Iterator[str]:
         yield f"{module} brings {imported} into the proxy's image"
     if room(module) is None or imported == "lockgate":
         return
-    if within(imported, "lockgate") and (module, imported) not in STILL_TO_CUT:
+    if within(imported, "lockgate"):
         mine, its = floor(module), floor(imported)
         if its > mine or (its == mine and room(imported) != room(module)):
             yield f"{module} may not know {imported}: it stands higher, or beside it"

@@ -161,16 +161,15 @@ def run_workers(options: ServeOptions, file: PolicyFile) -> int:
     from twisted.internet.error import CannotListenError  # noqa: PLC0415
 
     from lockgate.audit.sink import Sink  # noqa: PLC0415
-    from lockgate.server.free_ports import free_ports  # noqa: PLC0415
     from lockgate.server.log import start_logging  # noqa: PLC0415
-    from lockgate.server.supervisor import Supervisor, run_supervisor  # noqa: PLC0415
+    from lockgate.server.supervisor import Supervisor, free_port, run_supervisor  # noqa: PLC0415
 
     start_logging()
     clock: Any = reactor
     clock.seconds = time.monotonic
     host, port = options.listen
     if port == 0:
-        options = evolve(options, listen=(host, free_ports(1)[0]))
+        options = evolve(options, listen=(host, free_port()))
     sink = Sink(clock, None)
     supervisor = Supervisor(clock, options, options.arguments, sink, file.text)
     try:

@@ -17,6 +17,7 @@ has served before: then what is wrong now may be mended while the others go on.
 """
 
 import signal
+import socket
 import sys
 import urllib.request
 from collections.abc import Callable
@@ -281,6 +282,13 @@ def _scrape(port: int | None, page: str) -> str | None:
             return str(response.read().decode())
     except (OSError, HTTPException):
         return None
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on: the one that workers share must be known."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def run_supervisor(reactor: Any, supervisor: Supervisor) -> int:
