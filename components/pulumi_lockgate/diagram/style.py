@@ -1,4 +1,4 @@
-"""How the picture looks, in light and in dark; sizes are px."""
+"""How the SVG picture looks, in light and in dark; sizes are px."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ LIGHT: Final = {
     "soft": "#57606a",
     "hair": "#d8dee4",
     "box": "#f6f8fa",
-    "held": "#e6f4f1",
+    "tint": "#e6f4f1",
     "local": "#0a6b5e",
     "cloud": "#a63c06",
     "red": "#b3001b",
@@ -20,7 +20,7 @@ DARK: Final = {
     "soft": "#9ea7b3",
     "hair": "#30363d",
     "box": "#161b22",
-    "held": "#10302b",
+    "tint": "#10302b",
     "local": "#4fc3ad",
     "cloud": "#ff9e64",
     "red": "#ff7b86",
@@ -30,6 +30,8 @@ _SHAPES: Final = """\
 text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 .name { font-size: 18px; font-weight: 600; }
 .section { font-size: 14px; font-weight: 600; }
+.verdict { font-size: 15px; font-weight: 700; }
+.digest { font: 12px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; }
 .title { font-size: 13px; font-weight: 600; }
 .note { font-size: 12px; }
 .head, .tier { font-size: 13px; font-weight: 600; }
@@ -41,13 +43,18 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", s
 .way { stroke-width: 2.5; }
 .way.cloud { stroke-dasharray: 8 5; }
 .stop { stroke-width: 2.5; }
+.stop.copy { stroke-dasharray: 4 3; }
+.cloudside { fill-opacity: 0.05; }
 """
 _COLOURS: Final = """\
 .paper {{ fill: {paper}; }}
 text, .name, .section, .title {{ fill: {ink}; }}
-.note {{ fill: {soft}; }}
+.note, .digest {{ fill: {soft}; }}
+.verdict.proved {{ fill: {local}; }}
+.verdict.violated {{ fill: {red}; }}
+.cloudside {{ fill: {cloud}; }}
 .box {{ fill: {box}; stroke: {hair}; }}
-.box.sensitive {{ fill: {held}; stroke: {local}; }}
+.box.sensitive {{ fill: {tint}; stroke: {local}; }}
 .column {{ stroke: {hair}; }}
 .border {{ stroke: {cloud}; }}
 .head.local, .tier.local, .order.on.local {{ fill: {local}; }}
@@ -58,7 +65,7 @@ text, .name, .section, .title {{ fill: {ink}; }}
 .stop.local {{ fill: {local}; stroke: {local}; }}
 .stop.cloud {{ fill: {cloud}; stroke: {cloud}; }}
 .stop.out {{ fill: {red}; stroke: {red}; }}
-.stop.hollow, .stop.last {{ fill: {paper}; }}
+.stop.hollow {{ fill: {paper}; }}
 .order {{ fill: {on}; }}
 .order.on.out, .end {{ fill: {red}; }}
 .leak .way, .leak .box {{ stroke: {red}; }}
@@ -78,9 +85,10 @@ CSS: Final = (
 )
 LEGEND: Final = (
     ("1", "stop local", "tried in this order"),
-    ("[]", "stop last local", "default route"),
-    ("c", "stop hollow local", "gets a copy"),
-    ("=", "stop hollow local", "by its name"),
+    ("%", "stop local", "share of the requests"),
+    ("copy", "stop copy hollow local", "copies of requests"),
+    ("[]", "stop default hollow local", "default route"),
+    ("=", "stop named hollow local", "by its name"),
     ("-", "way local", "stays local"),
     ("-", "way cloud", "goes to a cloud"),
     ("503", "", "refused when all have failed"),

@@ -15,7 +15,7 @@ from lockgate.policy.spec.invariants import Invariant
 
 from pulumi_lockgate.proof.literals import Vocabulary, space_of
 from pulumi_lockgate.proof.query import Question, having, lacking, taken_by
-from pulumi_lockgate.proof.report import ContradictionError, Finding, Report, Witness
+from pulumi_lockgate.proof.report import ContradictionError, Finding, Reached, Report, Witness
 from pulumi_lockgate.proof.route_points import EarlierRules, RoutePoint, places_of
 from pulumi_lockgate.proof.solver import SECONDS, Solver, UndecidedError
 from pulumi_lockgate.proof.witness import Checker, checker, witness_of
@@ -24,15 +24,22 @@ T = TypeVar("T")
 ANYTHING: Final = Question()
 MOST_STEPS: Final = 8
 """Places shown on a label's path."""
+MOST_REACHED: Final = 400
+"""Route points times sensitive labels up to which `Report.reached` is there unasked."""
 MOST_TRIED: Final = 64
 """Places tried for it: the path is there for people to read."""
 
 
 def prove(
-    policy: LoadedPolicy, *, seconds: float = SECONDS, now: Callable[[], float] = time.monotonic
+    policy: LoadedPolicy,
+    *,
+    seconds: float = SECONDS,
+    now: Callable[[], float] = time.monotonic,
+    most_reached: int = MOST_REACHED,
 ) -> Report:
     """Return everything that was found; what has no answer in `seconds` is a finding too.
 
+    `most_reached` bounds the work for `Report.reached`, which a picture needs.
     Raises ContradictionError when the engine does not agree with a witness.
     """
     space = space_of((policy,))
@@ -49,6 +56,7 @@ def prove(
     findings = [found for verdict in verdicts for found in verdict()]
     unlabelled = proof.unlabelled()
     paths = proof.paths()
+    pairs = len(proof.places) * len(policy.spec.policy.classification.sensitive)
     return Report(
         digest=policy.digest,
         findings=(*findings, *still_open.findings()),
@@ -58,6 +66,7 @@ def prove(
             (b.name, b.attested_local) for b in policy.spec.backends if b.attested_local
         ),
         invariants=tuple(invariant.name for invariant in policy.spec.policy.invariants),
+        reached=proof.reached() if pairs <= most_reached else None,
     )
 
 
@@ -260,8 +269,28 @@ class _Proof:
         decided = partial(self.open.decided, what, "policy.classification", self._path)
         return tuple((label, tuple(decided(label))) for label in self._sensitive_labels())
 
+    def reached(self) -> tuple[Reached | None, ...]:
+        """Return for each route point the sensitive labels that come there; None: not decided."""
+        return tuple(self._reached(place) for place in self.places)
+
+    def _reached(self, place: RoutePoint) -> Reached | None:
+        labels = self._sensitive_labels()
+        try:
+            if not self._taken(place, having(self.space.sensitive(self.policy))):
+                return Reached()
+            alone = tuple(one for one in labels if self._taken(place, self._alone(one)))
+            if alone:
+                return Reached(alone)
+            beside = tuple(one for one in labels if self._taken(place, self._with(one)))
+            return Reached(beside, alone=False)
+        except UndecidedError:
+            return None
+
+    def _alone(self, label: str) -> Question:
+        return self._with(label) & lacking(self.space.other_labels(self.policy, label))
+
     def _path(self, label: str) -> Iterator[str]:
-        alone = self._with(label) & lacking(self.space.other_labels(self.policy, label))
+        alone = self._alone(label)
         steps = 0
         for place in self.places[:MOST_TRIED]:
             if not self._taken(place, alone):

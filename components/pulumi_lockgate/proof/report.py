@@ -122,8 +122,24 @@ class Finding:
 
 
 @frozen
+class Reached:
+    """The sensitive labels of the requests that one route point takes, none where it takes none.
+
+    `alone`: a request with one of them and no other label is taken; else it needs another beside.
+    """
+
+    labels: tuple[str, ...] = ()
+    alone: bool = True
+
+
+@frozen
 class Report:
-    """`paths` tells for each sensitive label where its requests go, in order."""
+    """What was proved of one policy: every finding, and where its sensitive requests go.
+
+    `paths` has for each sensitive label the places that take its requests, in order, as text.
+    `reached` has an entry for each route point of the policy, in order: None where that was not
+    decided; it is None where nobody asked for it.
+    """
 
     digest: str
     findings: tuple[Finding, ...]
@@ -131,6 +147,7 @@ class Report:
     unlabelled_cloud: str | None
     attested: tuple[tuple[str, str], ...]
     invariants: tuple[str, ...] = ()
+    reached: tuple[Reached | None, ...] | None = field(default=None, repr=False)
 
     @property
     def proved(self) -> bool:
@@ -145,6 +162,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready data."""
         document = {"proved": self.proved, **asdict(self)}
+        del document["reached"]  # it is read beside the route points alone
         document["findings"] = [found.to_dict() for found in self.findings]
         return document
 
@@ -168,15 +186,18 @@ def text_of(result: Rendered) -> str:
     return click.unstyle("\n".join(lines))
 
 
-def _lines(report: Report) -> Iterator[str]:
+def verdict(report: Report) -> tuple[str, str]:
+    """Return the verdict as a word, and what it means in a few more."""
     if report.proved:
-        yield click.style("PROVED", fg="green", bold=True) + (
-            ": no request marked sensitive has a cloud backend in its chain"
-        )
-        if report.invariants:
-            yield f"  invariants that hold: {', '.join(report.invariants)}"
-    else:
-        yield click.style("VIOLATED", fg="red", bold=True) + f": {counted(report)}"
+        return "PROVED", "no request marked sensitive has a cloud backend in its chain"
+    return "VIOLATED", counted(report)
+
+
+def _lines(report: Report) -> Iterator[str]:
+    word, meaning = verdict(report)
+    yield click.style(word, fg="green" if report.proved else "red", bold=True) + f": {meaning}"
+    if report.proved and report.invariants:
+        yield f"  invariants that hold: {', '.join(report.invariants)}"
     numbers = dict.fromkeys(WORDS, 0)
     for found in report.findings:
         numbers[found.kind] += 1
