@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lockgate.doors import NO_RULES
+from lockgate.doors import DOORS, NO_RULES
 from lockgate.errors.kinds import RejectedError
+from lockgate.http1.head_rules import HeadRules
 from lockgate.http1.reader import END, End, RequestReader, ResponseReader
 from lockgate.http1.request_head import Head, Heads
 from lockgate.http1.response_head import ProtocolError, ResponseHead, ResponseHeads
@@ -209,3 +210,21 @@ def test_the_next_response_is_read_anew_and_what_followed_the_last_one_is_none()
         events = [reader.next(), reader.next(), reader.next(), reader.next()]
         assert events[1:] == [b"{}", END, None]
         assert (reader.is_complete, reader.unread_bytes) == (True, len(surplus))
+
+
+def test_a_field_that_routing_reads_is_rejected_in_a_trailer() -> None:
+    reader = RequestReader(Heads(HeadRules(DOORS, ["x-org"])))
+    reader.feed(CHUNKED + b"2\r\n{}\r\n0\r\nX-Org: one\r\n\r\n")
+    assert isinstance(reader.next(), Head)
+    assert reader.next() == b"{}"
+    rejection = reader.next()
+    assert isinstance(rejection, RejectedError)
+    assert rejection.param == "X-Org"
+
+
+@pytest.mark.parametrize(("version", "is_http11"), [(b"HTTP/1.0", False), (b"HTTP/1.1", True)])
+def test_the_version_of_a_response_is_that_of_its_head(version: bytes, is_http11: bool) -> None:
+    reader = ResponseReader(ResponseHeads())
+    reader.feed(b"HTTP/1.1 100 Continue\r\n\r\n" + version + b" 200 OK\r\n\r\n")
+    assert isinstance(reader.next(), ResponseHead)
+    assert reader.is_http11 is is_http11

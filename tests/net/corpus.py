@@ -242,6 +242,7 @@ BAD_ANSWERS: Final[dict[str, bytes]] = {
     "H4 101 fields": _answer(LEN2, *[b"a: b"] * 100),
     "H4 a line of 40 KiB": _answer(LEN2, b"X-A: " + b"y" * 40_960),
     "H5 an unsolicited 101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+    "H5 a 101 that names no protocol": b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + _answer(LEN2),
     "H5 nine interim answers": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 9 + _answer(LEN2),
     "S7 a chunk without a size": _answer(CHUNKED[:-2], body=b"\r\n{}\r\n0\r\n\r\n"),
     "S7 a chunk longer than its size": _answer(CHUNKED[:-2], body=b"1\r\n{}\r\n0\r\n\r\n"),

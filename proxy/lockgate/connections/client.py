@@ -30,10 +30,10 @@ from lockgate.exchange.render import whole_rejection
 HEAD_S: Final = 10.0
 LINGER_S: Final = 2.0
 LINGER_MOST_S: Final = 30.0
-"""As long as a caller goes on sending what nobody wants; nginx's lingering_time."""
+"""So long a refused client may go on sending; nginx's lingering_time."""
 LOOK_S: Final = 0.05
 REST_BYTES: Final = 64 * 1024
-"""While a caller has yet to take more than this, its next request waits: Twisted's high water."""
+"""While more than this is unsent to a client its next request waits: Twisted's high water."""
 
 
 class ClientConnection(Arrivals):
@@ -87,7 +87,7 @@ class ClientConnection(Arrivals):
         self._serve()
 
     def _go_on(self) -> None:
-        """Others had their turn: look at what is left of a read."""
+        """Read on: others had their turn."""
         self._goes_on = False
         if self.state >= CLOSING:
             return
@@ -112,7 +112,7 @@ class ClientConnection(Arrivals):
             self._timer.arm(HEAD_S)
 
     def broke(self) -> None:
-        """A fault of ours, which is logged: what is under way here ends as `internal`."""
+        """End what is under way here as `internal`: a fault of ours, which is logged."""
         if self.listener is not None:
             self.listener.broke()
             return
@@ -187,9 +187,9 @@ class ClientConnection(Arrivals):
             end_what_broke(self)
 
     def _wait_for_reader(self, most: int) -> bool:
-        """Return whether the caller has yet to take more than `most` bytes, which it must do soon.
+        """Return whether more than `most` bytes are unsent; the client must read on then.
 
-        As long as it takes something it has time: no other deadline runs.
+        As long as it reads something it has time: no other deadline runs.
         """
         plain = self.plain
         if plain is not None and plain.unsent_bytes <= most:
@@ -201,7 +201,7 @@ class ClientConnection(Arrivals):
         return True
 
     def fellBehind(self) -> None:
-        """The caller did not take the whole of an answer that left with the turn."""
+        """Watch the client: it did not read the whole of a response that left with the turn."""
         if self.state == READY:
             self._wait_for_reader(0)
 
@@ -214,12 +214,12 @@ class ClientConnection(Arrivals):
         self.reader.over()
 
     def send(self, data: bytes) -> None:
-        """Write to the caller."""
+        """Write a part of the response."""
         self._said = True
         self._write(data)
 
     def finished(self, *, close: bool) -> None:
-        """The answer is complete: the next request, or the end."""
+        """Go on with the next request, or close: the response is complete."""
         self.listener = None
         if self.state >= CLOSING:
             return
@@ -246,14 +246,14 @@ class ClientConnection(Arrivals):
         return bool(ISSLTransport.providedBy(self.transport))
 
     def _end(self, *, behind: bool = False) -> None:
-        """Close; a caller that is behind has as long as it goes on taking, any other a moment."""
+        """Close; a client that is behind has as long as it reads on, any other a moment."""
         self.state = CLOSING
         self.transport.loseConnection()
         if not behind:
             self._timer.arm(LINGER_S)
 
     def break_off(self, *, http10: bool) -> None:
-        """End the connection so that the caller cannot take the answer for whole."""
+        """End the connection so that the client cannot take the response for a whole one."""
         self.listener = None
         if self.state == LOST:
             return
@@ -261,7 +261,7 @@ class ClientConnection(Arrivals):
         if self._is_tls:
             self.transport.cut()
             self._timer.arm(STALL_S)
-        elif http10:  # a close would end its answer, and a reset at once take the last words back
+        elif http10:  # a close would end its response, a reset at once take its last bytes back
             self._resets_by = self.handler.wheel.now() + LINGER_S
             self._late()
         else:
@@ -270,7 +270,7 @@ class ClientConnection(Arrivals):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no whole head has come that is not answered, and nothing is to be sent."""
+        """Whether no request of its waits for a response, and nothing is to be sent."""
         intake = self.intake
         if self.state != READY or intake.waiting or intake.reader.has_more:
             return False
@@ -304,7 +304,7 @@ class ClientConnection(Arrivals):
             self._end(behind=self._wait_for_reader(0))
 
     def _caught_up(self) -> None:
-        """The caller took all that waited."""
+        """Go on: the client read all that was unsent."""
         if self.listener is None:
             is_closing = self.state == CLOSING
             self._timer.arm(LINGER_S if is_closing else self.handler.keep_alive_s)
@@ -313,7 +313,7 @@ class ClientConnection(Arrivals):
             self._serve()
 
     def _gave_up(self, cause: Literal["stall", "slow"]) -> None:
-        """The caller took nothing for too long, or too little."""
+        """Cut the client off: it read nothing for too long, or too little."""
         if self.listener is not None:
             self.listener.client_gone(cause)
         self.transport.abortConnection()
@@ -321,11 +321,11 @@ class ClientConnection(Arrivals):
     # -- refusals before an exchange
 
     def _reject(self, rejection: RejectedError) -> None:
-        """Answer and close: the rest of what this caller sends is not understood or not wanted."""
+        """Answer with an error and close: the rest of what this client sends is not read."""
         request_id = self.handler.next_request_id()
-        held = self.in_hand or self.intake.arriving
-        if held is not None:
-            rejection.headers = held.head.cors
+        request = self.in_hand or self.intake.arriving
+        if request is not None:
+            rejection.headers = request.head.cors
         self._forget(rejection, request_id)
         bodiless = self.intake.reader.is_bodiless
         self._write(whole_rejection(rejection, request_id, bodiless=bodiless))
@@ -340,7 +340,7 @@ class ClientConnection(Arrivals):
             self.intake.forget(why, request_id)
 
     def _close_unread(self) -> None:
-        """Close, lingering: with input unread a reset would go over the answer."""
+        """Close, but read on for a while: a reset for unread input would overtake the response."""
         self.state = CLOSING
         self.intake.drop()
         self._lingers_until = self.handler.wheel.now() + LINGER_MOST_S

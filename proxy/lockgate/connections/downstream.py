@@ -98,7 +98,7 @@ class Downstream(Connection):
         raise NotImplementedError
 
     def stall_over(self) -> None:
-        """Wait no longer for the client to read: it did, or nobody asks any more."""
+        """Wait no longer for the client to read: it did, or that does not matter any more."""
         raise NotImplementedError
 
     def close_if_idle(self) -> None:

@@ -1,4 +1,4 @@
-"""A request between its head and the end of its body, and behind it."""
+"""A request whose body is still arriving, and one that is complete."""
 
 from typing import ClassVar, Final, final
 
@@ -10,9 +10,9 @@ from lockgate.value import Value
 
 BODY_S: Final = 30.0
 WHOLE_BYTES: Final = 256 * 1024
-"""A body of this size is read when it is whole: in one turn, which nobody feels."""
+"""A body of up to this size is parsed when it is whole: in one turn, which delays no one else."""
 FIRST_READ_BYTES: Final = 64 * 1024
-"""A chunked body, whose length nobody knows, is read as it comes from this size on."""
+"""A chunked body, whose length is not known, is parsed as it comes from this size on."""
 BODY_RATE_BYTES: Final = 32 * 1024
 """Minimum rate: each of these received buys one more second."""
 
@@ -64,7 +64,7 @@ class InboundRequest(Value):
 
     @property
     def size(self) -> int:
-        """How long the body is: as much of the memory budget is held for it."""
+        """The length of the body, which the memory budget is charged with."""
         return len(self.body) if self.upload is None else self.upload.size
 
     def scan(self) -> Scan:

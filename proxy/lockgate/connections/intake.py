@@ -26,7 +26,10 @@ _log: Final = Logger("lockgate.intake")
 
 
 class Intake:
-    """What came of `connection`'s requests. `rejection`: answered once what came before it is."""
+    """The requests of `connection`: the whole ones in `waiting`, the one under way in `arriving`.
+
+    `rejection` is why no more are read; it is the response after all that came before it.
+    """
 
     def __init__(self, handler: RequestHandler, connection: Arrivals) -> None:
         self.waiting = PipelinedRequests(handler)
@@ -66,7 +69,7 @@ class Intake:
         self.book()
 
     def book(self) -> None:
-        """Hold what is no request yet, and the heads of those that wait, in the memory budget."""
+        """Charge the memory budget for what is no request yet, and for the heads that wait."""
         size = self.reader.unread_bytes + self.waiting.head_bytes
         if size != self._booked:
             self._handler.memory.charge(size - self._booked, self._client)

@@ -1,4 +1,4 @@
-"""The callers connected now, and how many there may be.
+"""The clients that are connected now, and how many there may be.
 
 At the limit the one that has waited longest makes room for a new one: nothing of a request of its
 own is whole, and nothing is to be sent to it. Where there is none the new one is closed at once.
@@ -15,11 +15,11 @@ from lockgate.connections.downstream import Downstream
 
 PEER_SHARE: Final = 0.75
 FOUND_AT_ONCE: Final = 64
-"""A look at all callers finds so many that may go, for as many new ones."""
+"""A look at all clients finds so many that may go, for as many new ones."""
 
 
 def client_of(address: str) -> str:
-    """Return what tells callers apart: the address; of IPv6 the /64, which is one site's at least.
+    """Return what tells clients apart: the address; of IPv6 the /64, which is one site's at least.
 
     RFC 4291, section 2.5.4, and RFC 6177: the last 64 bits are the site's to choose.
     """
@@ -53,12 +53,12 @@ class ConnectionLimiter:
         return iter(list(self._connections))
 
     def add(self, connection: Downstream, peer: str) -> None:
-        """A caller from `peer` connected."""
+        """Count a connection from `peer`."""
         self._connections[connection] = peer
         self._by_peer[peer] = self._by_peer.get(peer, 0) + 1
 
     def discard(self, connection: Downstream) -> None:
-        """A caller is gone."""
+        """Count a connection no more: it is gone."""
         peer = self._connections.pop(connection, None)
         if peer is None:
             return
@@ -83,7 +83,7 @@ class ConnectionLimiter:
         return True
 
     def _longest(self, peer: str | None) -> Downstream | None:
-        """Return the idle caller, of `peer` if one is named, that has waited longest."""
+        """Return the idle connection, of `peer` if one is named, that has waited longest."""
         looked = peer != self._found_of
         if looked:
             self._look(peer)

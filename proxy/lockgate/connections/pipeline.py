@@ -14,11 +14,11 @@ MOST_HEAD_BYTES: Final = 128 * 1024
 """The same, where their heads are large."""
 FIELD_BYTES: Final = 512
 """About what a field takes besides its text: a key, a value, a tuple of one."""
-_log: Final = Logger("lockgate.waiting")
+_log: Final = Logger("lockgate.pipeline")
 
 
 class PipelinedRequests:
-    """At most `MOST` requests, whose bodies are held in the memory budget under `client`."""
+    """A queue of at most `MOST` requests; the memory budget has their bodies under `client`."""
 
     def __init__(self, handler: RequestHandler) -> None:
         self.client = ""
@@ -58,7 +58,7 @@ class PipelinedRequests:
         )
 
     def lost(self) -> None:
-        """The connection is gone: nobody waits any more."""
+        """Give up every request: the connection is gone."""
         gone = RejectedError("client_gone")
         while self._requests:
             try:

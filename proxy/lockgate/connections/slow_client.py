@@ -1,11 +1,11 @@
-"""A caller as the reader of its answers: what waits for it, and whether it takes it in time.
+"""Finds clients that read their responses too slowly, or not at all.
 
-Facts: what the kernel has is not taken; what the peer acknowledged is (`Transport.taken_bytes`).
+Facts: what the kernel has is not read; what the peer acknowledged is (`Transport.taken_bytes`).
 What waits in this process is booked in the memory budget for as long as it waits.
 
-Decisions: a caller that takes nothing for 30 s while bytes wait for it is lost ("stall"), and so is
-one that takes less than `proxy.minReadRate` over a minute of waiting ("slow"). Only the time counts
-in which bytes wait: who is given little cannot take much.
+Decisions: a client that reads nothing for 30 s while bytes wait for it is lost ("stall"), and so is
+one that reads less than `proxy.minReadRate` over a minute of waiting ("slow"). Only the time counts
+in which bytes wait: who is given little cannot read much.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from lockgate.connections.requests import RequestHandler
 from lockgate.connections.timer_wheel import Timer
 
 STALL_S: Final = 30.0
-"""How long a caller may take nothing while bytes wait for it."""
+"""How long a client may read nothing while bytes wait for it."""
 RATE_S: Final = 60.0
 """Over so long a time of waiting its rate is judged."""
 LOOK_S: Final = 1.0
 
 
 class SlowClientWatch:
-    """Watches a caller that is behind, from `watch` to `over`.
+    """Watches a client that is behind, from `watch` to `over`.
 
     `caught_up` is called when nothing waits any more, `gave_up` once, when it is lost.
     """
@@ -60,7 +60,7 @@ class SlowClientWatch:
         return bool(transport.unsent_bytes > most)
 
     def flush_all(self) -> bool:
-        """Give the kernel what was written; return whether the caller acknowledged all of it."""
+        """Give the kernel what was written; return whether the client acknowledged all of it."""
         transport = self._transport
         return not self.flush(0) and transport.taken_bytes >= transport.sent_bytes
 
@@ -74,7 +74,7 @@ class SlowClientWatch:
         self._look.arm(LOOK_S)
 
     def over(self) -> None:
-        """It took what waited, or nobody asks any more."""
+        """Stop watching: it read what waited, or that does not matter any more."""
         if self._look.at is not None:
             self._measure()
             self._look.disarm()

@@ -1,4 +1,4 @@
-"""One connection to an upstream: writes a request, turns the answer's bytes into events.
+"""One connection to an upstream: writes a request, turns the response's bytes into events.
 
 Wire facts: interim responses (1xx) are swallowed, at most eight of them (RFC 9110, section 15.2);
 an unsolicited 101 is a protocol error; a body that lasts until the connection closes ends cleanly
@@ -31,7 +31,7 @@ _HEADS: Final = ResponseHeads()
 
 
 class Peer:
-    """What a backend's answers said of its HTTP: who may be sent the chunked coding."""
+    """What a backend's responses said of its HTTP: whether it may be sent the chunked coding."""
 
     def __init__(self) -> None:
         self.is_http11 = False
@@ -44,7 +44,7 @@ class Peer:
 
 
 class Upstream(Connection):
-    """Carries one answer at a time to `listener`; between answers it rests in the pool."""
+    """Carries one response at a time to `listener`; between two of them it is idle in the pool."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Upstream(Connection):
         self._sent_before = 0  # what the kernel had taken before this request
 
     def send(self, data: bytes, listener: Callable[[list[Event]], None]) -> None:
-        """Write one request; its answer's events go to `listener`."""
+        """Write one request; its response's events go to `listener`."""
         self.listener = listener
         self.reusable = False
         self._reused = self._reader.is_in_body
@@ -78,14 +78,14 @@ class Upstream(Connection):
         self.listener = None
         self.transport.abortConnection()
 
-    # -- reading an answer
+    # -- reading a response
 
     def dataReceived(self, data: bytes) -> None:
         """Report what came: at most one head, one piece of body and one end."""
         reader = self._reader
         if self.listener is None or reader.is_complete:
             self.reusable = False
-            self.transport.abortConnection()  # nobody asked for these bytes
+            self.transport.abortConnection()  # no request is out that they could answer
             return
         reader.feed(data)
         head: ResponseHead | None = None
@@ -156,7 +156,7 @@ class Upstream(Connection):
         self.listener = None
         if not self.reusable or not self._reader.is_complete or self.uploading:
             return False
-        # an answer that came before our request was sent stops the upload
+        # a response that came before our request was sent stops the upload
         plain = self.plain
         if plain is not None:
             return not plain.unsent_bytes and plain.producer is None

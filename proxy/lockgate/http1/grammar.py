@@ -43,7 +43,7 @@ def is_request_head(raw: bytes) -> bool:
 
 
 def is_response_head(raw: bytes) -> bool:
-    """Whether `raw`, up to and with its blank line, is an answer's head and nothing else."""
+    """Whether `raw`, up to and with its blank line, is a response's head and nothing else."""
     return _RESPONSE.match(raw) is not None
 
 

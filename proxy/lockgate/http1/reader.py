@@ -2,7 +2,7 @@
 
 Facts (RFC 9112): one empty line before a request is ignored (2.2); a request without framing has no
 body, a response without framing lasts until the connection ends (6.3); interim responses are read
-over, and a 101 that nobody asked for is no response (RFC 9110, 15.2).
+over, and an unsolicited 101 is no response (RFC 9110, 15.2).
 
 Decisions:
 - `feed` takes what came and `next` gives one thing of it at a time, so that whoever reads may stop
