@@ -1,5 +1,8 @@
 """A policy that was proved and judged: a value that only a proof makes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, NoReturn, final
 
 import pulumi
@@ -13,10 +16,10 @@ from pulumi_lockgate.widening import Unknown, WideningVerdict, base_of, judge
 
 
 class PolicyViolatedError(pulumi.RunError):
-    """The policy lets a sensitive request out. Its text is the report; `report` the value."""
+    """A proof found something wrong with `policy`. Its text is the report; `report` the value."""
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
+    def __init__(self, policy: LoadedPolicy, report: Report) -> None:
+        self.policy, self.report = policy, report
         super().__init__(text_of(report))
 
 
@@ -105,10 +108,31 @@ def prove_policy(
         raise NotKnownError(draft.missing)
     report = prove(draft.policy)
     if not report.proved:
-        raise PolicyViolatedError(report)
+        raise PolicyViolatedError(draft.policy, report)
     if not draft.is_known:  # against a stand-in every comparison would be a false one
-        return ProvedPolicy(_MADE_HERE, draft, draft.policy, report, None)
+        return _kept(ProvedPolicy(_MADE_HERE, draft, draft.policy, report, None))
     passage = judge(base_of(deployed), draft.policy, accepted_widening, pulumi.get_stack())
     if not passage.passed:
         raise WideningNotAcceptedError(passage)
-    return ProvedPolicy(_MADE_HERE, draft, draft.policy, report, passage)
+    return _kept(ProvedPolicy(_MADE_HERE, draft, draft.policy, report, passage))
+
+
+_PROVED: Final[ContextVar[list[ProvedPolicy] | None]] = ContextVar("proved", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[ProvedPolicy]]:
+    """Give a list of every policy that is proved in the block, so that none is proved twice."""
+    found: list[ProvedPolicy] = []
+    token = _PROVED.set(found)
+    try:
+        yield found
+    finally:
+        _PROVED.reset(token)
+
+
+def _kept(proved: ProvedPolicy) -> ProvedPolicy:
+    found = _PROVED.get()
+    if found is not None:
+        found.append(proved)
+    return proved

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from lockgate.cli.main import cli
+from lockgate.policy.reading.problem import UnusableInputError
 from pulumi_lockgate.ci_output.comment import MOST, comment
 from pulumi_lockgate.ci_output.sarif import RULES, Run, log, of_failure
+from pulumi_lockgate.planned import Refused
 from pulumi_lockgate.proof.report import WORDS
 
 from tests.ci.schemas import faults
@@ -140,6 +142,11 @@ def test_a_comment_has_verdict_change_and_resources(stack: Path) -> None:
     assert "PROVED: no request marked sensitive" in text
     assert re.search(r"<details><summary>\d+ resources</summary>\n\n```text\n  \+ ", text)
     assert "\x1b" not in text
+    chart = re.search(
+        r"<details><summary>Where requests go</summary>\n\n```mermaid\n(.*?)```", text, re.DOTALL
+    )
+    assert chart
+    assert "\nflowchart LR\n" in chart[1]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +165,7 @@ def test_a_comment_is_written_for_a_bad_verdict_too(
     assert done.exit_code == status
     assert text.startswith(f"### ❌ Lockgate, stack `dev`: {words}")
     assert (done.stdout + done.stderr).strip() in text
+    assert ('== "LEAK' in text) == ("<details open>" in text) == (status == 1)
 
 
 def test_a_comment_is_for_people_and_needs_a_place(stack: Path) -> None:
@@ -170,7 +178,7 @@ def test_a_comment_is_for_people_and_needs_a_place(stack: Path) -> None:
 
 @pytest.mark.parametrize("inside", ["```", "`````\n# heading", "</details>", "\x1b[31mred"])
 def test_nothing_that_is_printed_breaks_out_of_its_block(inside: str) -> None:
-    text = comment("a`b", 1, f"VIOLATED\n{inside}\nend\n")
+    text = comment(Refused("a`b", UnusableInputError(f"one\n{inside}\nend")))
     assert text.startswith("### ❌ Lockgate, stack `a'b`: ")
     fence = re.search(r"^(`{3,})text$", text, re.MULTILINE)
     assert fence is not None
@@ -181,6 +189,6 @@ def test_nothing_that_is_printed_breaks_out_of_its_block(inside: str) -> None:
 
 
 def test_a_comment_stays_within_what_hosts_take() -> None:
-    text = comment("dev", 1, "line of a report\n" * 20_000)
+    text = comment(Refused("dev", UnusableInputError("line of a report\n" * 20_000)))
     assert len(text) < MOST + 200
     assert "\n... cut\n```" in text

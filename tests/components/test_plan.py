@@ -4,11 +4,19 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
+from lockgate.cli.main import cli
+from lockgate.policy.reading import load
 from lockgate.policy.reading.load import load_policy
+from pulumi_lockgate import draft, proved_policy
+from pulumi_lockgate.stack import settings
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
@@ -137,3 +145,30 @@ def test_the_demo_shows_what_it_claims() -> None:
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("\nok  ") == 12
     assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("curl")) <= 80
+
+
+@pytest.mark.parametrize("against", [[], ["--against", "prod"]])
+def test_a_policy_is_loaded_and_proved_once_a_plan(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, against: list[str]
+) -> None:
+    counts: Counter[str] = Counter()
+    for module, name in (
+        (settings, "load_tree"),
+        (load, "load_tree"),
+        (draft, "load_tree"),
+        (proved_policy, "prove"),
+    ):
+        monkeypatch.setattr(module, name, counted(getattr(module, name), counts))
+    line = ["plan", "dev", "--comment", str(tmp_path / "comment.md"), *against]
+    done = CliRunner().invoke(cli, line)
+    assert done.exit_code in {0, 3}, done.output
+    assert "```mermaid" in (tmp_path / "comment.md").read_text()
+    assert counts == {"load_tree": 1 + bool(against), "prove": 1}
+
+
+def counted(function: Callable[..., Any], counts: Counter[str]) -> Callable[..., Any]:
+    def counting(*arguments: Any, **named: Any) -> Any:
+        counts[function.__name__] += 1
+        return function(*arguments, **named)
+
+    return counting

@@ -12,9 +12,9 @@ from typing import Any, Final
 import click
 from lockgate.policy.reading.load import load_policy
 
-from pulumi_lockgate.cli.plan import show_plan
 from pulumi_lockgate.demo.processes import House, running_house
 from pulumi_lockgate.demo.story import Actor, Shown, StepFailedError, acts
+from pulumi_lockgate.planned import render_plan
 from pulumi_lockgate.proof.checks import prove
 from pulumi_lockgate.stack.evaluate import evaluate, read_stack
 from pulumi_lockgate.stack.project import SHIPPED
@@ -33,7 +33,7 @@ def run() -> int:
         signal.signal(ending, _leave)  # a closed terminal must not leave the proxy behind
     _title("1. What the dev stack would create, evaluated without an engine")
     plan = evaluate(STACK, read_stack(FILES / "Pulumi.dev.yaml"), program=SHIPPED)
-    show_plan(STACK, plan)
+    render_plan(STACK, plan, click.echo)
     _title("2. The policy.json of that plan drives a proxy")
     _say(
         "Two stand-ins play the models: local-qwen and cloud-gpt. They are programs with canned "

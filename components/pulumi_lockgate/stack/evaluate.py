@@ -20,6 +20,7 @@ from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
+from pulumi_lockgate.proved_policy import ProvedPolicy, collected
 from pulumi_lockgate.stack.engine import READ_OUTPUTS
 from pulumi_lockgate.stack.project import SHIPPED, Project, ProjectError, nearest_project
 from pulumi_lockgate.stack.settings import PROJECT
@@ -68,13 +69,17 @@ class Resource:
 
 @frozen
 class RouterOutputs:
-    """What one router puts out; None where only the engine knows it."""
+    """What one router puts out; None where only the engine knows it.
+
+    `proved` is its policy with the proof, where every value of it is known.
+    """
 
     name: str
     url: str | None
     policy: str | None
     digest: str | None
     verdict: str
+    proved: ProvedPolicy | None = None
 
 
 @frozen
@@ -138,17 +143,18 @@ class _Monitor(mocks.MockMonitor):
         self.put_out[request.urn] = _plain(rpc.deserialize_properties(request.outputs))
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
-    def routers(self) -> Iterator[RouterOutputs]:
-        """Yield what each router puts out, by name."""
+    def routers(self, proved: list[ProvedPolicy]) -> Iterator[RouterOutputs]:
+        """Yield what each router puts out, by name, with its policy out of `proved`."""
         for urn, one in sorted(self.seen.items(), key=lambda pair: pair[1].name):
             if one.type == ROUTER:
-                yield _router(one.name, self.put_out[urn])
+                yield _router(one.name, self.put_out[urn], proved)
 
 
-def _router(name: str, put_out: Mapping[str, Any]) -> RouterOutputs:
+def _router(name: str, put_out: Mapping[str, Any], proved: list[ProvedPolicy]) -> RouterOutputs:
     known = {key: None if value == UNKNOWN else value for key, value in put_out.items()}
     url, policy, digest = (known.get(key) for key in ("url", "policy", "digest"))
-    return RouterOutputs(name, url, policy, digest, put_out["verdict"])
+    its = next((one for one in proved if one.is_known and one.policy.digest == digest), None)
+    return RouterOutputs(name, url, policy, digest, put_out["verdict"], its)
 
 
 def _plain(value: Any) -> Any:
@@ -191,14 +197,14 @@ def evaluate(
             echo, name, stack, preview=True, monitor=monitor, organization="organization"
         )
         set_all_config(texts)
-        with _as_pulumi_runs(file):
+        with _as_pulumi_runs(file), collected() as proved:
             outputs = loop.run_until_complete(_run(file))
     finally:
         end(loop)
         asyncio.set_event_loop(None)
         loop.close()
     found = (one for one in monitor.seen.values() if one.type != "pulumi:pulumi:Stack")
-    return Plan(tuple(sorted(found, key=_rank)), outputs, tuple(monitor.routers()))
+    return Plan(tuple(sorted(found, key=_rank)), outputs, tuple(monitor.routers(proved)))
 
 
 def end(loop: asyncio.AbstractEventLoop) -> None:

@@ -2,7 +2,7 @@
 
 from attrs import evolve
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.reading.load import compiled, load_policy
+from lockgate.policy.reading.load import recheck
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.spec.backends import Backend
 from lockgate.policy.spec.model_router import RouterSpec
@@ -31,15 +31,8 @@ def place(
     )
     if missing:
         raise PolicyRefusedError(name, missing)
-    # loaded again, for a URL that came from the stack is held to the same rules
     spec: RouterSpec = evolve(policy.spec, backends=backends)
-    return evolve(_checked(spec), lines=policy.lines)
-
-
-def _checked(spec: RouterSpec) -> LoadedPolicy:
-    bare = compiled(spec)
-    load_policy(bare.json, "policy.json")  # the bytes themselves are checked
-    return bare
+    return recheck(policy, spec, path, name)  # a URL from the stack is held to the same rules
 
 
 def _placed(backend: Backend, namespace: str, litellm_url: str | None) -> Backend:

@@ -19,7 +19,7 @@ from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.proxy_faults import proxy_faults
 from lockgate.policy.reading.structure import INVALID, Builder, TooManyError
 from lockgate.policy.reading.suggestions import worded
-from lockgate.policy.reading.validate import faults
+from lockgate.policy.reading.validate import Fault, faults
 from lockgate.policy.spec.fields import wire_name
 from lockgate.policy.spec.model_router import RouterSpec
 
@@ -123,12 +123,35 @@ def load_tree(root: Node, path: str, name: str) -> LoadedPolicy:
         more = [_MORE] if len(found) > builder.MOST else []
         found = sorted(found[: builder.MOST], key=lambda p: p.line or 0)
         raise _refused([*found, *more], path, name)
-    loaded = compiled(spec, builder.lines)
-    if len(loaded.json) > MAX_JSON_BYTES:
-        message = f"is {len(loaded.json)} bytes as policy.json"
+    return _sized(compiled(spec, builder.lines), root.line, path, name)
+
+
+def recheck(policy: LoadedPolicy, spec: RouterSpec, path: str, name: str) -> LoadedPolicy:
+    """Return `policy` with `spec` in its place, held to every rule again but not read again.
+
+    `spec` is the policy's own with values filled in. `path` and `name` are as for `load_tree`.
+    """
+    problems = [
+        Problem(at, policy.line_of(at), message, suggestion)
+        for at, message, suggestion in islice(_faults(spec), Builder.MOST)
+    ]
+    if problems:
+        raise _refused(problems, path, name)
+    return _sized(compiled(spec, policy.lines), None, path, name)
+
+
+def _sized(policy: LoadedPolicy, line: int | None, path: str, name: str) -> LoadedPolicy:
+    """Return `policy`; PolicyRefusedError where a ConfigMap would not hold it."""
+    if len(policy.json) > MAX_JSON_BYTES:
+        message = f"is {len(policy.json)} bytes as policy.json"
         suggestion = f"make it smaller: a ConfigMap holds {MAX_JSON_BYTES}"
-        raise _refused([Problem("", root.line, message, suggestion)], path, name)
-    return loaded
+        raise _refused([Problem("", line, message, suggestion)], path, name)
+    return policy
+
+
+def _faults(spec: RouterSpec) -> Iterator[Fault]:
+    """Yield what a spec may not say although its types allow it."""
+    return chain(faults(spec), proxy_faults(spec), invariant_faults(spec))
 
 
 def _refused(problems: list[Problem], path: str, name: str) -> PolicyRefusedError:
@@ -152,14 +175,15 @@ def _too_many(root: Node) -> list[Problem]:
 
 
 def _meaningless(builder: Builder, spec: Any, root: Node) -> Iterator[Problem]:
-    """Yield what a spec may not say although its types allow it; at most one more than counts."""
+    """Yield the problems of what was built; at most one more than is shown."""
     tiers = [p for p in _unstated_tiers(root) if p.path not in builder.reported]
     yield from tiers
     if spec is INVALID:
         return
     reported = builder.reported | {problem.path for problem in tiers}
-    found = chain(faults(spec), proxy_faults(spec), invariant_faults(spec))
-    unreported = (row for row in found if not any(_within(row[0], path) for path in reported))
+    unreported = (
+        row for row in _faults(spec) if not any(_within(row[0], path) for path in reported)
+    )
     for path, message, suggestion in islice(unreported, builder.MOST + 1):
         yield Problem(path, builder.line_of(path), message, suggestion)
 
