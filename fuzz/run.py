@@ -23,8 +23,9 @@ with atheris.instrument_imports(include=["proxy"]):
     from lockgate.exchange.relay import StreamRelay
     from lockgate.exchange.sse import EventTooLargeError, Splitter
     from lockgate.http1.framing import ChunkedBody, FramingError
+    from lockgate.http1.reader import RequestReader, ResponseReader
     from lockgate.http1.request_head import Heads, read_head
-    from lockgate.http1.response_head import ProtocolError, read_response_head
+    from lockgate.http1.response_head import ProtocolError, ResponseHeads, read_response_head
     from lockgate.policy.reading.load import load_policy
     from lockgate.policy.reading.problem import PolicyRefusedError
     from lockgate.policy.spec.backends import Backend
@@ -36,7 +37,21 @@ SEEDS = {
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\nX-A: b\r\n\r\n",
         b"GET http://x/v1/models HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n",
     ],
-    "answer_head": [
+    "requests": [
+        (
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+            b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+        ),
+        (
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2;a=b\r\n{}\r\n0\r\nX-A: b\r\n\r\n"
+        ),
+    ],
+    "response": [
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ],
+    "response_head": [
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     ],
     "chunked": [b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\nrest"],
@@ -73,7 +88,7 @@ def request_head(data: bytes) -> None:
     assert data.endswith(b"\r\n\r\n")
     assert data.count(b"\r\n\r\n") == 1
     assert b"\n" not in data.replace(b"\r\n", b"")
-    assert not (head.chunked and length is not None)
+    assert not (head.framing == "chunked" and length is not None)
 
 
 def response_head(data: bytes) -> None:
@@ -85,6 +100,44 @@ def response_head(data: bytes) -> None:
     low = data.lower()
     assert not (b"\r\ncontent-length:" in low and b"\r\ntransfer-encoding:" in low)
     assert 100 <= head.status <= 599
+
+
+def requests(data: bytes) -> None:
+    """Whole and byte by byte come to the same heads, bodies, ends and rejection."""
+    found = []
+    for pieces in ([data], [data[n : n + 1] for n in range(len(data))]):
+        reader, seen = RequestReader(Heads(NO_RULES)), []
+        for piece in pieces:
+            reader.feed(piece)
+            while reader.has_more:
+                note(seen, reader.next())
+        found.append(seen)
+    assert found[0] == found[1]
+
+
+def response(data: bytes) -> None:
+    """Whole and byte by byte come to the same head, body and end, or rejection."""
+    found = []
+    for pieces in ([data], [data[n : n + 1] for n in range(len(data))]):
+        reader, seen = ResponseReader(ResponseHeads()), []
+        for piece in pieces:
+            reader.feed(piece)
+            while (event := reader.next()) is not None:
+                note(seen, event)
+        found.append(seen)
+    assert found[0] == found[1]
+
+
+def note(seen: list[object], event: object) -> None:
+    """Note what a reader gave; pieces of one body are one."""
+    if isinstance(event, bytes) and seen and isinstance(seen[-1], bytes):
+        seen[-1] += event
+    elif isinstance(event, RejectedError):
+        seen.append(event.kind.code)
+    elif isinstance(event, ProtocolError):
+        seen.append("rejected")
+    elif event is not None:
+        seen.append(event)
 
 
 def chunked(data: bytes) -> None:
@@ -150,7 +203,8 @@ def policy(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (request_head, response_head, chunked, sse, body, policy)
+    one.__name__: one
+    for one in (request_head, response_head, requests, response, chunked, sse, body, policy)
 }
 
 

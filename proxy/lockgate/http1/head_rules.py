@@ -107,15 +107,15 @@ class HeadRules:
         for name in names:
             meant = folded(name)
             if meant in self._labels or meant in FRAMING:
-                told = f"The header {name} can be taken for {meant}: send {meant}."
-                raise RejectedError("bad_request", told, name)
+                detail = f"The header {name} can be taken for {meant}: send {meant}."
+                raise RejectedError("bad_request", detail, name)
 
     def check_trailer(self, names: Iterable[str]) -> None:
         """Refuse a field of a trailer that routing reads: it comes when all is decided."""
         for name in names:
             if folded(name) in self._labels:
-                told = f"{name} may not come in a trailer: send it in the request's head."
-                raise RejectedError("bad_request", told, name)
+                detail = f"{name} may not come in a trailer: send it in the request's head."
+                raise RejectedError("bad_request", detail, name)
 
     def check_declared(self, headers: Headers) -> None:
         """Refuse a head whose Trailer names such a field (RFC 9110, 6.6.2)."""
@@ -131,23 +131,23 @@ class HeadRules:
         origins = headers.get("origin", ())
         for origin in origins:
             if origin not in self._origins and not _is_loopback_origin(origin):
-                told = f'Add "{_shown(origin)}" to endpoint.cors.origins in the policy.'
+                detail = f'Add "{_shown(origin)}" to endpoint.cors.origins in the policy.'
                 if origin == "null":
-                    told = "It has no origin of its own: serve it from one, and list that."
-                raise RejectedError("cross_origin", told, "origin")
+                    detail = "It has no origin of its own: serve it from one, and list that."
+                raise RejectedError("cross_origin", detail, "origin")
         if origins:
             return  # a page under a name that was made to point here has that name as its origin
         host = _without_port(headers["host"][0])
         if not is_loopback(host):
-            told = f"This proxy listens on loopback, and {_shown(host)} is another name."
-            raise RejectedError("cross_origin", told, "host")
+            detail = f"This proxy listens on loopback, and {_shown(host)} is another name."
+            raise RejectedError("cross_origin", detail, "host")
         sites = {value.strip(" \t").lower() for value in headers.get("sec-fetch-site", ())}
         if "cross-site" in sites:
-            told = "Call it with fetch, from an origin in endpoint.cors.origins in the policy."
-            raise RejectedError("cross_origin", told, "sec-fetch-site")
+            detail = "Call it with fetch, from an origin in endpoint.cors.origins in the policy."
+            raise RejectedError("cross_origin", detail, "sec-fetch-site")
 
     def cors(self, headers: Headers) -> bytes:
-        """Return the lines that let a listed origin's script read the answer."""
+        """Return the lines that let a listed origin's script read the response."""
         origin = self._listed(headers)
         if origin is None:
             return self._varies
@@ -158,7 +158,7 @@ class HeadRules:
         )
 
     def preflight(self, headers: Headers, allow: bytes) -> bytes:
-        """Return what more the answer to a preflight says: any header whose name is one."""
+        """Return what more the response to a preflight says: any header whose name is one."""
         if self._listed(headers) is None or "access-control-request-method" not in headers:
             return b""
         lines = b"access-control-allow-methods: %b\r\naccess-control-max-age: %d\r\n" % (

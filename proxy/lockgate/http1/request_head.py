@@ -34,7 +34,7 @@ MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
 CLIENT_ID_CHARS: Final = 128
-"""As much of a caller's own request id as the record keeps."""
+"""As much of a client's own request id as the record keeps."""
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 
 
@@ -43,8 +43,8 @@ class Head(Value):
     """An admitted head. `door` is the name of the path that is asked for, `model` an id behind it.
 
     `headers` has every field value by lower-case name, the length and what is dropped aside;
-    `dropped` are names with an underscore. `cors` are lines that every answer to it carries, and
-    `options` those of an answer to OPTIONS. `bodiless`: HEAD, answered as GET is, without a body.
+    `dropped` are names with an underscore. `cors` are lines that every response to it carries, and
+    `options` those of a response to OPTIONS. `bodiless`: HEAD, served as GET is, without a body.
     """
 
     __match_args__: ClassVar = (
@@ -166,7 +166,7 @@ def admit_head(
     lengths = headers.pop("content-length", ())
     _check_length(lengths)
     _check_coding(headers, version, has_length=bool(lengths))
-    if method != b"OPTIONS":  # whose answer lets nobody in that the policy does not list
+    if method != b"OPTIONS":  # whose response lets in none that the policy does not list
         rules.check_page(headers)
     rules.check_underscored(dropped)
     rules.check_declared(headers)
@@ -182,7 +182,7 @@ def admit_head(
     return Head(
         door=named.name,
         model=named.item,
-        # a caller of HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1)
+        # a client of HTTP/1.0 knows no interim responses (RFC 9110, 10.1.1)
         expects_continue=_expects_continue(headers) and version != "1.0",
         keep_alive=_keep_alive(headers, version),
         headers=headers,
@@ -205,9 +205,9 @@ def _collect(fields: Fields) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...
         if "_" in key:
             dropped.append(key)
             continue
-        held = headers.get(key)
+        before = headers.get(key)
         text = value.decode("latin-1")
-        headers[key] = (text,) if held is None else (*held, text)
+        headers[key] = (text,) if before is None else (*before, text)
     return headers, tuple(dropped)
 
 

@@ -53,7 +53,7 @@ class KnownPaths:
         self._rows: Final = dict(rows)
         self._collection: Final = collection or b""
         self._items: Final = b"%b/" % collection if collection else b""
-        self._told: Final = f"Use {b' or '.join(rows).decode()}."
+        self._known: Final = f"Use {b' or '.join(rows).decode()}."
 
     def find(self, method: bytes, target: bytes, host: bytes) -> RequestTarget:
         """Return what a request line names; RejectedError where it is nothing that is known."""
@@ -66,7 +66,7 @@ class KnownPaths:
             raise RejectedError("bad_request", "The target is not in its plain form.")
         name, allow = self._rows.get(self._collection if is_item else path, (None, b""))
         if name is None:
-            raise RejectedError("not_found", self._told)
+            raise RejectedError("not_found", self._known)
         if method not in allow.split(b", "):
             raise RejectedError("method_not_allowed", f"Use {allow.decode()}.", allow=allow)
         if method == b"OPTIONS":

@@ -29,7 +29,7 @@ from lockgate.value import Value
 Framing = Literal["none", "length", "chunked", "close"]
 Kind = Literal["json", "events", "unknown", "other"]
 MOST_WAIT_S: Final = 60
-"""What a caller is asked to wait at most: SDKs sleep for as long as they are told."""
+"""What a client is asked to wait at most: SDKs sleep for as long as a response says."""
 MAX_ID_CHARS: Final = 128
 OWN_IDS: Final = (
     b"x-request-id",  # OpenAI, vLLM, Azure
@@ -52,14 +52,14 @@ _DECIMAL: Final = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?\Z")
 
 
 class ProtocolError(Exception):
-    """The answer breaks HTTP, or is not of the kind that was asked for."""
+    """The response breaks HTTP, or is not of the kind that was asked for."""
 
 
 @final
 class ResponseHead(Value):
-    """A good head. `passed_on`: rendered header lines that the caller may see on every answer.
+    """A good head. `passed_on`: rendered header lines that the client may see on every response.
 
-    `kind` is the content type's; "unknown" is told by the first bytes. `coded` says that a content
+    `kind` is the content type's; for "unknown" the first bytes decide. `coded` says that a content
     coding was used, unasked. `hints`: rendered lines of a rate limit. `own_id` is the upstream's
     own id of the request, empty where it gives none. `fields` are all of them, for a backend whose
     `downwardHeaders` name more.
@@ -157,10 +157,10 @@ def _agree(raw: bytes, status: int, fields: Fields) -> None:
 
 
 def _judged(status: int, fields: Fields, *, http10: bool) -> ResponseHead:
-    held: dict[bytes, bytes] = {}
+    values: dict[bytes, bytes] = {}
     passed_on = hints = b""
     for name, value in fields:
-        held[name] = value
+        values[name] = value
         if not value.isascii():
             continue  # obs-text (RFC 9110, 5.5): opaque, and nobody reads it
         if name in _PASSED_ON:
@@ -168,30 +168,30 @@ def _judged(status: int, fields: Fields, *, http10: bool) -> ResponseHead:
         elif name in _HINTS or name.startswith(_HINT_PREFIX):
             hints += b"%b: %b\r\n" % (name, value)
     framing = _framing(status, fields, http10=http10)
-    keep_alive = _keep_alive(held.get(b"connection", b""), http10=http10)
-    waits_ms = _milliseconds(held.get(b"retry-after-ms", b""))
+    keep_alive = _keep_alive(values.get(b"connection", b""), http10=http10)
+    waits_ms = _milliseconds(values.get(b"retry-after-ms", b""))
     if waits_ms is not None:
         hints += b"retry-after-ms: %d\r\n" % min(waits_ms, MOST_WAIT_S * 1000)
         waits_s: float | None = waits_ms / 1000
     else:
-        waits_s = _seconds(held.get(b"retry-after", b""), held.get(b"date", b""))
+        waits_s = _seconds(values.get(b"retry-after", b""), values.get(b"date", b""))
     return ResponseHead(
         status,
         framing=framing,
-        kind=_kind(held.get(b"content-type")),
-        coded=held.get(b"content-encoding", b"identity").lower() not in {b"identity", b""},
+        kind=_kind(values.get(b"content-type")),
+        coded=values.get(b"content-encoding", b"identity").lower() not in {b"identity", b""},
         keep_alive=keep_alive and framing in {"length", "chunked"},
         retry_after_s=waits_s,
         passed_on=passed_on,
         hints=hints,
-        own_id=_own_id(held),
+        own_id=_own_id(values),
         fields=fields,
     )
 
 
-def _own_id(held: dict[bytes, bytes]) -> str:
+def _own_id(values: dict[bytes, bytes]) -> str:
     for name in OWN_IDS:
-        value = held.get(name)
+        value = values.get(name)
         if value:
             shown = value[:MAX_ID_CHARS].decode("ascii", "ignore")
             return shown if shown.isprintable() else ""
@@ -239,7 +239,7 @@ def _milliseconds(value: bytes) -> int | None:
 def _seconds(value: bytes, date: bytes) -> float | None:
     """Return the seconds that a Retry-After of either form (RFC 9110, 10.2.3) asks for.
 
-    Some servers write decimals. A date is counted from the answer's own Date, whatever our clock
+    Some servers write decimals. A date is counted from the response's own Date, whatever our clock
     says.
     """
     if _DECIMAL.match(value):
@@ -252,7 +252,7 @@ def _seconds(value: bytes, date: bytes) -> float | None:
 
 
 def body_of(head: ResponseHead, length: int | None) -> LengthBody | ChunkedBody | UntilClose:
-    """Return what finds the end of the answer's body."""
+    """Return what finds the end of the response's body."""
     if head.framing == "chunked":
         return ChunkedBody()
     if head.framing == "close":
@@ -263,7 +263,7 @@ def body_of(head: ResponseHead, length: int | None) -> LengthBody | ChunkedBody 
 def check_usable(head: ResponseHead, *, streaming: bool) -> None:
     """Raise ProtocolError unless `head` may begin what was asked for, or an error to be read.
 
-    A stream that is answered with JSON may be an error that came too late for its status.
+    Where a stream was asked for, JSON may be an error that came too late for its status.
     """
     if head.status >= 400:
         return
@@ -276,9 +276,9 @@ def check_usable(head: ResponseHead, *, streaming: bool) -> None:
 
 
 def check_timely(head: ResponseHead, *, whole: bool) -> None:
-    """Raise ProtocolError for a good answer to a request whose body is not whole yet.
+    """Raise ProtocolError for a good response to a request whose body is not whole yet.
 
     An error may come early (RFC 9112, section 9.5): the body may be too large for the upstream.
     """
     if head.status < 400 and not whole:
-        raise ProtocolError("an answer before its request")
+        raise ProtocolError("a response before its request")
