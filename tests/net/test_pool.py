@@ -8,6 +8,7 @@ import pytest
 from lockgate.connections.connect import Destination
 from lockgate.connections.endpoint import endpoint_of
 from lockgate.connections.pool import CLOUD_AGE_S, IDLE_S, ConnectionPool
+from lockgate.connections.tls import StrictClient
 from lockgate.connections.upstream import Upstream
 from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import PolicyRefusedError
@@ -20,35 +21,53 @@ from tests.support.upstream import Upstream as Server
 HARD = ("x-llmkube-task-complexity", "complex")
 
 
-class Tls:
-    """Makes TLS connections: `files` stand for what they are made with."""
+RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+
+class Client(StrictClient):
+    """Stands for what made a TLS connection; another one stands for other files."""
 
     def __init__(self) -> None:
-        self.files: Any = self
+        """Have no context."""
 
-    def __call__(self, _: str) -> Any:
-        return self.files
-
-    def keep(self, *_: object) -> None:
+    def keep(self, connection: Any, checked_at: float) -> None:
         """Take no session."""
 
 
-class Made(Upstream):
-    """A connection that carried a whole response."""
+class Tls:
+    """Returns who makes TLS connections at the moment."""
 
-    def __init__(self, tls: Any, checked_at: float) -> None:
-        super().__init__()
-        self.transport: Any = self
-        self.connection = None
-        self.secured_by = tls
-        self.checked_at = checked_at
-        self.aborted = False
+    def __init__(self) -> None:
+        self.client = Client()
 
-    def release(self) -> bool:
-        return True
+    def __call__(self, _: str) -> Any:
+        return self.client
 
-    def abort(self) -> None:
+
+class Transport:
+    """Takes what is written."""
+
+    connection = producer = None
+    checked_at = 0.0
+    unsent_bytes = sent_bytes = 0
+    aborted = False
+
+    def write(self, data: bytes) -> None:
+        """Take it."""
+
+    def abortConnection(self) -> None:
         self.aborted = True
+
+
+def made(tls: Tls, checked_at: float) -> Any:
+    """Return a connection that carried a whole response."""
+    upstream = Upstream()
+    upstream.makeConnection(Transport())
+    upstream.secured_by = tls.client
+    upstream.checked_at = checked_at
+    upstream.send(b"GET / HTTP/1.1\r\n\r\n", lambda _: None)
+    upstream.dataReceived(RESPONSE)
+    return upstream
 
 
 def pool(tls: Tls, clock: Clock, *, keep: bool, tier: Any = "cloud") -> ConnectionPool:
@@ -62,12 +81,12 @@ def pool(tls: Tls, clock: Clock, *, keep: bool, tier: Any = "cloud") -> Connecti
 
 def test_a_cloud_connection_is_not_kept_unless_its_backend_says_so() -> None:
     tls, clock = Tls(), Clock()
-    fresh, kept = Made(tls, 0.0), Made(tls, 0.0)
-    for made, keep in ((fresh, False), (kept, True)):
+    fresh, kept = made(tls, 0.0), made(tls, 0.0)
+    for upstream, keep in ((fresh, False), (kept, True)):
         one = pool(tls, clock, keep=keep)
-        one.release(made)
-        assert (one.idle, made.aborted) == (int(keep), not keep)
-        assert one.kept() is (made if keep else None)
+        one.release(upstream)
+        assert (one.idle, upstream.transport.aborted) == (int(keep), not keep)
+        assert one.kept() is (upstream if keep else None)
 
 
 @pytest.mark.parametrize(
@@ -84,28 +103,28 @@ def test_a_kept_cloud_connection_has_an_idle_time_and_an_age(
 ) -> None:
     tls, clock = Tls(), Clock()
     clock.advance(1000)
-    one, made = pool(tls, clock, keep=True), Made(tls, 1000 - age_s)
-    one.release(made)
+    one, upstream = pool(tls, clock, keep=True), made(tls, 1000 - age_s)
+    one.release(upstream)
     clock.advance(idle_s)
-    assert one.kept() is (made if used else None)
-    assert made.aborted is not used
+    assert one.kept() is (upstream if used else None)
+    assert upstream.transport.aborted is not used
 
 
 def test_a_local_connection_has_no_age() -> None:
     tls, clock = Tls(), Clock()
     clock.advance(10 * CLOUD_AGE_S)
-    one, made = pool(tls, clock, keep=False, tier="local"), Made(tls, 0.0)
-    one.release(made)
-    assert one.kept() is made
+    one, upstream = pool(tls, clock, keep=False, tier="local"), made(tls, 0.0)
+    one.release(upstream)
+    assert one.kept() is upstream
 
 
 def test_a_connection_under_other_tls_files_is_not_used() -> None:
     tls, clock = Tls(), Clock()
-    one, made = pool(tls, clock, keep=True), Made(tls, 0.0)
-    one.release(made)
-    tls.files = Tls()
+    one, upstream = pool(tls, clock, keep=True), made(tls, 0.0)
+    one.release(upstream)
+    tls.client = Client()
     assert one.kept() is None
-    assert made.aborted
+    assert upstream.transport.aborted
 
 
 def test_the_field_is_for_the_cloud_tier() -> None:
