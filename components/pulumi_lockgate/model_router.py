@@ -6,7 +6,7 @@ from typing import Any, Final
 import pulumi
 from lockgate.policy.loaded import LoadedPolicy
 from pulumi import Input, Output, ResourceOptions
-from pulumi.output import contains_unknowns
+from pulumi.output import UNKNOWN, contains_unknowns
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, Service, ServiceAccount
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
@@ -82,7 +82,7 @@ class ModelRouter(pulumi.ComponentResource):
 
     @property
     def record(self) -> dict[str, Output[str]]:
-        """What a program exports under the router's name, for the next deployment to be held to."""
+        """What a program exports under the router's name, for the next deployment to compare."""
         proof = {"policyDigest": self.digest, "verdict": self.verdict}
         return {"url": self.url, "policy": self.policy, **proof}
 
@@ -104,7 +104,9 @@ class ModelRouter(pulumi.ComponentResource):
             proved = prove_policy(draft, self._base, self._accepted)
         except NotKnownError as why:
             pulumi.log.warn(f"{self._called}: {why}")
-            return unproved(str(why))
+            gone = any(value.path == "namespace" for value in draft.missing)
+            space = Output.from_input(UNKNOWN) if gone else draft.namespace
+            return unproved(self._called, space, str(why))
         return self._shown(draft.namespace, proved)
 
     def _shown(self, namespace: str, proved: ProvedPolicy) -> Rendered:
@@ -116,7 +118,7 @@ class ModelRouter(pulumi.ComponentResource):
         for line in notices(proved.policy):
             pulumi.log.info(line)
         if contains_unknowns(namespace):
-            return unproved(proved.verdict)
+            return unproved(self._called, Output.from_input(namespace), proved.verdict)
         return rendered(self._called, namespace, proved)
 
     def _register(

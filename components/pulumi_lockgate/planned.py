@@ -1,10 +1,12 @@
 """What `lockgate plan` finds for a stack: the plan, a violated policy, or a refusal, as values."""
 
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import pulumi
 from attrs import frozen
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
@@ -124,6 +126,10 @@ def planned(stack: str, against: str | None) -> Outcome:
         except StackRefusedError:
             load_stack(source, str(path))  # the same again with lines: a program has none
             raise
+        except (EndsCommandError, PolicyViolatedError):
+            raise
+        except (Exception, SystemExit) as problem:  # whatever a program raises is no leak
+            raise UnusableInputError(_failure(problem)) from problem
         accepted = config.get(KEY)
         change = _compared(stack, plan, against, accepted if isinstance(accepted, str) else None)
         return Planned(stack, plan, change)
@@ -131,6 +137,13 @@ def planned(stack: str, against: str | None) -> Outcome:
         return Violated(stack, violated.policy, violated.report)
     except EndsCommandError as error:
         return Refused(stack, error)
+
+
+def _failure(problem: BaseException) -> str:
+    """Return why a program failed: what Pulumi shows of it, else where it was raised."""
+    if isinstance(problem, pulumi.RunError):
+        return f"the program failed: {problem}"
+    return "the program failed:\n" + "".join(traceback.format_exception(problem)).rstrip()
 
 
 def _compared(

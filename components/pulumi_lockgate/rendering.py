@@ -8,6 +8,8 @@ from pulumi import Output
 from pulumi.output import UNKNOWN
 
 from pulumi_lockgate.draft import WHOLE
+from pulumi_lockgate.manifests.common import labels, metadata
+from pulumi_lockgate.manifests.network import ROUTER
 from pulumi_lockgate.manifests.router import Router, router_manifests
 from pulumi_lockgate.proved_policy import ProvedPolicy
 from pulumi_lockgate.resource import body
@@ -56,9 +58,12 @@ def rendered(name: str, namespace: str, proved: ProvedPolicy) -> Rendered:
     return Rendered(objects, _marked(address, marks), text, digest, proved.verdict)
 
 
-def unproved(verdict: str) -> Rendered:
-    """Return a router of which nothing is known but `verdict`, and that it has these objects."""
-    objects = {key: dict.fromkeys(names, UNKNOWN) for key, names in ARGUMENTS.items()}
+def unproved(name: str, namespace: Any, verdict: str) -> Rendered:
+    """Return a router of which nothing is known but `verdict`, and which objects it has."""
+    whole = name + SUFFIX
+    known = {"metadata": metadata(whole, namespace, labels(whole, ROUTER))}
+    objects = {key: dict.fromkeys(names, UNKNOWN) | known for key, names in ARGUMENTS.items()}
+    objects["policy"]["metadata"] = {**known["metadata"], "name": _unknown()}
     return Rendered(objects, UNKNOWN, UNKNOWN, UNKNOWN, verdict)
 
 

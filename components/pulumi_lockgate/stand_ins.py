@@ -2,8 +2,8 @@
 
 The proof asks where a request may go: by tier, label, rule and order. It does not ask for an
 address, a model's name or a Secret's; so a policy is proved with stand-ins for these, and whoever
-reads the verdict is told which they were. Where a value that decides is not known, nothing is
-proved, and that is told too.
+reads the verdict sees which they were. Where a value that decides is not known, nothing is
+proved, and the verdict says so.
 """
 
 import re

@@ -169,8 +169,8 @@ def _wired(kind: Any, fields: Mapping[str, Any]) -> Tree:
 
 
 def _part(stated: Tree, key: str) -> Tree:
-    held = stated.pop(key, None)
-    return dict(held) if isinstance(held, Mapping) else {}
+    part = stated.pop(key, None)
+    return dict(part) if isinstance(part, Mapping) else {}
 
 
 def _taken(kind: Any, stated: Tree) -> Tree:

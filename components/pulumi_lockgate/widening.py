@@ -1,7 +1,7 @@
-"""What a change of policy is held to: what widens passes only where the stack accepts it.
+"""Judges a change of policy: what widens passes only where the stack accepts it.
 
 An acceptance names the digest of one policy, so that it accepts what was read and nothing else.
-What narrows is never held up, whatever acceptance stands there (docs/adr/0011).
+What narrows always passes, whatever acceptance stands there (docs/adr/0011).
 """
 
 from collections.abc import Callable, Iterator

@@ -46,5 +46,5 @@ kubernetes.core.v1.ConfigMap(
     "agents", metadata={"namespace": namespace}, data={"OPENAI_BASE_URL": router.url}
 )
 
-# under the router's name, so that the next deployment is held to this policy
+# under the router's name, so that the next deployment is compared with this policy
 pulumi.export("gate", router.record)

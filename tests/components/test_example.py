@@ -142,3 +142,105 @@ def test_it_goes_up_twice_and_its_secret_is_encrypted(project: Path, pulumi: Run
     finally:
         with contextlib.suppress(subprocess.TimeoutExpired):
             pulumi("destroy", "--yes", "--skip-preview", wait=60)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("{}['no such key']\n", "KeyError"),
+        ("raise SystemExit(1)\n", "SystemExit"),
+        ("import pulumi\npulumi.Config().require('nothing')\n", "nothing"),
+        ("import pulumi\npulumi.runtime.invoke('aws:index:getRegion', {})\n", "run `pulumi preview`"),
+        ("import pulumi\nraise pulumi.RunError('not today')\n", "not today"),
+    ],
+)  # fmt: skip
+def test_a_program_that_fails_ends_a_plan_with_2_never_with_the_1_of_a_leak(
+    project: Path, program: str, said: str
+) -> None:
+    (project / "__main__.py").write_text(program)
+    done = plan(project)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_program_of_another_language_is_not_evaluated_here(project: Path) -> None:
+    (project / "Pulumi.yaml").write_text("name: agents\nruntime: nodejs\n")
+    done = plan(project)
+    assert done.returncode == 2
+    assert "its runtime is nodejs; only Python programs are evaluated here" in done.stderr
+
+
+def test_main_may_be_a_file_or_a_folder_seen_from_below(project: Path) -> None:
+    (project / "app").mkdir()
+    (project / "__main__.py").rename(project / "app" / "run.py")
+    for main, file in (("app/run.py", "run.py"), ("app", "__main__.py")):
+        (project / "app" / "run.py").rename(project / "app" / file)
+        (project / "Pulumi.yaml").write_text(f"name: agents\nruntime: python\nmain: {main}\n")
+        done = plan(project / "app")
+        assert done.returncode == 0, done.stderr
+        assert "gate-router-proxy" in done.stdout
+        if file == "run.py":
+            continue
+        assert "evaluating the one" not in done.stderr
+
+
+def test_another_stacks_outputs_are_not_known_in_process(project: Path) -> None:
+    (project / "__main__.py").write_text(
+        "import pulumi, pulumi_lockgate as lockgate\n"
+        "other = pulumi.StackReference('org/models/prod')\n"
+        "local = lockgate.Backend.local('local', url=other.require_output('endpoint'), model='m')\n"
+        "policy = {'backends': [local], 'defaultRoute': 'local'}\n"
+        "lockgate.ModelRouter('gate', policy, other.get_output('namespace'))\n"
+    )
+    done = plan(project)
+    assert done.returncode == 0, done.stderr
+    assert "PROVED" in done.stdout
+    assert "finds for: backends[0].external.url, namespace" in done.stdout
+
+
+LATE = """
+import pulumi
+import pulumi_kubernetes as kubernetes
+import pulumi_lockgate as lockgate
+
+space = kubernetes.core.v1.Namespace("home", metadata={"name": pulumi.Config().require("namespace")})
+name = space.metadata["name"]
+late = space.id  # unknown until the cluster has it
+address = pulumi.Output.concat("https://", late, ".example/v1")
+local = lockgate.Backend.local("local", service="qwen")
+cloud = lockgate.Backend.cloud("cloud", provider="openai", model="m", url=address)
+rules = RULES
+router = lockgate.ModelRouter("late", {"backends": [local, cloud], "rules": rules, "defaultRoute": "cloud"}, name)
+pulumi.export("late", router.record)
+"""
+HOLDS = '[lockgate.Rule("stays", [local], data_classification=["pii", "phi"], fail_closed=True)]'
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+@pytest.mark.skipif("KUBECONFIG" not in os.environ, reason="NOT RUN: no KUBECONFIG")
+def test_what_the_cluster_alone_knows_is_proved_in_up(project: Path, pulumi: Run) -> None:
+    program = project / "__main__.py"
+    try:
+        program.write_text(AT_ONCE + LATE.replace("RULES", HOLDS))
+        shown = pulumi("preview")
+        assert shown.returncode == 0, shown.stdout + shown.stderr
+        assert "backends[1].external.url is known in `up`, which proves it" in shown.stdout
+        leaking = f"late.apply(lambda _: {HOLDS}[:0])"
+        program.write_text(AT_ONCE + LATE.replace("RULES", leaking))
+        shown = pulumi("preview")
+        assert shown.returncode == 0, shown.stdout + shown.stderr
+        assert "NOT PROVED yet" in shown.stdout
+        assert "rules" in shown.stdout
+        up = pulumi("up", "--yes", "--skip-preview")
+        assert up.returncode != 0
+        assert "VIOLATED" in up.stdout
+        assert "Traceback" not in up.stdout + up.stderr
+        assert "lockgate:index:ModelRouter" not in pulumi("stack", "export").stdout
+        program.write_text(AT_ONCE + LATE.replace("RULES", HOLDS))
+        up = pulumi("up", "--yes", "--skip-preview")
+        assert up.returncode == 0, up.stdout + up.stderr
+        assert "PROVED" in up.stdout
+    finally:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            pulumi("destroy", "--yes", "--skip-preview", wait=60)

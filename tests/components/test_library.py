@@ -94,6 +94,9 @@ def test_what_is_known_only_in_up_is_refused_there_before_anything_is_registered
     preview = tell(program, preview=True)
     assert preview.error is None
     assert preview.outputs("gate")["verdict"].startswith("NOT PROVED yet")
+    metadata = preview.inputs("gate-deployment")["metadata"]  # for those who transform it
+    assert (metadata["name"], metadata["namespace"]) == ("gate-router-proxy", "default")
+    assert preview.is_unknown(preview.inputs("gate-deployment")["spec"])
     [warning] = preview.warnings
     assert "rules" in warning
     up = tell(program, preview=False)

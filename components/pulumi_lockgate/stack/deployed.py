@@ -37,12 +37,16 @@ def load_base(named: str) -> LoadedPolicy:
 def _outputs(source: bytes, name: str) -> dict[str, Any] | None:
     """Return a stack's outputs, None where `source` is neither of Pulumi's two documents."""
     documents = parse(source, name)
-    held = plain(documents[0]) if len(documents) == 1 else None
-    if not isinstance(held, dict):
+    document = plain(documents[0]) if len(documents) == 1 else None
+    if not isinstance(document, dict):
         return None
-    if isinstance(held.get("deployment"), dict):
-        resources = held["deployment"].get("resources") or []
+    if isinstance(document.get("deployment"), dict):
+        resources = document["deployment"].get("resources") or []
         stacks = (r for r in resources if isinstance(r, dict) and r.get("type") == _STACK)
         found: dict[str, Any] = next(stacks, {}).get("outputs") or {}
         return found
-    return held if isinstance(held.get(POLICY_OUTPUT), str) or DIGEST_OUTPUT in held else None
+    return (
+        document
+        if isinstance(document.get(POLICY_OUTPUT), str) or DIGEST_OUTPUT in document
+        else None
+    )

@@ -70,10 +70,10 @@ def stack_config() -> dict[str, Any]:
     Also the keys that nobody asks for, so that none is ignored.
     """
     prefix = f"{PROJECT}:"
-    held = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+    config = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     return {
         key.removeprefix(prefix): _value(text)
-        for key, text in held.items()
+        for key, text in config.items()
         if key.startswith(prefix)
     }
 
@@ -110,7 +110,7 @@ def last_policy(
 
 
 _ANSWERS: Final[WeakKeyDictionary[Any, dict[str, Any]]] = WeakKeyDictionary()
-"""What each run of a program was told: a process may evaluate several."""
+"""The last outputs by run of a program: a process may evaluate several."""
 
 
 def _asked_once(pause: Callable[[float], None]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Evaluates a Pulumi program in process, under Pulumi's own mock runtime.
 
-What `lockgate plan` and the demo see is what the engine would be told: every registered resource
+What `lockgate plan` and the demo see is what the engine would get: every registered resource
 with its type, name, parent and inputs. No engine, no cluster, no plugin.
 """
 
@@ -119,7 +119,8 @@ class _Echo(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
         """Answer the one function that is known here: what the stack last put out."""
         if args.token != READ_OUTPUTS:
-            raise LookupError(f"the program calls {args.token}, which only an engine can answer")
+            why = f"the program calls {args.token}, which only an engine can answer"
+            raise ProjectError(f"{why}; run `pulumi preview`")
         return {"name": args.args["name"], "outputs": dict(self.deployed)}, []
 
 
@@ -164,9 +165,9 @@ def _plain(value: Any) -> Any:
     if rpc.is_rpc_secret(value):
         return _plain(rpc.unwrap_rpc_secret(value))
     if isinstance(value, Mapping):
-        return {key: _plain(held) for key, held in sorted(value.items())}
+        return {key: _plain(one) for key, one in sorted(value.items())}
     if isinstance(value, list | tuple):
-        return [_plain(held) for held in value]
+        return [_plain(one) for one in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -279,6 +280,6 @@ def config_of(source: bytes, name: str) -> dict[str, Any]:
     from lockgate.policy.reading.structure import plain  # noqa: PLC0415 - the same
 
     documents = parse(source, name)
-    held = plain(documents[0]) if documents else {}
-    config: dict[str, Any] = held.get("config", {}) if isinstance(held, dict) else {}
+    file = plain(documents[0]) if documents else {}
+    config: dict[str, Any] = file.get("config", {}) if isinstance(file, dict) else {}
     return config

@@ -1,4 +1,4 @@
-"""The stack's configuration under ``lockgate:``, as types; every fault is told at once."""
+"""The stack's configuration under ``lockgate:``, as types; with every fault at once."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -160,19 +160,19 @@ def _namespace(builder: Builder, rest: Node) -> tuple[Node, bool]:
     stated = next((m for m in rest.value if m.key == key and m.node.is_mapping), None)
     if stated is None:
         return rest, True
-    held: Any = builder.build(NamespaceSettings, stated.node, key)
+    namespace: Any = builder.build(NamespaceSettings, stated.node, key)
     others = tuple(m for m in rest.value if m is not stated)
-    if held is INVALID:
+    if namespace is INVALID:
         return evolve(rest, value=others), True
-    text = evolve(stated, node=Node(held.name, stated.node.line))
-    return evolve(rest, value=(*others, text)), held.create
+    text = evolve(stated, node=Node(namespace.name, stated.node.line))
+    return evolve(rest, value=(*others, text)), namespace.create
 
 
 def _acceptance(builder: Builder, settings: StackSettings) -> Iterator[Problem]:
-    held, key = settings.accept_widening, f"{PROJECT}:acceptWidening"
-    if held is not None and not _DIGEST.match(held):
+    digest, key = settings.accept_widening, f"{PROJECT}:acceptWidening"
+    if digest is not None and not _DIGEST.match(digest):
         suggestion = "write the line that the preview names, `pulumi config set {key} sha256:...`"
-        message = f"{held!r} is no policy's digest (sha256: and 64 hexadecimal digits)"
+        message = f"{digest!r} is no policy's digest (sha256: and 64 hexadecimal digits)"
         yield Problem(key, builder.line_of(key), message, suggestion.format(key=key))
 
 
@@ -204,24 +204,24 @@ def read_model(
     found = _inference(builder, faults, Member(name, None, from_plain(dict(settings))), "")
     above = f"{PROJECT}:models.{name}."
     problems = [*worded(builder.refusals), *faults]
-    told = tuple(evolve(problem, path=problem.path.removeprefix(above)) for problem in problems)
-    return (None if problems else found), told
+    own = tuple(evolve(problem, path=problem.path.removeprefix(above)) for problem in problems)
+    return (None if problems else found), own
 
 
 def _inference(
     builder: Builder, faults: list[Problem], member: Member, namespace: str
 ) -> Inference | None:
     path = f"{PROJECT}:models.{member.key}"
-    held: Any = builder.build(ModelSettings, member.node, path)
-    if held is INVALID:
+    model: Any = builder.build(ModelSettings, member.node, path)
+    if model is INVALID:
         return None
-    claim, _, file = held.model_ref.partition("://")[2].partition("/")
-    fault = _model_ref_fault(held.model_ref)
+    claim, _, file = model.model_ref.partition("://")[2].partition("/")
+    fault = _model_ref_fault(model.model_ref)
     if fault is not None and f"{path}.modelRef" not in builder.reported:
         line = builder.line_of(f"{path}.modelRef")
         faults.append(Problem(f"{path}.modelRef", line, *fault))
     names = [field.name for field in fields(resolve_types(ModelSettings))]
-    rest_of = {n: getattr(held, n) for n in names if n != "model_ref"}
+    rest_of = {n: getattr(model, n) for n in names if n != "model_ref"}
     return Inference(name=member.key, namespace=namespace, claim=claim, path=file, **rest_of)
 
 
