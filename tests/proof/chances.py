@@ -117,12 +117,12 @@ def invariant(chance: Random, names: list[str]) -> Invariant:
         models=some(chance, PLAIN, 0.3),
         team=chance.choice([None, None, "red"]),
     )
-    places = chance.choice(
+    points = chance.choice(
         (BackendSet(tier="cloud"), BackendSet(tier="local"), BackendSet(backends=tuple(names[:2])))
     )
     never = chance.random() < 0.5
     return Invariant(
-        name="i", when=when, never=places if never else None, only=None if never else places
+        name="i", when=when, never=points if never else None, only=None if never else points
     )
 
 

@@ -31,9 +31,9 @@ def fault(sentence: str) -> Callable[[Callable[[Patch], None]], Callable[[Patch]
     return kept
 
 
-def places_with(patch: Patch, change: Callable[[RoutePoint], RoutePoint]) -> None:
-    real = route_points._places
-    patch.setattr(route_points, "_places", lambda *given: map(change, real(*given)))
+def points_with(patch: Patch, change: Callable[[RoutePoint], RoutePoint]) -> None:
+    real = route_points._route_points
+    patch.setattr(route_points, "_route_points", lambda *given: map(change, real(*given)))
 
 
 def asked_as(patch: Patch, change: Callable[[Match], Match]) -> None:
@@ -48,35 +48,35 @@ def asked_as(patch: Patch, change: Callable[[Match], Match]) -> None:
 
 @fault("rules are read last first")
 def _(patch: Patch) -> None:
-    real = route_points.places_of
+    real = route_points.route_points_of
 
-    def swapped(policy: Any, space: Vocabulary) -> Any:
+    def swapped(policy: Any, vocabulary: Vocabulary) -> Any:
         spec = attrs.evolve(policy.spec, rules=policy.spec.rules[::-1])
-        return real(attrs.evolve(policy, spec=spec), space)
+        return real(attrs.evolve(policy, spec=spec), vocabulary)
 
-    patch.setattr(checks, "places_of", swapped)
+    patch.setattr(checks, "route_points_of", swapped)
 
 
 @fault("two neighbouring rules change places")
 def _(patch: Patch) -> None:
-    real = route_points.places_of
+    real = route_points.route_points_of
 
-    def swapped(policy: Any, space: Vocabulary) -> Any:
+    def swapped(policy: Any, vocabulary: Vocabulary) -> Any:
         first, *rest = policy.spec.rules or (None,)
         rules = (rest[0], first, *rest[1:]) if rest else policy.spec.rules
-        return real(attrs.evolve(policy, spec=attrs.evolve(policy.spec, rules=rules)), space)
+        return real(attrs.evolve(policy, spec=attrs.evolve(policy.spec, rules=rules)), vocabulary)
 
-    patch.setattr(checks, "places_of", swapped)
+    patch.setattr(checks, "route_points_of", swapped)
 
 
 @fault("every rule that holds takes the request, not the first")
 def _(patch: Patch) -> None:
-    places_with(patch, lambda p: attrs.evolve(p, passed=None) if p.kind == "rule" else p)
+    points_with(patch, lambda p: attrs.evolve(p, earlier=None) if p.kind == "rule" else p)
 
 
 @fault("the last rule before is forgotten")
 def _(patch: Patch) -> None:
-    places_with(patch, lambda p: attrs.evolve(p, passed=p.passed and p.passed.before))
+    points_with(patch, lambda p: attrs.evolve(p, earlier=p.earlier and p.earlier.before))
 
 
 @fault("the default route is forgotten where a rule does not fail closed")
@@ -117,27 +117,29 @@ def _(patch: Patch) -> None:
 
 @fault("name matches are forgotten")
 def _(patch: Patch) -> None:
-    real = route_points._places
+    real = route_points._route_points
     patch.setattr(
-        route_points, "_places", lambda *given: (p for p in real(*given) if p.kind != "name_match")
+        route_points,
+        "_route_points",
+        lambda *given: (p for p in real(*given) if p.kind != "name_match"),
     )
 
 
 @fault("name matches come before the rules")
 def _(patch: Patch) -> None:
-    places_with(patch, lambda p: attrs.evolve(p, passed=None) if p.kind == "name_match" else p)
+    points_with(patch, lambda p: attrs.evolve(p, earlier=None) if p.kind == "name_match" else p)
 
 
 @fault("the default route takes published ids too")
 def _(patch: Patch) -> None:
-    def blind(place: RoutePoint) -> RoutePoint:
-        passed, ids = place.passed, set("abcd") | {"aa", "ab", "*", "a/b"}
+    def blind(point: RoutePoint) -> RoutePoint:
+        earlier, ids = point.earlier, set("abcd") | {"aa", "ab", "*", "a/b"}
         own = {(literals.named((literals.literal(one),)),) for one in ids}
-        while place.kind in {"default_route", "none"} and passed and passed.conditions in own:
-            passed = passed.before
-        return attrs.evolve(place, passed=passed)
+        while point.kind in {"default_route", "none"} and earlier and earlier.conditions in own:
+            earlier = earlier.before
+        return attrs.evolve(point, earlier=earlier)
 
-    places_with(patch, blind)
+    points_with(patch, blind)
 
 
 @fault("a published id is read as a pattern")
@@ -198,11 +200,13 @@ def _(patch: Patch) -> None:
 
 @fault("a complexity that is there twice is still stated")
 def _(patch: Patch) -> None:
-    def twice(self: small_models.Trials, found: frozenset[Atom]) -> frozenset[Atom]:
+    def twice(self: small_models.SmallModels, found: frozenset[Atom]) -> frozenset[Atom]:
         rest = frozenset(a for a in found if not isinstance(a, Stated))
-        return rest | {Stated(v) for v, texts in self._space.stated.items() if rest & set(texts)}
+        return rest | {
+            Stated(v) for v, texts in self._vocabulary.stated.items() if rest & set(texts)
+        }
 
-    patch.setattr(small_models.Trials, "whole", twice)
+    patch.setattr(small_models.SmallModels, "whole", twice)
 
 
 @fault("an invariant of unlabelled requests counts labelled ones")
@@ -214,7 +218,7 @@ def _(patch: Patch) -> None:
 @fault("never and only are the same")
 def _(patch: Patch) -> None:
     def same(invariant: Any, backend: Any) -> bool:
-        return checks._among(invariant.never or invariant.only, backend)
+        return backend in (invariant.never or invariant.only)
 
     patch.setattr(checks, "breaks", same)
 
@@ -230,9 +234,9 @@ def _(patch: Patch) -> None:
         number, at = state
         stage = self.stages[number]
         going = at & 1 if stage.star else 0
-        for place, one in enumerate(stage.tests):
-            if at >> place & 1 and one.takes(ord(char)):
-                going |= 2 << place
+        for point, one in enumerate(stage.tests):
+            if at >> point & 1 and one.takes(ord(char)):
+                going |= 2 << point
         if going >> len(stage.tests) & 1 and number + 1 < len(self.stages):
             return (number + 1, 1)
         return (number, going) if going else (0, 0)
@@ -297,7 +301,9 @@ def _(patch: Patch) -> None:
 @fault("a clash forgets the patterns that must not match")
 def _(patch: Patch) -> None:
     patch.setattr(
-        model_names.Names, "_smaller", lambda _, clash: attrs.evolve(clash, unwanted=frozenset())
+        model_names.ModelNames,
+        "_smaller",
+        lambda _, clash: attrs.evolve(clash, unwanted=frozenset()),
     )
 
 
@@ -318,8 +324,8 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     real = query.taken_by
 
-    def half(place: RoutePoint) -> query.Question:
-        whole = real(place)
+    def half(point: RoutePoint) -> query.Query:
+        whole = real(point)
         return attrs.evolve(whole, wants=whole.wants[:1])
 
     patch.setattr(checks, "taken_by", half)
@@ -327,10 +333,10 @@ def _(patch: Patch) -> None:
 
 @fault("a rule refuses where one of its clauses holds")
 def _(patch: Patch) -> None:
-    def loose(place: RoutePoint) -> RoutePoint:
-        passed: EarlierRules | None = None
-        for conditions in reversed(list(place.passed or ())):
-            passed = EarlierRules(conditions[:1], passed)
-        return attrs.evolve(place, passed=passed)
+    def loose(point: RoutePoint) -> RoutePoint:
+        earlier: EarlierRules | None = None
+        for conditions in reversed(list(point.earlier or ())):
+            earlier = EarlierRules(conditions[:1], earlier)
+        return attrs.evolve(point, earlier=earlier)
 
-    places_with(patch, loose)
+    points_with(patch, loose)

@@ -8,7 +8,7 @@ from lockgate.policy.reading.load import compiled
 from lockgate.policy.spec.model_router import RouterSpec
 from pulumi_lockgate.proof import diff as diffs
 from pulumi_lockgate.proof.diff import Diff, compare, reach
-from pulumi_lockgate.proof.route_points import places_of
+from pulumi_lockgate.proof.route_points import route_points_of
 
 from tests.proof import chances
 from tests.proof.differential import Judge
@@ -105,9 +105,9 @@ def test_they_agree_on_a_hundred_thousand_pairs() -> None:
 @pytest.mark.parametrize(
     ("name", "put"),
     [
-        ("stages", lambda place: (frozenset(diffs.identity(b) for b in place.chain),)),
-        ("places_of", lambda policy, space: places_of(policy, space)[:-1]),
-        ("reach", lambda place: dict.fromkeys(reach(place), frozenset())),
+        ("stages", lambda point: (frozenset(diffs.identity(b) for b in point.chain),)),
+        ("route_points_of", lambda policy, vocabulary: route_points_of(policy, vocabulary)[:-1]),
+        ("reach", lambda point: dict.fromkeys(reach(point), frozenset())),
         ("identity", lambda backend: (backend.tier,)),
     ],
 )

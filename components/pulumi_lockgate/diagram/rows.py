@@ -13,9 +13,9 @@ from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.spec.backends import Backend, Tier
 from lockgate.policy.spec.rules import Match
 
-from pulumi_lockgate.proof.literals import space_of
+from pulumi_lockgate.proof.literals import vocabulary_of
 from pulumi_lockgate.proof.report import Finding, Reached, Report, verdict
-from pulumi_lockgate.proof.route_points import RoutePoint, places_of
+from pulumi_lockgate.proof.route_points import RoutePoint, route_points_of
 
 Role = Literal["candidate", "share", "copy", "default", "named"]
 """How a row uses a backend: tried in order, given a share of the requests, sent copies, the last
@@ -86,7 +86,7 @@ class Picture:
 
 def picture(policy: LoadedPolicy, report: Report) -> Picture:
     """Return what a picture of `policy` shows; `report` is its proof, with `reached`."""
-    points = places_of(policy, space_of((policy,)))
+    points = route_points_of(policy, vocabulary_of((policy,)))
     reached = report.reached
     if reached is None or report.digest != policy.digest:
         raise ValueError("the report is not of this policy, or has no `reached`")
@@ -106,9 +106,9 @@ def picture(policy: LoadedPolicy, report: Report) -> Picture:
 
 def _by_first_use(backends: tuple[Backend, ...], rows: Iterable[Row]) -> Iterator[Backend]:
     used = dict.fromkeys(stop.backend for row in rows for stop in row.stops)
-    places = {name: number for number, name in enumerate(used)}
-    last = len(places)
-    yield from sorted(backends, key=lambda b: (b.tier != "local", places.get(b.name, last)))
+    points = {name: number for number, name in enumerate(used)}
+    last = len(points)
+    yield from sorted(backends, key=lambda b: (b.tier != "local", points.get(b.name, last)))
 
 
 _Known = tuple[tuple[RoutePoint, Reached | None], ...]

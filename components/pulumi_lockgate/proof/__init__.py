@@ -1,1 +1,1 @@
-"""The plan-time reading of a policy: what it lets happen, without the runtime's bound."""
+"""The proof of a policy, made before it is deployed and without the runtime's bound."""

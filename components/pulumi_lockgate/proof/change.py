@@ -18,7 +18,7 @@ KINDS: Final[tuple[Kind, ...]] = ("WIDENS", "NARROWS", "CHANGED")
 class Change:
     """One class of requests whose chain changed: what took them before, and what does now.
 
-    `path` is the new place in the new spec. The chains name backends with their tiers, in order,
+    `path` is the place in the new spec. The chains name backends with their tiers, in order,
     without the runtime's bound. `reason` says what makes it wider or narrower.
     """
 
@@ -52,7 +52,7 @@ class Diff:
 
     @property
     def widens(self) -> bool:
-        """Whether some request reaches more of the cloud than before, or that is not known."""
+        """Whether some request can reach more of the cloud than before, or that was not decided."""
         return bool(self.undecided) or any(change.kind == "WIDENS" for change in self.changes)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The semantic diff: which requests go another way under a new policy, and whether further out.
+"""Compares two policies: which requests are routed differently, and whether that widens egress.
 
 Every request is read by both policies at once. Two backends are one when they are the same thing:
 the same server, model and tier, whatever they are called. A change *widens* egress when a cloud
@@ -15,16 +15,16 @@ from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.spec.backends import Backend
 
 from pulumi_lockgate.proof.change import KINDS, Change, Diff, Kind
-from pulumi_lockgate.proof.literals import Vocabulary, space_of
+from pulumi_lockgate.proof.literals import Vocabulary, vocabulary_of
 from pulumi_lockgate.proof.query import taken_by
 from pulumi_lockgate.proof.report import ContradictionError, Witness
-from pulumi_lockgate.proof.route_points import RoutePoint, places_of
+from pulumi_lockgate.proof.route_points import RoutePoint, route_points_of
 from pulumi_lockgate.proof.solver import SECONDS, Solver, UndecidedError
 from pulumi_lockgate.proof.witness import Checker, checker, witness_of
 
 __all__ = ["Change", "Diff", "compare"]
 MOST_CHANGES: Final = 200
-"""Classes that are shown; more than these are called undecided, and so widening."""
+"""Classes of requests that are listed; more count as undecided, and so as widening."""
 Identity = tuple[Any, ...]
 Stages = tuple[frozenset[Identity], ...]
 
@@ -36,13 +36,13 @@ def compare(
     seconds: float = SECONDS,
     now: Callable[[], float] = time.monotonic,
 ) -> Diff:
-    """Return what changed. Raises ContradictionError when the engine does not agree."""
-    space = space_of((old, new))
+    """Return every class of requests whose chain changed; ContradictionError as in `prove`."""
+    vocabulary = vocabulary_of((old, new))
     comparison = _Comparison(
-        space=space,
-        old=places_of(old, space),
-        new=places_of(new, space),
-        solver=Solver(space, now, seconds),
+        vocabulary=vocabulary,
+        old=route_points_of(old, vocabulary),
+        new=route_points_of(new, vocabulary),
+        solver=Solver(vocabulary, now, seconds),
         checkers=(checker(old), checker(new)),
     )
     changes: list[Change] = []
@@ -61,14 +61,14 @@ def compare(
 
 @frozen
 class _Comparison:
-    space: Vocabulary
+    vocabulary: Vocabulary
     old: tuple[RoutePoint, ...]
     new: tuple[RoutePoint, ...]
     solver: Solver
     checkers: tuple[Checker, Checker]
 
     def changes(self) -> Iterator[Change]:
-        """Yield a change for each pair of places that some request goes through."""
+        """Yield a change for each pair of route points, old and new, that some request comes to."""
         options = [(self.solver.literal(taken_by(was)), taken_by(was)) for was in self.old]
         groups: dict[Stages, list[Any]] = {}
         for was, (literal, _) in zip(self.old, options, strict=True):
@@ -87,15 +87,17 @@ class _Comparison:
     def _change(self, was: RoutePoint, now: RoutePoint) -> Change:
         request = self.solver.smallest(taken_by(was) & taken_by(now))
         if request is None:
-            raise ContradictionError(f"a request of {was.shown} and {now.shown} is there no more")
-        witness = witness_of(request, self.space)
+            raise ContradictionError(
+                f"a request of {was.description} and {now.description} is not found again"
+            )
+        witness = witness_of(request, self.vocabulary)
         self._confirm(witness, was, now)
         kind, reason = kind_of(was, now)
         return Change(
             kind=kind,
             path=now.path,
-            old_via=was.shown,
-            new_via=now.shown,
+            old_via=was.description,
+            new_via=now.description,
             old_chain=_named(was),
             new_chain=_named(now),
             reason=reason,
@@ -108,7 +110,7 @@ class _Comparison:
 
 
 def kind_of(was: RoutePoint, now: RoutePoint) -> tuple[Kind, str]:
-    """Return whether the way from `was` to `now` leads further out, and why."""
+    """Return whether the chain of `now` widens or narrows that of `was`, and why."""
     old, new = reach(was), reach(now)
     added = [b.name for b in now.chain if b.tier == "cloud" and identity(b) not in old]
     if added:
@@ -127,7 +129,7 @@ def kind_of(was: RoutePoint, now: RoutePoint) -> tuple[Kind, str]:
 
 
 def _added(added: list[str], before: set[str]) -> str:
-    """Say which backends are new, and which have kept their name alone."""
+    """Say which backends are new, and which have kept only their name."""
     new = [name for name in added if name not in before]
     moved = [name for name in added if name in before]
     said = [f"{', '.join(new)} can be reached and could not"] if new else []
@@ -135,23 +137,23 @@ def _added(added: list[str], before: set[str]) -> str:
     return "; ".join(said)
 
 
-def reach(place: RoutePoint) -> dict[Identity, frozenset[Identity]]:
+def reach(point: RoutePoint) -> dict[Identity, frozenset[Identity]]:
     """Return each cloud backend of a chain with the local ones that must have failed before it."""
-    local = {identity(b) for b in place.chain if b.tier == "local"}
+    local = {identity(b) for b in point.chain if b.tier == "local"}
     found: dict[Identity, frozenset[Identity]] = {}
     before: frozenset[Identity] = frozenset()
-    for stage in stages(place):
+    for stage in stages(point):
         for one in stage - local:
             found.setdefault(one, before)
         before |= stage & local
     return found
 
 
-def stages(place: RoutePoint) -> Stages:
+def stages(point: RoutePoint) -> Stages:
     """Return a chain as groups: who is in one group may each be met first of it."""
-    rule = place.rule
-    own = [b for b in place.chain if rule is None or b.name in rule.route.backends]
-    rest = [b for b in place.chain if b not in own]
+    rule = point.rule
+    own = [b for b in point.chain if rule is None or b.name in rule.route.backends]
+    rest = [b for b in point.chain if b not in own]
     groups = [[b] for b in own]
     if rule is not None and rule.route.strategy == "weighted":
         groups = [[b for b in own if b.weight], *([b] for b in own if not b.weight)]
@@ -162,7 +164,7 @@ def stages(place: RoutePoint) -> Stages:
 
 
 def identity(backend: Backend) -> Identity:
-    """Return what a backend is, without its name and its tuning."""
+    """Return what makes a backend the one that it is, without its name and its tuning."""
     return (
         backend.tier,
         backend.inference_service_ref,
@@ -172,5 +174,5 @@ def identity(backend: Backend) -> Identity:
     )
 
 
-def _named(place: RoutePoint) -> tuple[str, ...]:
-    return tuple(f"{backend.name} ({backend.tier})" for backend in place.chain)
+def _named(point: RoutePoint) -> tuple[str, ...]:
+    return tuple(f"{backend.name} ({backend.tier})" for backend in point.chain)

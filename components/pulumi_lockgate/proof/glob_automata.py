@@ -18,7 +18,7 @@ from typing import Final
 from attrs import frozen
 
 MAX_NAME: Final = 1024
-"""Characters of a model name: the proxy's own bound (`lockgate.bodies.splices`), held by a test."""
+"""Characters of a model name: the proxy's own bound (`lockgate.bodies.splices`), as a test says."""
 _LAST: Final = 0x110000
 _SLASH: Final = ord("/")
 _DEAD: Final = (0, 0)
@@ -28,30 +28,30 @@ _PREFERRED: Final = "mabcdefghijklnopqrstuvwxyz0123456789-._ABCDEFGHIJKLMNOPQRST
 
 @frozen
 class One:
-    """What one character must be: in one of `ranges` (code points, both ends in), or in none."""
+    """A test of one character: it is in one of `ranges` (code points, inclusive), or in none."""
 
     ranges: tuple[tuple[int, int], ...]
     negated: bool = False
 
     def takes(self, point: int) -> bool:
-        """Whether a character passes."""
+        """Whether the character at `point` passes."""
         return any(low <= point <= high for low, high in self.ranges) != self.negated
 
 
 @frozen
 class Stage:
-    """A run of tests; `star`: it may begin anywhere before the next ``/``."""
+    """Tests of consecutive characters; `star`: they may begin anywhere before the next ``/``."""
 
     star: bool
     tests: tuple[One, ...]
 
 
 class TooManyStatesError(Exception):
-    """A question about names took more states than it may."""
+    """A search for a name took more states than it may."""
 
 
 class Glob:
-    """One pattern; transitions are remembered as they are met."""
+    """The automaton of one pattern; transitions are computed when they are first needed."""
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
@@ -61,7 +61,7 @@ class Glob:
         self._next: dict[tuple[State, str], State] = {}
 
     def bounds(self) -> Iterator[int]:
-        """Yield the code points from which on characters may be taken otherwise."""
+        """Yield the code points at which the pattern begins to treat characters differently."""
         yield from (_SLASH, _SLASH + 1)
         for stage in self.stages:
             for test in stage.tests:
@@ -69,7 +69,7 @@ class Glob:
                     yield from (low, high + 1)
 
     def step(self, state: State, char: str) -> State:
-        """Return the state behind `char`."""
+        """Return the state after `char`."""
         found = self._next.get((state, char))
         if found is None:
             found = self._next[state, char] = self._step(state, char)

@@ -1,4 +1,4 @@
-"""What a request may carry, as far as a policy can tell: the atoms of the proof.
+"""The atoms of the proof: everything about a request that a policy can tell apart.
 
 A request is a set of atoms. What a policy asks of one is a conjunction of clauses, each a set of
 atoms of which one at least must be there (`Conditions`). No clause asks for an absence; `Stated`,
@@ -42,7 +42,7 @@ class Token:
 
 @frozen(order=True)
 class Junk:
-    """A classification field has a token that no policy at hand knows."""
+    """A classification field has a token that none of the policies knows."""
 
     name: str
 
@@ -63,7 +63,7 @@ class Stated:
 
 @frozen(order=True)
 class Glob:
-    """The model's name is one that `pattern` takes."""
+    """The model asked for is one that `pattern` matches."""
 
     pattern: str
 
@@ -74,7 +74,7 @@ Conditions = tuple[Clause, ...]
 
 
 def order(atom: Atom) -> tuple[str, ...]:
-    """Return what atoms are sorted by."""
+    """Return the key by which atoms are sorted."""
     return (type(atom).__name__, *map(str, astuple(atom)))
 
 
@@ -121,19 +121,20 @@ class Vocabulary:
 
         A token that `policy` does not know stands for every sensitive label.
         """
-        held = policy.spec.policy.classification
-        name, wanted = held.header_key.lower(), frozenset(labels)
+        classification = policy.spec.policy.classification
+        name, wanted = classification.header_key.lower(), frozenset(labels)
         atoms: set[Atom] = {
             Token(name, token)
             for token in self.tokens[name]
-            if token in wanted or (token not in held.known and wanted & held.sensitive)
+            if token in wanted
+            or (token not in classification.known and wanted & classification.sensitive)
         }
-        if wanted & held.sensitive:
+        if wanted & classification.sensitive:
             atoms.add(Junk(name))
         atoms |= {
             Text(name, value)
             for value in self.texts.get(name, ())
-            if read_labels((value,), held).names & wanted
+            if read_labels((value,), classification).names & wanted
         }
         return frozenset(atoms)
 
@@ -146,12 +147,15 @@ class Vocabulary:
 
     def other_labels(self, policy: LoadedPolicy, label: str) -> Clause:
         """Return the clause that something says more than, or other than, `label`."""
-        held = policy.spec.policy.classification
+        classification = policy.spec.policy.classification
         return frozenset(
             atom
             for atom in self.any_label(policy)
             if not (isinstance(atom, Token) and atom.label == label)
-            and not (isinstance(atom, Text) and read_labels((atom.value,), held).names == {label})
+            and not (
+                isinstance(atom, Text)
+                and read_labels((atom.value,), classification).names == {label}
+            )
         )
 
     def when(self, policy: LoadedPolicy, invariant: Invariant) -> tuple[Conditions, Conditions]:
@@ -179,12 +183,12 @@ def literal(name: str) -> str:
     return "".join(f"\\{char}" if char in "*?[\\" else char for char in name)
 
 
-def space_of(policies: Iterable[LoadedPolicy]) -> Vocabulary:
+def vocabulary_of(policies: Iterable[LoadedPolicy]) -> Vocabulary:
     """Return the atoms that the policies together can tell apart."""
-    held = tuple(policies)
+    policies = tuple(policies)
     texts: dict[str, dict[str, None]] = {}
     complexities: dict[str, None] = {}
-    for policy in held:
+    for policy in policies:
         for match in _matches(policy):
             for name, value in match.headers.items():
                 texts.setdefault(name.lower(), {})[value] = None
@@ -192,7 +196,7 @@ def space_of(policies: Iterable[LoadedPolicy]) -> Vocabulary:
                 complexities[match.task_complexity] = None
     stated = _stated(texts, complexities)
     tokens: dict[str, set[str]] = {}
-    for policy in held:
+    for policy in policies:
         classification = policy.spec.policy.classification
         tokens.setdefault(classification.header_key.lower(), set()).update(classification.known)
     return Vocabulary(
@@ -202,7 +206,9 @@ def space_of(policies: Iterable[LoadedPolicy]) -> Vocabulary:
         },
         tokens={name: tuple(sorted(labels)) for name, labels in tokens.items()},
         stated=stated,
-        patterns=tuple(dict.fromkeys(pattern for policy in held for pattern in _patterns(policy))),
+        patterns=tuple(
+            dict.fromkeys(pattern for policy in policies for pattern in _patterns(policy))
+        ),
     )
 
 

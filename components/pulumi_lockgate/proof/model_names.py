@@ -1,4 +1,4 @@
-"""Names of models: which can be, given the patterns that must take them and those that may not.
+"""Finds model names that some patterns match and others do not.
 
 The automata answer; what they found is remembered. A name that was found is always tried on the
 proxy's own patterns (`compile_glob`) before it counts.
@@ -14,19 +14,19 @@ from pulumi_lockgate.proof.glob_automata import Glob, shortest
 from pulumi_lockgate.proof.report import ContradictionError
 
 MAX_STATES: Final = 60_000
-"""States that one question may take: a second or two, and tens of MiB."""
+"""States of one search: a second or two, and tens of MiB."""
 
 
 @frozen
 class Clash:
-    """No name is taken by all of `wanted` and by none of `unwanted`."""
+    """The fact that no name is matched by all of `wanted` and by none of `unwanted`."""
 
     wanted: frozenset[str]
     unwanted: frozenset[str]
 
 
-class Names:
-    """Answers questions about the names that patterns take; `add` each pattern once."""
+class ModelNames:
+    """Finds names for sets of patterns; `add` each pattern once."""
 
     def __init__(self) -> None:
         self._patterns: list[str] = []
@@ -36,18 +36,18 @@ class Names:
         self._found: dict[tuple[frozenset[str], frozenset[str]], str | None] = {}
 
     def add(self, pattern: str) -> None:
-        """Take one pattern more."""
+        """Add a pattern."""
         self._patterns.append(pattern)
 
     def any(self, wanted: frozenset[str], unwanted: frozenset[str]) -> str | Clash:
-        """Return some name, one found before if it will do."""
+        """Return a name, one that was found before where it fits, or the clash."""
         for name in self._known.get(wanted, ()):
             if self.taken(name).isdisjoint(unwanted):
                 return name
         return self.first(wanted, unwanted)
 
     def first(self, wanted: frozenset[str], unwanted: frozenset[str]) -> str | Clash:
-        """Return the shortest name; a `Clash` names only the patterns that it takes."""
+        """Return the shortest name, or a `Clash` with no more patterns than it needs."""
         used: frozenset[str] = frozenset()
         while True:
             name = self._shortest(wanted, used)
@@ -61,7 +61,7 @@ class Names:
             used |= {min(broken, key=lambda pattern: (len(pattern), pattern))}
 
     def taken(self, name: str) -> frozenset[str]:
-        """Return the patterns that take `name`, as the proxy reads them."""
+        """Return the patterns that match `name`, as the proxy reads them."""
         count, found = self._taken.get(name, (0, frozenset()))
         if count < len(self._patterns):
             found |= {p for p in self._patterns[count:] if compile_glob(p)(name)}

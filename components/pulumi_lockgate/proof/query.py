@@ -1,4 +1,4 @@
-"""What is asked about requests, and what answers it."""
+"""Queries about requests, and the request that answers one."""
 
 from collections.abc import Iterable
 
@@ -9,43 +9,43 @@ from pulumi_lockgate.proof.route_points import EarlierRules, RoutePoint
 
 
 @frozen
-class Question:
-    """Asks for a request of which all `wants` hold, and nothing of `refuses` does."""
+class Query:
+    """Asks for a request for which all of `wants` hold and none of `refuses` does."""
 
     wants: Conditions = ()
     refuses: tuple[EarlierRules | None, ...] = ()
 
-    def __and__(self, more: "Question") -> "Question":
-        """Return the question for both at once."""
-        return Question(self.wants + more.wants, self.refuses + more.refuses)
+    def __and__(self, more: "Query") -> "Query":
+        """Return the query for both at once."""
+        return Query(self.wants + more.wants, self.refuses + more.refuses)
 
 
 @frozen
 class Request:
-    """An answer: the atoms that are there, patterns aside, and the model's name."""
+    """An answer: the atoms of one request, without patterns, and the model that it asks for."""
 
     atoms: frozenset[Atom]
     model: str
 
 
-def taken_by(place: RoutePoint) -> Question:
-    """Return the question for requests that `place` takes."""
-    return Question(place.conditions, (place.passed,))
+def taken_by(point: RoutePoint) -> Query:
+    """Return the query for requests that `point` takes."""
+    return Query(point.conditions, (point.earlier,))
 
 
-def having(*clauses: Clause) -> Question:
-    """Return the question for requests of which all `clauses` hold."""
-    return Question(clauses)
+def having(*clauses: Clause) -> Query:
+    """Return the query for requests of which all `clauses` hold."""
+    return Query(clauses)
 
 
-def refusing(conditions: Iterable[Conditions]) -> Question:
-    """Return the question for requests of which none of `conditions` holds."""
-    passed: EarlierRules | None = None
+def refusing(conditions: Iterable[Conditions]) -> Query:
+    """Return the query for requests of which none of `conditions` holds."""
+    earlier: EarlierRules | None = None
     for one in conditions:
-        passed = EarlierRules(one, passed)
-    return Question((), (passed,))
+        earlier = EarlierRules(one, earlier)
+    return Query((), (earlier,))
 
 
-def lacking(*clauses: Clause) -> Question:
-    """Return the question for requests of which none of `clauses` holds."""
+def lacking(*clauses: Clause) -> Query:
+    """Return the query for requests of which none of `clauses` holds."""
     return refusing((clause,) for clause in clauses)

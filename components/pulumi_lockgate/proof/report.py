@@ -36,7 +36,7 @@ class ContradictionError(EndsCommandError):
 
 @frozen
 class Witness:
-    """One request: what it asks for and the header fields it carries, in order.
+    """One request as an example: the model it asks for and its header fields, in order.
 
     `withheld`: fields that `curl` would send by itself, and that must not be there.
     """
@@ -47,14 +47,14 @@ class Witness:
 
     @property
     def fields(self) -> dict[str, tuple[str, ...]]:
-        """The fields as the engine takes them: lower-case names with all their values."""
+        """The fields as the engine reads them: lower-case names with all their values."""
         found: dict[str, tuple[str, ...]] = {}
         for name, value in self.headers:
             found[name.lower()] = (*found.get(name.lower(), ()), value)
         return found
 
     def curl(self) -> str:
-        """Return the request as a line for a shell."""
+        """Return the request as a `curl` command for a shell."""
         body = {"model": self.model, "messages": [{"role": "user", "content": "hello"}]}
         headers = self.headers
         if "content-type" not in (*self.fields, *self.withheld):
@@ -107,7 +107,7 @@ class Finding:
     expect: Mapping[str, Any] = field(factory=dict)
 
     def policy_test(self) -> dict[str, Any] | None:
-        """Return a policy test that this finding fails and a mended policy passes."""
+        """Return a policy test that this finding fails and a corrected policy passes."""
         if self.witness is None or not self.expect:
             return None
         words = re.findall(r"[a-z0-9]+", f"{self.kind} {self.subject} {self.backend or ''}".lower())
@@ -240,7 +240,7 @@ def _finding(number: int, found: Finding) -> Iterator[str]:
 
 
 def show(witness: Witness | None) -> Iterator[str]:
-    """Yield a witness as a line to try."""
+    """Yield the lines that show a witness: a command to try."""
     if witness is not None:
         yield "  try it:"
         yield witness.curl()

@@ -1,6 +1,7 @@
-"""Where requests are taken: each rule, each name match, the default route, and nothing.
+"""Route points of a policy: each rule, each name match, the default route, or none at all.
 
-The chain here is without the runtime's bound on sensitive requests: what the policy itself says.
+Each request is taken by exactly one. The chains are without the runtime's bound on sensitive
+requests: what the policy itself says.
 """
 
 from collections.abc import Iterator
@@ -18,13 +19,13 @@ Kind = Literal["rule", "name_match", "default_route", "none"]
 
 @frozen(eq=False)
 class EarlierRules:
-    """Conditions that were tried before and did not hold; `before` are the ones tried earlier."""
+    """The conditions of all earlier rules, as a list from the last to the first."""
 
     conditions: Conditions
     before: "EarlierRules | None"
 
     def __iter__(self) -> Iterator[Conditions]:
-        """Yield every conditions, the last first."""
+        """Yield the conditions of each earlier rule, the last first."""
         at: EarlierRules | None = self
         while at is not None:
             yield at.conditions
@@ -33,7 +34,7 @@ class EarlierRules:
 
 @frozen(eq=False)
 class RoutePoint:
-    """Where a request is taken when `conditions` hold and none of `passed` did.
+    """One place that takes requests: those for which `conditions` hold and none of `earlier` do.
 
     `chain`: the backends in order, each once, of those that have the capabilities asked for;
     `considered` has the others too.
@@ -44,7 +45,7 @@ class RoutePoint:
     path: str
     rule: Rule | None
     conditions: Conditions
-    passed: EarlierRules | None = field(repr=False)
+    earlier: EarlierRules | None = field(repr=False)
     chain: tuple[Backend, ...]
     considered: tuple[Backend, ...]
 
@@ -59,8 +60,8 @@ class RoutePoint:
         return next((backend for backend in self.chain if backend.tier == "local"), None)
 
     @property
-    def shown(self) -> str:
-        """The place in words."""
+    def description(self) -> str:
+        """What it is, in words."""
         words = {
             "rule": f"rule {self.name}",
             "name_match": f"name match of {self.name}",
@@ -70,38 +71,38 @@ class RoutePoint:
         return words[self.kind]
 
 
-def places_of(policy: LoadedPolicy, space: Vocabulary) -> tuple[RoutePoint, ...]:
-    """Return every place of `policy` in the order in which they are tried."""
-    return tuple(_places(policy, space))
+def route_points_of(policy: LoadedPolicy, vocabulary: Vocabulary) -> tuple[RoutePoint, ...]:
+    """Return the route points of `policy` in the order in which they are tried."""
+    return tuple(_route_points(policy, vocabulary))
 
 
-def _places(policy: LoadedPolicy, space: Vocabulary) -> Iterator[RoutePoint]:
+def _route_points(policy: LoadedPolicy, vocabulary: Vocabulary) -> Iterator[RoutePoint]:
     spec = policy.spec
     backends = {backend.name: backend for backend in spec.backends}
-    passed: EarlierRules | None = None
+    earlier: EarlierRules | None = None
     for number, rule in enumerate(spec.rules):
-        conditions = space.conditions(policy, rule.match)
+        conditions = vocabulary.conditions(policy, rule.match)
         names = _names(rule, spec.default_route)
         considered = tuple(backends[name] for name in names)
         chain = chain_of(considered, rule)
         path = f"rules[{number}]"
-        yield RoutePoint("rule", rule.name, path, rule, conditions, passed, chain, considered)
-        passed = EarlierRules(conditions, passed)
+        yield RoutePoint("rule", rule.name, path, rule, conditions, earlier, chain, considered)
+        earlier = EarlierRules(conditions, earlier)
     if spec.default_route_strategy == "BackendNameMatch":
         for backend in spec.backends:
             asked = (named((literal(backend.published_id),)),)
             one, path = (backend,), "defaultRouteStrategy"
             yield RoutePoint(
-                "name_match", backend.published_id, path, None, asked, passed, one, one
+                "name_match", backend.published_id, path, None, asked, earlier, one, one
             )
         for backend in spec.backends:
-            passed = EarlierRules((named((literal(backend.published_id),)),), passed)
+            earlier = EarlierRules((named((literal(backend.published_id),)),), earlier)
     if spec.default_route is not None:
         last = (backends[spec.default_route],)
         name = spec.default_route
-        yield RoutePoint("default_route", name, "defaultRoute", None, (), passed, last, last)
+        yield RoutePoint("default_route", name, "defaultRoute", None, (), earlier, last, last)
     else:
-        yield RoutePoint("none", "none", "defaultRoute", None, (), passed, (), ())
+        yield RoutePoint("none", "none", "defaultRoute", None, (), earlier, (), ())
 
 
 def chain_of(considered: tuple[Backend, ...], rule: Rule | None) -> tuple[Backend, ...]:

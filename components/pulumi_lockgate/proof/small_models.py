@@ -1,4 +1,4 @@
-"""Small requests, tried before a solver is asked, smallest first.
+"""Finds small requests for a query without a solver, the smallest first.
 
 No clause asks for an absence, and more atoms only make more rules match. So a smallest answer has
 one atom for each clause that is wanted and nothing else; those sets are few, and are tried in order
@@ -24,32 +24,32 @@ from pulumi_lockgate.proof.literals import (
     Vocabulary,
     order,
 )
-from pulumi_lockgate.proof.query import Question
+from pulumi_lockgate.proof.query import Query
 from pulumi_lockgate.proof.route_points import EarlierRules
 
 MOST_SETS: Final = 4096
-"""Sets of atoms that are put in order for one question."""
+"""Sets of atoms that are put in order for one query."""
 Chosen = Callable[[frozenset[str], frozenset[str]], str | None]
 
 
 @frozen
 class Parts:
-    """Conditions taken apart: clauses without patterns, and the patterns if any are asked for."""
+    """Conditions in two parts: clauses without patterns, and the patterns where there are any."""
 
     clauses: tuple[Clause, ...]
     patterns: frozenset[str] | None
 
 
-class Trials:
-    """Tries small requests for questions about one space."""
+class SmallModels:
+    """Finds small requests for queries in one vocabulary."""
 
-    def __init__(self, space: Vocabulary) -> None:
-        self._space = space
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
         self._parts: dict[Conditions, Parts] = {}
 
-    def requests(self, question: Question) -> Iterator[frozenset[Atom]]:
+    def requests(self, query: Query) -> Iterator[frozenset[Atom]]:
         """Yield sets of atoms of which all `wants` hold, patterns aside; the smallest first."""
-        wanted = [clause for clause in question.wants if not patterns_of(clause)]
+        wanted = [clause for clause in query.wants if not patterns_of(clause)]
         choices = [self._choices(clause) for clause in wanted]
         sets = itertools.islice(itertools.product(*choices), MOST_SETS)
         ordered = sorted({frozenset().union(*chosen) for chosen in sets}, key=_size)
@@ -66,20 +66,22 @@ class Trials:
         fields = [a for a in atoms if getattr(a, "name", None) == COMPLEXITY_HEADER]
         if len(fields) != 1:
             return atoms
-        said = (Stated(value) for value, texts in self._space.stated.items() if fields[0] in texts)
+        said = (
+            Stated(value) for value, texts in self._vocabulary.stated.items() if fields[0] in texts
+        )
         return atoms | set(said)
 
-    def holds(self, question: Question, atoms: frozenset[Atom]) -> bool:
-        """Whether everything wanted holds, patterns aside."""
-        return all(patterns_of(c) or not c.isdisjoint(atoms) for c in question.wants)
+    def holds(self, query: Query, atoms: frozenset[Atom]) -> bool:
+        """Whether all that the query wants holds of `atoms`; patterns are left out."""
+        return all(patterns_of(c) or not c.isdisjoint(atoms) for c in query.wants)
 
     def unwanted(
         self, refuses: Iterable[EarlierRules | None], atoms: frozenset[Atom]
     ) -> frozenset[str] | None:
-        """Return the patterns that must not take the name; None when a refusal holds anyway."""
+        """Return the patterns that must not match the model; None where no model would do."""
         found: set[str] = set()
-        for passed in refuses:
-            for conditions in passed or ():
+        for earlier in refuses:
+            for conditions in earlier or ():
                 parts = self._parts.get(conditions) or self._apart(conditions)
                 if any(clause.isdisjoint(atoms) for clause in parts.clauses):
                     continue
@@ -89,11 +91,11 @@ class Trials:
         return frozenset(found)
 
     def _choices(self, clause: Clause) -> list[frozenset[Atom]]:
-        """Return the ways to make a clause hold: an atom each."""
+        """Return the sets of atoms that make a clause hold, one atom each."""
         chosen: list[frozenset[Atom]] = []
         for atom in sorted(clause, key=order):
             if isinstance(atom, Stated):
-                chosen += [frozenset({text}) for text in self._space.stated[atom.value]]
+                chosen += [frozenset({text}) for text in self._vocabulary.stated[atom.value]]
             else:
                 chosen.append(frozenset({atom}))
         return chosen
@@ -113,6 +115,6 @@ def patterns_of(clause: Clause) -> frozenset[str]:
 
 
 def _size(atoms: frozenset[Atom]) -> tuple[int, list[tuple[str, ...]]]:
-    """Fewest first. A token that nobody knows stands for many labels: naming them is clearer."""
+    """Sort key: fewest atoms first. An unknown label counts 1000: named ones are preferred."""
     weights = (1000 if isinstance(atom, Junk) else 1 for atom in atoms)
     return sum(weights), sorted(order(atom) for atom in atoms)

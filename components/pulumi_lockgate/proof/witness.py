@@ -1,4 +1,4 @@
-"""Requests as people send them: out of atoms, and through the engine that will decide them."""
+"""Turns an answer of the solver into a request that can be sent, and asks the engine about it."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -18,25 +18,25 @@ _OWN: Final = ("accept", "content-type", "user-agent")
 """Fields that `curl` sends unasked."""
 
 
-def witness_of(request: Request, space: Vocabulary) -> Witness:
+def witness_of(request: Request, vocabulary: Vocabulary) -> Witness:
     """Return `request` with real header fields: labels first, complexity next, then by name."""
-    first = [*sorted(space.tokens), COMPLEXITY_HEADER]
+    first = [*sorted(vocabulary.tokens), COMPLEXITY_HEADER]
     fields = sorted(
-        _fields(request, space),
+        _fields(request, vocabulary),
         key=lambda found: (first.index(found[0]) if found[0] in first else len(first), found),
     )
     names = {name for name, _ in fields}
-    withheld = tuple(name for name in _OWN if name in space.texts and name not in names)
+    withheld = tuple(name for name in _OWN if name in vocabulary.texts and name not in names)
     return Witness(request.model, tuple(fields), withheld)
 
 
-def _fields(request: Request, space: Vocabulary) -> Iterator[tuple[str, str]]:
-    for name, known in space.tokens.items():
+def _fields(request: Request, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
+    for name, known in vocabulary.tokens.items():
         labels = sorted(a.label for a in request.atoms if isinstance(a, Token) and a.name == name)
         if Junk(name) in request.atoms:
             labels.append(_unknown(known))
         if labels:
-            yield name, _unread(labels, space.texts.get(name, ()))
+            yield name, _unread(labels, vocabulary.texts.get(name, ()))
     for atom in request.atoms:
         if isinstance(atom, Text):
             yield atom.name, atom.value
@@ -61,25 +61,25 @@ def _unread(labels: list[str], texts: tuple[str, ...]) -> str:
 
 @frozen
 class Checker:
-    """Holds witnesses to the runtime's own decisions under `policy`."""
+    """Checks witnesses against the decisions that the proxy would make under `policy`."""
 
     policy: LoadedPolicy
     decider: Decider
 
-    def confirm(self, witness: Witness, place: RoutePoint, *, sensitive: bool = False) -> None:
-        """Raise ContradictionError unless the engine takes `witness` to `place` and its chain."""
+    def confirm(self, witness: Witness, point: RoutePoint, *, sensitive: bool = False) -> None:
+        """Raise ContradictionError unless the engine takes `witness` to `point` and its chain."""
         reading = self.decider.decide(witness.model, witness.fields).reading
-        told = (reading.via, reading.rule_name, [c.backend for c in reading.considered])
-        rule = place.rule.name if place.rule else None
-        proved = (place.kind, rule, [backend.name for backend in place.considered])
-        if told != proved or (sensitive and not reading.labels.sensitive):
+        decided = (reading.via, reading.rule_name, [c.backend for c in reading.considered])
+        rule = point.rule.name if point.rule else None
+        proved = (point.kind, rule, [backend.name for backend in point.considered])
+        if decided != proved or (sensitive and not reading.labels.sensitive):
             raise ContradictionError(
-                f"the proof takes this request to {proved}, the engine to {told}, sensitive "
-                f"{reading.labels.sensitive}; nothing of this proof counts, please report it: "
+                f"the proof takes this request to {proved}, the engine to {decided}, sensitive "
+                f"{reading.labels.sensitive}; this proof proves nothing; please report it: "
                 f"{witness.curl()}"
             )
 
 
 def checker(policy: LoadedPolicy) -> Checker:
-    """Return a checker over the runtime's decisions."""
+    """Return a checker for witnesses under `policy`."""
     return Checker(policy, Decider(policy))
