@@ -1,4 +1,4 @@
-"""The paths that Lockgate serves, by the name that the record has for each ("door")."""
+"""The paths that Lockgate serves; the audit record calls each by its name ("door")."""
 
 from typing import Final
 
@@ -12,4 +12,4 @@ DOORS: Final = KnownPaths(
     collection=b"/v1/models",
 )
 NO_RULES: Final = HeadRules(DOORS)
-"""What a request's head is held to where no policy says more."""
+"""The checks of a request's head where the policy adds none."""

@@ -1,14 +1,14 @@
-"""A value that mypyc makes a native object of: attrs' frozen ones are built ten times slower there.
+"""The base class of values in compiled code, where attrs' frozen ones are built ten times slower.
 
 A subclass takes its fields in `__init__` and names them in `__match_args__`. Nothing changes them
-later; that is held by mypy, to whom they are `Final`.
+later: they are `Final`, and mypy checks that.
 """
 
 from typing import Any, ClassVar
 
 try:
-    from mypy_extensions import mypyc_attr as mypyc_attr  # noqa: PLC0414 - it is for others
-except ImportError:  # the compiler brings it; the sources as they are need it for nothing
+    from mypy_extensions import mypyc_attr as mypyc_attr  # noqa: PLC0414 - other modules import it from here
+except ImportError:  # comes with the compiler; uncompiled sources run without it
 
     def mypyc_attr(*attrs: str, **kwattrs: object) -> Any:  # type: ignore[misc]  # noqa: ARG001
         """Change nothing."""
@@ -16,7 +16,7 @@ except ImportError:  # the compiler brings it; the sources as they are need it f
 
 
 class Value:  # noqa: PLW1641 - compared, never a key
-    """Equal to a value of the same class with equal fields."""
+    """A value, equal to another of the same class with equal fields."""
 
     __match_args__: ClassVar[tuple[str, ...]] = ()
 

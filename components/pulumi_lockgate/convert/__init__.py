@@ -1,1 +1,1 @@
-"""Takes over what other routers are configured with: read with their meanings, written in ours."""
+"""Converts other routers' configurations into Lockgate's, and lists every difference."""

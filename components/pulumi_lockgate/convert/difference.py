@@ -1,4 +1,4 @@
-"""What an import changes, begins to do, or cannot carry: one line each."""
+"""The differences that an import reports: what changes, begins to act, or is refused."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
@@ -15,7 +15,7 @@ _ORDER: Final[tuple[Kind, ...]] = ("refused", "begins to act", "differs")
 
 @frozen
 class Difference:
-    """One difference at a place of the source. `mend` is what to write, for what is refused."""
+    """One difference, with its place in the source. `mend`: what to write instead, if refused."""
 
     kind: Kind
     path: str
@@ -36,7 +36,7 @@ class Difference:
 
 @frozen
 class Imported:
-    """A stack's config out of another router's, and every difference.
+    """A stack's config made from another router's, and every difference.
 
     `config` is complete only where nothing is refused.
     """
@@ -47,7 +47,7 @@ class Imported:
 
     @property
     def refused(self) -> tuple[Problem, ...]:
-        """What could not be carried, as problems of the source."""
+        """What could not be imported, as problems of the source."""
         refused = (d for d in self.differences if d.kind == "refused")
         return tuple(Problem(d.path, d.line, d.message, d.mend) for d in refused)
 
@@ -60,7 +60,7 @@ class Notes:
 
     @property
     def refused_paths(self) -> list[str]:
-        """The places of what cannot be carried."""
+        """The places of what cannot be imported."""
         return [path for kind, path, *_ in self.entries if kind == "refused"]
 
     def differences(self, line_of: Callable[[str], int | None]) -> tuple[Difference, ...]:
@@ -74,15 +74,15 @@ class Notes:
         return tuple(sorted(kept, key=lambda difference: _ORDER.index(difference.kind)))
 
     def begins(self, path: str, message: str, *, first: bool = False) -> None:
-        """Say that something which was accepted and ignored acts from now on."""
+        """Note that a setting which the source's product ignored acts from now on."""
         self.entries.insert(0 if first else len(self.entries), ("begins to act", path, message, ""))
 
     def differs(self, path: str, message: str) -> None:
-        """Say that something means another thing here."""
+        """Note that a setting means something else here."""
         self.entries.append(("differs", path, message, ""))
 
     def refused(self, path: str, message: str, mend: str) -> None:
-        """Say that something cannot be carried, and what to write instead."""
+        """Note that a setting cannot be imported, and what to write instead."""
         self.entries.append(("refused", path, message, mend))
 
 
@@ -92,7 +92,7 @@ def inside(path: str, others: Iterable[str]) -> bool:
 
 
 def problems_of(config: dict[str, Any], name: str) -> tuple[Problem, ...]:
-    """Return what Lockgate's own loader says of a stack's config that an import has written."""
+    """Return what Lockgate's own loader finds wrong in a stack's config that an import wrote."""
     try:
         read_stack_tree(from_plain(config), "", name)
     except PolicyRefusedError as refused:

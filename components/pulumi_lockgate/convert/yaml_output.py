@@ -1,7 +1,4 @@
-"""Writes a stack's config as YAML that reads back the same.
-
-Every text that could be taken for something else stands in quotes.
-"""
+"""Writes a stack's config as YAML that reads back the same: texts are quoted where in doubt."""
 
 import re
 from typing import Any, Final
@@ -14,7 +11,7 @@ _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y
 
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        """Write values out: our reader takes no aliases."""
+        """Write repeated values out, since our reader takes no aliases."""
         return True
 
 
@@ -28,7 +25,7 @@ _Dumper.add_representer(str, _text)
 
 
 def stack_yaml(config: dict[str, Any], head: str) -> str:
-    """Return the text of a stack file with `config`; `head` is said in a comment on top."""
+    """Return the text of a stack file with `config`; `head` is a comment on top."""
     comment = "".join(f"# {line}\n" for line in head.splitlines())
     document = {"config": config}
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)

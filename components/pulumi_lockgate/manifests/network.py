@@ -1,4 +1,4 @@
-"""Who may talk to whom: NetworkPolicies out of the same backends that requests are routed to.
+"""NetworkPolicies of routers and model servers, made from the policy's backends.
 
 NetworkPolicy knows no names (https://kubernetes.io/docs/concepts/services-networking/network-policies/),
 so a named cloud backend means its port to everything but private addresses.
@@ -53,7 +53,7 @@ def model_network_policy(name: str, namespace: str, container_port: int) -> Mani
 
 
 def open_egress(spec: RouterSpec) -> tuple[str, ...]:
-    """Return the cloud backends that stand by name, whose port is open to every address."""
+    """Return the cloud backends addressed by name: their port is open to every address."""
     named = (b for b in spec.backends if b.tier == "cloud" and _literal(_host(b)) is None)
     return tuple(backend.name for backend in named)
 

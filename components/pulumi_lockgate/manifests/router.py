@@ -40,7 +40,7 @@ DEFAULT_RESOURCES: Final = {
 
 @frozen
 class Router:
-    """What the manifests are made of. `name` is the objects' name, with its suffix."""
+    """One router to deploy. `name` is the objects' name, with its suffix."""
 
     name: str
     namespace: str
@@ -48,12 +48,12 @@ class Router:
 
     @property
     def config_map_name(self) -> str:
-        """The ConfigMap's name: another policy is another ConfigMap."""
+        """The ConfigMap's name; each policy has one of its own."""
         return f"{self.name}-{self.policy.digest.removeprefix('sha256:')[:10]}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The Secrets that backends name, each once."""
+        """The names of the Secrets that backends need, each once."""
         backends = self.policy.spec.backends
         refs = [b.external.credentials_secret_ref for b in backends if b.external is not None]
         for tls in (b.tls for b in backends if b.tls is not None):
@@ -219,7 +219,7 @@ def _audit_volume(router: Router) -> list[dict[str, Any]]:
 
 
 def service(router: Router) -> Manifest:
-    """Return the Service: the one URL that agents know."""
+    """Return the Service, whose URL agents use."""
     endpoint = router.policy.spec.endpoint
     port: dict[str, Any] = {
         "name": "http",

@@ -1,11 +1,11 @@
-"""Which addresses a backend of which tier may have: when a policy is loaded, and at every dial.
+"""Which addresses a backend of which tier may have: when a policy is loaded, and at every connect.
 
 A local backend stays inside: loopback, RFC 1918, fc00::/7 and the policy's own private ranges,
 unless it is attested. A cloud backend must be outside, so that nobody's DNS turns the proxy on the
 cluster's own network (server-side request forgery), unless the policy allows it a private address.
 Neither may be where a cloud hands out credentials, whatever the policy says. An IPv6 address that
 carries an IPv4 one is outside only where both are; it is inside where it is so itself, since where
-a tunnel or a translator ends is another's affair. A mapped one is the IPv4 address it names.
+a tunnel or a translator ends cannot be known here. A mapped one is the IPv4 address it names.
 """
 
 from ipaddress import ip_address
@@ -33,17 +33,17 @@ NOBODYS: Final = ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/128", "f
 
 def permitted(address: str, backend: Backend, private_ranges: tuple[str, ...]) -> str | None:
     """Return None when `backend` may be reached at `address`, else the reason."""
-    found = _parsed(address)
-    reason = _never(found)
+    parsed = _parsed(address)
+    reason = _never(parsed)
     if reason is not None:
         return reason
     if backend.tier == "local":
-        if backend.attested_local or _is_inside(found, private_ranges):
+        if backend.attested_local or _is_inside(parsed, private_ranges):
             return None
         return "a local-tier backend must be at a private address, or be attested"
     if backend.external is not None and backend.external.allow_private_address:
         return None
-    if not _is_outside(found):
+    if not _is_outside(parsed):
         return "a cloud-tier backend must not be at a private address"
     return None
 

@@ -34,9 +34,9 @@ def to_wire(value: Any) -> dict[str, Any]:
     """Return an attrs value of the spec as camelCase data, without what equals its default."""
     out: dict[str, Any] = {}
     for field in attrs.fields(attrs.resolve_types(type(value))):
-        held = getattr(value, field.name)
-        if field.default is attrs.NOTHING or held != field.default:
-            out[wire_name(field)] = _plain(held, field.type)
+        content = getattr(value, field.name)
+        if field.default is attrs.NOTHING or content != field.default:
+            out[wire_name(field)] = _plain(content, field.type)
     return out
 
 
@@ -45,9 +45,7 @@ def policy_json(spec: RouterSpec) -> bytes:
     document = to_wire(spec)
     for written, backend in zip(document["backends"], spec.backends, strict=True):
         if backend.external is not None:
-            written["tier"] = (
-                backend.tier
-            )  # what must be stated is, where it equals the default too
+            written["tier"] = backend.tier  # it must be stated, also where it is the default
     endpoint = {k: v for k, v in document.pop("endpoint", {}).items() if k in ENDPOINT_ACTS}
     if endpoint:
         document["endpoint"] = endpoint
@@ -63,18 +61,18 @@ def digest_of(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def _plain(held: Any, kind: Any) -> Any:
-    if attrs.has(type(held)):
-        return to_wire(held)
-    if isinstance(held, tuple):
-        return [_plain(item, get_args(kind)[0]) for item in held]
-    if isinstance(held, Mapping):
-        return dict(held)
-    if held is not None and _is_seconds(kind):
-        return format_duration(held)
+def _plain(value: Any, kind: Any) -> Any:
+    if attrs.has(type(value)):
+        return to_wire(value)
+    if isinstance(value, tuple):
+        return [_plain(item, get_args(kind)[0]) for item in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    if value is not None and _is_seconds(kind):
+        return format_duration(value)
     if kind is Rate:
-        return format_rate(held)
-    return held
+        return format_rate(value)
+    return value
 
 
 def _is_seconds(kind: Any) -> bool:

@@ -39,7 +39,7 @@ def escaped(name: str) -> str:
 
 @lru_cache(maxsize=65536)
 def compile_glob(pattern: str) -> Callable[[str], object]:
-    """Return what tells whether a name matches `pattern`; BadPatternError when it is malformed."""
+    """Return a test of names against `pattern`; BadPatternError when that is malformed."""
     return re.compile(_Reader(pattern).expression(), re.DOTALL).match
 
 

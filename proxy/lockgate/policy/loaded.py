@@ -9,8 +9,9 @@ from lockgate.policy.spec.model_router import RouterSpec
 
 @frozen
 class LoadedPolicy:
-    """`json` is the canonical policy.json; `digest` is ``sha256:`` and its SHA-256 in hex.
+    """A policy that loaded, as types and as the bytes that drive a proxy.
 
+    `json` is the canonical policy.json; `digest` is ``sha256:`` and its SHA-256 in hex.
     `lines` has the line in the file (from 1) of each path like ``rules[2].route``; no part of what
     the policy means.
     """

@@ -94,7 +94,7 @@ METADATA: Final = frozenset(
         ),
     )
 )
-"""Where clouds hand out credentials to whoever asks: no backend lives there."""
+"""Addresses where clouds hand out credentials to whoever asks: no backend may have one."""
 
 _ASSIGNED: Final = IPv6Network("2000::/3")
 _BLOCKS: Final = sorted(
@@ -122,17 +122,17 @@ def carried(address: Address) -> tuple[IPv4Address, ...]:
     if isinstance(address, IPv4Address):
         return ()
     bits = int(address)
-    found: list[int] = []
+    addresses: list[int] = []
     for prefix, read in _EMBEDDINGS:
         if address in prefix:
-            found += read(bits)
+            addresses += read(bits)
     if bits >> 32 & 0xFDFFFFFF == 0x00005EFE:  # ISATAP under any prefix (RFC 5214, section 6.1)
-        found.append(bits & _LOW)
-    return tuple(map(IPv4Address, found))
+        addresses.append(bits & _LOW)
+    return tuple(map(IPv4Address, addresses))
 
 
 def guessed(address: Address) -> tuple[IPv4Address, ...]:
-    """Return the IPv4 addresses that a NAT64 of local use may read: its prefix is its own affair.
+    """Return the IPv4 addresses that a NAT64 of local use may read out of an IPv6 one.
 
     RFC 8215 leaves the length of the prefix open; each of RFC 6052, section 2.2, reads another one.
     """

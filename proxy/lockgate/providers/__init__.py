@@ -1,1 +1,1 @@
-"""How each provider is spoken to: path, request head, credentials. Pure."""
+"""What is sent to each provider: path, request head, credentials. Pure."""

@@ -1,11 +1,11 @@
-"""The request head for each provider: where the chat door is, how the key is shown.
+"""The request head for each provider: the path for chat, how the key is sent.
 
 - openai, litellm and any OpenAI-compatible server: ``BASE/chat/completions`` with
   ``Authorization: Bearer`` (https://platform.openai.com/docs/api-reference/authentication).
 - anthropic: its OpenAI-compatible endpoint ``BASE/v1/chat/completions``, same header
   (https://docs.anthropic.com/en/api/openai-sdk); its native dialect comes with a later version.
 
-Nothing of the caller's goes up but what the backend lists in `upwardHeaders`.
+Of the client's headers only those go up that the backend lists in `upwardHeaders`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ USER_AGENT: Final = b"lockgate"
 
 
 def chat_path(backend: Backend, base_path: str) -> str:
-    """Return the path of the chat door under the backend's base path."""
+    """Return the path for chat under the backend's base path."""
     anthropic = backend.external is not None and backend.external.provider == "anthropic"
     return base_path.rstrip("/") + ("/v1" if anthropic else "") + "/chat/completions"
 
@@ -49,7 +49,7 @@ def probe_bytes(path: str, host: str, key: str | None) -> bytes:
 
 
 def connection_named(headers: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
-    """Return the fields that `Connection` names: this hop's alone (RFC 9110, section 7.6.1)."""
+    """Return the fields that `Connection` names: for this hop only (RFC 9110, section 7.6.1)."""
     values = headers.get("connection", ())
     return frozenset(token.strip().lower() for value in values for token in value.split(","))
 
@@ -61,7 +61,7 @@ def request_head(
     request_id: str,
     client_headers: Mapping[str, tuple[str, ...]],
 ) -> bytes:
-    """Return a request's head: prefix, listed caller headers, request id, framing, blank line.
+    """Return a request's head: prefix, listed client headers, request id, framing, blank line.
 
     `length` None: the body is chunked.
     """
@@ -80,7 +80,7 @@ def request_head(
 
 
 def _listed(names: tuple[str, ...], client_headers: Mapping[str, tuple[str, ...]]) -> bytes:
-    """Render what of the caller's headers goes up."""
+    """Render those of the client's headers that go up."""
     lines = b""
     hop = connection_named(client_headers)
     for name in names:

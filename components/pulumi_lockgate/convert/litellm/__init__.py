@@ -1,1 +1,1 @@
-"""LiteLLM's proxy configuration."""
+"""Imports a LiteLLM proxy's configuration."""

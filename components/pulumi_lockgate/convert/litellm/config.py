@@ -31,19 +31,19 @@ REFUSED: Final = {
 """Settings whose loss could send a request, or a text, where it did not go."""
 OTHERWISE: Final = {
     "router_settings.routing_strategy": "deployments are spread by weight, or asked in order",
-    "general_settings.master_key": "callers need no key here: keep them apart by the network",
+    "general_settings.master_key": "clients need no key here: keep them apart by the network",
     "litellm_settings.drop_params": "a field that a model cannot take is its own to refuse",
     "litellm_settings.num_retries": "repeats follow the retry law of docs/data-path.md",
     "router_settings.num_retries": "repeats follow the retry law of docs/data-path.md",
     "router_settings.allowed_fails": "breakers open after five failures in a row",
     "router_settings.cooldown_time": "proxy.quarantineDuration is the longest time out",
 }
-"""Settings with a better answer than that they are not carried."""
+"""Settings that are not imported, each with what holds instead."""
 
 
 @define
 class _Config:
-    """The config while it is read. `groups` has the backends of each model_name, in order."""
+    """The import in progress. `groups` has the backends of each model_name, in order."""
 
     name: str
     plain: dict[str, Any]
@@ -55,7 +55,7 @@ class _Config:
     places: dict[str, str] = field(factory=dict)
 
     def section(self, name: str) -> dict[str, Any]:
-        """Return a section's settings, none where it is absent."""
+        """Return a section's settings, empty where it is absent."""
         section = self.plain.get(name)
         return section if isinstance(section, dict) else {}
 
@@ -64,19 +64,19 @@ def import_litellm(
     documents: tuple[Node, ...],
     name: str,
     tiers: Mapping[str, str] | None = None,
-    litellm_url: str | None = None,  # noqa: ARG001 - the other reader's option
+    litellm_url: str | None = None,  # noqa: ARG001 - only the import from LLMKube reads it
 ) -> Imported:
-    """Import a LiteLLM config; PolicyRefusedError where it is none."""
+    """Return a LiteLLM config as a stack's; PolicyRefusedError where it is no such config."""
     config = _read(documents, name)
     _deployments(config, tiers or {})
     rules = list(_rules(config))
     _settings(config)
     spec: dict[str, Any] = {"backends": config.backends, "rules": rules}
     spec["proxy"] = {"replicas": 1} | _deadlines(config)
-    whole = {"lockgate:name": "lockgate", STACK_KEY: spec}
+    stack = {"lockgate:name": "lockgate", STACK_KEY: spec}
     if not config.notes.refused_paths:
-        _refuse_unloadable(config, whole)
-    return Imported(name, whole, config.notes.differences(partial(nearest_line, config.lines)))
+        _refuse_unloadable(config, stack)
+    return Imported(name, stack, config.notes.differences(partial(nearest_line, config.lines)))
 
 
 def _read(documents: tuple[Node, ...], name: str) -> _Config:
@@ -185,7 +185,7 @@ def _rules(config: _Config) -> Iterator[dict[str, Any]]:
 
 def _fallbacks(config: _Config) -> dict[str, list[str]]:
     """Return the groups asked after each group, as LiteLLM's router takes them."""
-    found: dict[str, list[str]] = {}
+    following: dict[str, list[str]] = {}
     for section in ("litellm_settings", "router_settings"):
         place = f"{section}.fallbacks"
         stated = config.section(section).get("fallbacks") or []
@@ -198,7 +198,7 @@ def _fallbacks(config: _Config) -> dict[str, list[str]]:
                 if group in config.left_out and group not in config.groups:
                     continue
                 _check_groups(config, place, [group, *others])
-                found[group] = _known(config, others)
+                following[group] = _known(config, others)
         default = config.section(section).get("default_fallbacks") or []
         place = f"{section}.default_fallbacks"
         if not isinstance(default, list):
@@ -206,8 +206,8 @@ def _fallbacks(config: _Config) -> dict[str, list[str]]:
             continue
         _check_groups(config, place, default)
         for group in config.groups:
-            found.setdefault(group, _known(config, default))
-    return found
+            following.setdefault(group, _known(config, default))
+    return following
 
 
 def _further(config: _Config, fallbacks: Mapping[str, list[str]], group: str) -> list[str]:
@@ -227,18 +227,18 @@ def _check_groups(config: _Config, place: str, names: list[Any]) -> None:
 
 
 def _aliases(config: _Config) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    aliases: dict[str, list[str]] = {}
     stated = config.section("router_settings").get("model_group_alias") or {}
     place = "router_settings.model_group_alias"
     if not isinstance(stated, dict):
         config.notes.refused(place, "is no mapping", "write `model_group_alias: { ALIAS: MODEL }`")
-        return found
+        return aliases
     for alias, target in stated.items():
         group = target.get("model") if isinstance(target, dict) else target
         _check_groups(config, place, [group])
         if alias not in config.groups and isinstance(group, str):
-            found.setdefault(group, []).append(alias)
-    return found
+            aliases.setdefault(group, []).append(alias)
+    return aliases
 
 
 # -- settings
@@ -259,7 +259,7 @@ _SECTIONS: Final = ("litellm_settings", "router_settings", "general_settings")
 
 
 def _settings(config: _Config) -> None:
-    """Say of every setting that is not carried what becomes of it."""
+    """Note what becomes of every setting that is not imported."""
     for key, stated in config.plain.items():
         if key == "model_list":
             continue
@@ -294,9 +294,9 @@ def _deadlines(config: _Config) -> dict[str, Any]:
 # -- the end
 
 
-def _refuse_unloadable(config: _Config, whole: dict[str, Any]) -> None:
-    """Refuse what our own loader says of the result, at the places of the source."""
-    for problem in problems_of(whole, config.name):
+def _refuse_unloadable(config: _Config, stack: dict[str, Any]) -> None:
+    """Refuse what our own loader refuses in the result, at its place in the source."""
+    for problem in problems_of(stack, config.name):
         path = problem.path.removeprefix(f"{STACK_KEY}.")
         places = (place for ours, place in config.places.items() if inside(path, [ours]))
         message = f"{path} {problem.message}"

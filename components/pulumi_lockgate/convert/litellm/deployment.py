@@ -15,7 +15,7 @@ _SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 @frozen
 class Dialect:
-    """How LiteLLM's provider is spoken to here.
+    """How one of LiteLLM's providers is reached from here.
 
     `provider` is ours; `url` the provider's published base URL, None where ours is known or one
     must be stated (`needs_url`); `key` the variable that LiteLLM reads when no api_key is stated.
@@ -45,7 +45,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "ollama": Dialect("openai", needs_url=True, suffix="/v1"),
     "ollama_chat": Dialect("openai", needs_url=True, suffix="/v1"),
 }
-"""LiteLLM's prefixes that are spoken to in a dialect we have."""
+"""LiteLLM's provider prefixes that Lockgate can reach."""
 UNPREFIXED: Final = (
     (re.compile(r"(gpt-|chatgpt-|o[0-9])"), "openai"),
     (re.compile(r"claude-"), "anthropic"),
@@ -146,8 +146,8 @@ def _provider(stated: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
         return str(params["custom_llm_provider"]), stated
     if slash:
         return prefix, model
-    found = next((name for pattern, name in UNPREFIXED if pattern.match(stated)), None)
-    return found, stated
+    implied = next((name for pattern, name in UNPREFIXED if pattern.match(stated)), None)
+    return implied, stated
 
 
 def _url(dialect: Dialect, params: Mapping[str, Any], place: str, notes: Notes) -> str | None:
@@ -204,4 +204,4 @@ def _not_carried(deployment: Deployment, notes: Notes) -> None:
             message = f"LiteLLM chooses or checks by it ({RESTRICTS[name]}), Lockgate does not"
             notes.refused(place, message, "leave it out, where its loss is right")
         elif name not in CARRIED and name != "custom_llm_provider":
-            notes.differs(place, "is not carried: callers send what the model needs")
+            notes.differs(place, "is not carried: clients send what the model needs")

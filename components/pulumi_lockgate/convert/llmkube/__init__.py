@@ -1,1 +1,1 @@
-"""LLMKube's ModelRouter manifests."""
+"""Imports LLMKube's ModelRouter manifests."""

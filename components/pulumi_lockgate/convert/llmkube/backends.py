@@ -1,4 +1,4 @@
-"""Points 2, 3, 5, 10 and 11 of the import: what becomes of backends."""
+"""Writes the backends of an import: points 2, 3, 5, 8, 10 and 11 of docs/guides/import.md."""
 
 from collections import defaultdict
 from typing import Any, Final
@@ -13,7 +13,7 @@ WITHOUT_DEFAULT: Final = frozenset({"bedrock", "vertex_ai"})
 
 
 def addresses(draft: Draft) -> None:
-    """2: their url ends before /v1, ours is what the provider's own SDK takes."""
+    """Write each url as the provider's own SDK takes it, with /v1 (point 2)."""
     for path, theirs, ours in draft.pairs():
         if theirs.external is None:
             continue
@@ -47,7 +47,7 @@ def _without_url(draft: Draft, external: External, place: str) -> None:
 
 
 def tiers(draft: Draft) -> None:
-    """3: an external backend without a tier passed their sensitive gate as local."""
+    """Write each tier; refuse an external backend without one, which LLMKube took for local (3)."""
     for path, theirs, ours in draft.pairs():
         stated = draft.tiers.get(theirs.name)
         if theirs.external is None or (theirs.tier is not None and stated is None):
@@ -65,7 +65,7 @@ def tiers(draft: Draft) -> None:
 
 
 def private_addresses(draft: Draft) -> None:
-    """5: a cloud-tier url that is plain http or private is let through, and said."""
+    """Allow a cloud backend its plain http or private address, and note it (point 5)."""
     for path, _, ours in draft.pairs():
         external = ours.get("external")
         if external is None or ours.get("tier") != "cloud":
@@ -82,7 +82,7 @@ def private_addresses(draft: Draft) -> None:
 
 
 def names(draft: Draft) -> None:
-    """10: the Service keeps its name, and local models get the client's model name unchanged."""
+    """Keep the Service's name, and the client's model name for local models (point 10)."""
     metadata = draft.source.manifest.metadata
     draft.config["lockgate:name"] = metadata["name"]
     namespace = metadata.get("namespace")
@@ -96,7 +96,7 @@ def names(draft: Draft) -> None:
 
 
 def reports(draft: Draft) -> None:
-    """11: ids that change, Secrets that shared a value, headers that no longer go up."""
+    """Note changed ids, Secrets that shared a value, headers that no longer go up (point 11)."""
     for path, theirs, _ in draft.pairs():
         external = theirs.external
         if external is not None and theirs.display_name is None and external.model != theirs.name:
@@ -126,7 +126,7 @@ def _shared_secrets(draft: Draft) -> None:
 
 
 def ignored(draft: Draft) -> None:
-    """8, for backends: what was accepted and ignored."""
+    """Note the settings of backends that LLMKube ignored and that act here (point 8)."""
     for path, theirs, ours in draft.pairs():
         if theirs.weight is not None and draft.is_weighted():
             draft.notes.begins(f"{path}.weight", f"{theirs.weight}, in rules that are weighted")

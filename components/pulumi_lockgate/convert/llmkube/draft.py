@@ -1,4 +1,4 @@
-"""What an import has written so far: our spec as plain data, beside the source it comes from."""
+"""An import in progress: Lockgate's spec as plain data, beside the source it comes from."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from pulumi_lockgate.convert.llmkube.manifest import Backend, Match, Rule, Sourc
 
 @define
 class DraftRule:
-    """A rule to be written. `path` is its place in the source; None in `out`: it is left out."""
+    """A rule to be written. `path` is its place in the source; not `kept`: it is left out."""
 
     path: str
     source: Rule
@@ -21,15 +21,16 @@ class DraftRule:
 
     @property
     def match(self) -> Match:
-        """What the source matches."""
+        """Which requests the source's rule matches."""
         return self.source.match or Match()
 
 
 @define
 class Draft:
-    """`backends`, `rules` and `spec` are ours, in wire form; `config` are the stack's other keys.
+    """What the import has written so far, beside its source.
 
-    `tiers` and `litellm_url` are what the command line states.
+    `backends`, `rules` and `spec` are ours, in wire form; `config` has the stack's other
+    keys. `tiers` and `litellm_url` are what the command line states.
     """
 
     source: Source
@@ -76,7 +77,7 @@ class Draft:
         self.notes.differs(path, message)
 
     def router(self) -> dict[str, Any]:
-        """Return the whole spec in wire form."""
+        """Return the spec in wire form."""
         rules = [rule.out for rule in self.standing()]
         return {"backends": self.backends, **({"rules": rules} if rules else {}), **self.spec}
 
@@ -93,7 +94,7 @@ class Draft:
 def begin(
     source: Source, tiers: Mapping[str, str] | None = None, litellm_url: str | None = None
 ) -> Draft:
-    """Return a draft that says what the source says; the points then change it."""
+    """Return a draft that copies the source; the import's points then change it."""
     draft = Draft(source, tiers or {}, litellm_url)
     spec = source.manifest.spec
     draft.backends = [_backend(backend) for backend in spec.backends]

@@ -1,4 +1,4 @@
-"""LLMKube's ModelRouter, v1alpha1, as its own schema has it, and how a manifest is found in a file.
+"""LLMKube's ModelRouter, v1alpha1, in its own schema, read out of a file.
 
 Field by field: https://github.com/defilantech/LLMKube (api/v1alpha1/modelrouter_types.go). What the
 two schemas spell alike and mean alike passes through as it is, and our own loader judges it.
@@ -172,7 +172,7 @@ class Spec:
 
 @frozen
 class Manifest:
-    """The whole object; `metadata` and `status` as they are."""
+    """A ModelRouter object; `metadata` and `status` as they are."""
 
     api_version: str = spec_field("inference.llmkube.dev/v1alpha1")
     kind: str = spec_field("ModelRouter")
@@ -203,18 +203,18 @@ def routers(documents: tuple[Node, ...]) -> Iterator[Node]:
         elif isinstance(kind, str) and kind.endswith("List"):
             items = _value(document, "items")
             nodes = items if isinstance(items, tuple) else ()
-            yield from routers(tuple(one for one in nodes if isinstance(one, Node)))
+            yield from routers(tuple(node for node in nodes if isinstance(node, Node)))
 
 
 def read_manifest(documents: tuple[Node, ...], name: str) -> Source:
     """Return the one ModelRouter among `documents`; PolicyRefusedError has every fault."""
-    found = list(routers(documents))
-    if len(found) != 1:
-        message = f"has {len(found) or 'no'} objects of kind ModelRouter"
-        line = found[1].line if len(found) > 1 else None
+    manifests = list(routers(documents))
+    if len(manifests) != 1:
+        message = f"has {len(manifests) or 'no'} objects of kind ModelRouter"
+        line = manifests[1].line if len(manifests) > 1 else None
         raise PolicyRefusedError(name, (Problem("", line, message, "keep one in the file"),))
     builder = Builder(Manifest)
-    manifest: Any = builder.build(Manifest, _without_nulls(found[0]), "")
+    manifest: Any = builder.build(Manifest, _without_nulls(manifests[0]), "")
     problems = worded(builder.refusals)
     if (
         manifest is not INVALID

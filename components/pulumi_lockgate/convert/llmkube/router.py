@@ -1,4 +1,4 @@
-"""Imports LLMKube's ModelRouter: read with its meanings, written with ours, every difference said.
+"""Imports LLMKube's ModelRouter, and lists every difference.
 
 The promise: a request that LLMKube keeps off cloud backends is kept off by what is written, read as
 LLMKube reads it. The numbers are those of docs/guides/import.md.
@@ -22,7 +22,7 @@ from pulumi_lockgate.stack.settings import read_stack_tree
 
 @frozen
 class Point:
-    """One thing that import does; several may share a number. They run in this order."""
+    """One step of the import, with its number in docs/guides/import.md; several may share one."""
 
     number: int
     apply: Callable[[Draft], None]
@@ -55,7 +55,7 @@ def import_router(
     tiers: Mapping[str, str] | None = None,
     litellm_url: str | None = None,
 ) -> Imported:
-    """Import the ModelRouter among `documents`, which come from the file `name`.
+    """Return the ModelRouter in the file `name` as a stack's config.
 
     PolicyRefusedError where it is no such manifest; what cannot be carried is among the
     differences instead.
@@ -86,7 +86,7 @@ def _unknown_tiers(draft: Draft) -> None:
 
 
 def _refuse_unloadable(draft: Draft, config: dict[str, Any]) -> None:
-    """Refuse what our own loader says of the result, at its place in the source, once a place."""
+    """Refuse what our own loader refuses in the result, once at each place of the source."""
     refused, prefix = draft.notes.refused_paths, f"{STACK_KEY}."
     for problem in problems_of(config, draft.source.name):
         ours = problem.path

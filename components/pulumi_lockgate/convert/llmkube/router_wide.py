@@ -1,10 +1,10 @@
-"""Points 1, 8 and 9 of the import, for what stands beside backends and rules."""
+"""Writes what an import has beside backends and rules: points 1, 8 and 9 of the guide."""
 
 from pulumi_lockgate.convert.llmkube.draft import Draft
 
 
 def ignored(draft: Draft) -> None:
-    """8, for the rest: governance and Service fields that were accepted and ignored."""
+    """Note the governance and Service fields that LLMKube ignored and that act here (point 8)."""
     policy, notes = draft.origin.policy, draft.notes
     if policy.classification.mode not in {None, "header-only"}:
         notes.begins("spec.policy.classification.mode", f"{policy.classification.mode}")
@@ -24,7 +24,7 @@ def ignored(draft: Draft) -> None:
 
 
 def only_the_proxy(draft: Draft) -> None:
-    """9: what asks for another data plane is refused by name."""
+    """Refuse what asks for another data plane, by name (point 9)."""
     spec, notes = draft.origin, draft.notes
     if spec.data_plane != "Proxy":
         message = f"{spec.data_plane}: Lockgate's proxy is the data plane"
@@ -45,7 +45,7 @@ def only_the_proxy(draft: Draft) -> None:
 
 
 def deployment(draft: Draft) -> None:
-    """1: their image is another program; their breaker opens after one failure."""
+    """Leave out LLMKube's image, and note how breakers differ (point 1)."""
     if draft.spec["proxy"].pop("image", None) is not None:
         message = "is LLMKube's router-proxy: left out, so that Lockgate's own runs"
         draft.notes.differs("spec.proxy.image", message)
@@ -55,7 +55,7 @@ def deployment(draft: Draft) -> None:
 
 
 def readings(draft: Draft) -> None:
-    """1: where the same words are read otherwise, said where it can matter for this policy."""
+    """Note which fields are read differently, where it can matter for this policy (point 1)."""
     if not draft.cloud():
         return
     notes, matches = draft.notes, [rule.match for rule in draft.standing()]

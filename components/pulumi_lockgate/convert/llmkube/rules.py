@@ -1,4 +1,4 @@
-"""Points 1, 4, 6, 7 and 8 of the import, for rules: what they match, and what becomes of them."""
+"""Writes the rules of an import: points 1, 4, 6, 7 and 8 of docs/guides/import.md."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from pulumi_lockgate.convert.llmkube.manifest import DEFAULT_HEADER_TIMEOUT
 
 
 def never_matched(draft: Draft) -> None:
-    """1: a bad pattern was ignored there, and a capability that nobody has kept a rule shut."""
+    """Leave out rules and patterns that could never match in LLMKube (point 1)."""
     capabilities = {b.name: set(b.capabilities) for b in draft.origin.backends}
     for rule in draft.rules:
         _drop_bad_patterns(draft, rule)
@@ -40,7 +40,7 @@ def _drop_bad_patterns(draft: Draft, rule: DraftRule) -> None:
 
 
 def repeated(draft: Draft) -> None:
-    """1: a backend that stands twice in a rule was asked twice."""
+    """Keep a backend that stands twice in a rule once (point 1)."""
     for rule in draft.standing():
         backends = rule.source.route.backends
         once = list(dict.fromkeys(backends))
@@ -51,7 +51,7 @@ def repeated(draft: Draft) -> None:
 
 
 def fail_closed(draft: Draft) -> None:
-    """4: LLMKube never falls through to defaultRoute after a matched rule."""
+    """Make every rule fail closed, as LLMKube's do after a match (point 4)."""
     for rule in draft.standing():
         rule.out["failClosed"] = True
         if rule.source.fail_closed is not True:
@@ -64,7 +64,7 @@ def fail_closed(draft: Draft) -> None:
 
 
 def labels(draft: Draft) -> None:
-    """6: labels in lower case; those that are not sensitive are made known."""
+    """Write labels in lower case, and make known those that are not sensitive (point 6)."""
     classification = draft.origin.policy.classification
     lower = [label.lower() for label in classification.sensitive_classifications]
     for number, label in enumerate(classification.sensitive_classifications):
@@ -92,9 +92,9 @@ def labels(draft: Draft) -> None:
 
 
 def _rule_labels(draft: Draft, rule: DraftRule) -> None:
-    """Write a rule's labels. One in upper case never matched: it may begin to where that is local.
+    """Write a rule's labels. One in upper case never matched; it may begin to in a local rule.
 
-    In a rule with a cloud backend it is left out, for else more would leave than did.
+    In a rule with a cloud backend it is left out: otherwise more would leave than before.
     """
     cloud = draft.leads_to_cloud(rule)
     kept = []
@@ -117,7 +117,7 @@ def _rule_labels(draft: Draft, rule: DraftRule) -> None:
 
 
 def timeouts(draft: Draft) -> None:
-    """7: theirs cover the answer's body too, ours end at the first token."""
+    """Write each timeout as one to the first token, and note what it no longer covers (point 7)."""
     cap = draft.origin.proxy.response_header_timeout or DEFAULT_HEADER_TIMEOUT
     stated = [(rule.path, rule.source.timeout, rule.out) for rule in draft.standing()]
     stated += [(path, theirs.timeout, ours) for path, theirs, ours in draft.pairs()]
@@ -138,7 +138,7 @@ def timeouts(draft: Draft) -> None:
 
 
 def shadows_to_cloud(draft: Draft) -> None:
-    """8: copies of requests that go to a cloud backend, before all else that begins to act."""
+    """Note first which rules send copies of requests to a cloud backend (point 8)."""
     for rule in draft.standing():
         copies = rule.source.route.backends[1:]
         clouds = [name for name in copies if name in draft.cloud()]
@@ -148,7 +148,7 @@ def shadows_to_cloud(draft: Draft) -> None:
 
 
 def ignored(draft: Draft) -> None:
-    """8, for rules: strategies that ran as primary-fallback, and latency targets."""
+    """Note the strategies and latency targets that LLMKube ignored and that act here (point 8)."""
     weights = {b.name: 1 if b.weight is None else b.weight for b in draft.origin.backends}
     for rule in draft.standing():
         place, out = f"{rule.path}.route.strategy", rule.out["route"]

@@ -1,1 +1,1 @@
-"""From a request and a policy to a decision that explains itself."""
+"""Decides where a request may go under a policy, and explains the decision."""

@@ -65,8 +65,8 @@ class Decider:
 
     def decide(self, model: str, headers: Mapping[str, tuple[str, ...]]) -> Decision:
         """Decide a request for `model`; `headers` maps lower-case names to all field values."""
-        held = headers if isinstance(headers, dict) else dict(headers)
-        key: _Key = (model, *[held.get(name) for name in self.header_names])
+        fields = headers if isinstance(headers, dict) else dict(headers)
+        key: _Key = (model, *[fields.get(name) for name in self.header_names])
         decision = self._memo.get(key)
         if decision is None:
             decision = self._decide(Request(model, headers))
@@ -106,11 +106,11 @@ class Decider:
         return self._concluded(reading)
 
     def _concluded(self, reading: Reading) -> Decision:
-        """Return the candidates, or the refusal: the policy's own, which no repeat changes."""
+        """Return the route to the candidates, or the policy's refusal where there is none."""
         considered = reading.considered
-        found = tuple(self._backends[c.backend] for c in considered if c.reason == "candidate")
-        if found:
-            return Route(reading, found)
+        candidates = tuple(self._backends[c.backend] for c in considered if c.reason == "candidate")
+        if candidates:
+            return Route(reading, candidates)
         if considered:
             return Refuse(reading, 503, "refused_by_policy")
         if reading.model in self._by_id:
@@ -133,7 +133,7 @@ class Decider:
 
 
 def is_kept(decision: Decision) -> bool:
-    """Whether a decision is small enough to remember: callers choose what it was read from."""
+    """Whether a decision is small enough to remember: clients choose how long its texts are."""
     return _chars(decision) <= MEMO_KEY_CHARS
 
 
@@ -145,7 +145,7 @@ def size_of(decision: Decision) -> int:
 
 
 def _chars(decision: Decision) -> int:
-    """Count the characters of what a caller said."""
+    """Count the characters of what the client sent."""
     reading = decision.reading
     count = len(reading.model)
     for values in reading.headers_read.values():

@@ -1,6 +1,6 @@
 """A decision is a value: what was decided, why, and for every backend considered, its reason.
 
-The audit record, the answer of `lockgate explain` and the log line are this value.
+The audit record, what `lockgate explain` prints and the log line are made of this value.
 """
 
 from collections.abc import Mapping
@@ -101,7 +101,7 @@ class Reading(Value):
 
     @property
     def fail_closed(self) -> bool:
-        """Whether a total failure says 503 `no_allowed_upstream`."""
+        """Whether the client gets 503 `no_allowed_upstream` when every candidate fails."""
         return self.labels.sensitive or (self.rule is not None and self.rule.fail_closed)
 
 
@@ -109,8 +109,8 @@ class Reading(Value):
 class Route(Value):
     """Go to `candidates`, in this order, and nowhere else.
 
-    `is_in_order`: no strategy and no latency of theirs changes the order. `is_shadowed`: copies may
-    go to others of the rule's.
+    `is_in_order`: neither a strategy nor measured latency changes the order. `is_shadowed`: copies
+    may go to the rule's other backends.
     """
 
     __match_args__: ClassVar = ("reading", "candidates")

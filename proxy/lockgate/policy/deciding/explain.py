@@ -13,12 +13,12 @@ REASONS: Final = {
     "cloud_tier_for_sensitive": "skipped: a cloud backend, and the request is sensitive",
     "lacks_capability": "skipped: lacks a capability that the rule requires",
 }
-"""The sentence of each reason; one that has none here is shown as it is."""
+"""The sentence of each reason; a reason without one is shown as it is."""
 
 
 @frozen
 class Explanation:
-    """A decision beside every rule of its policy, and how each rule stands to the request."""
+    """A decision, and for every rule of the policy whether it matches the request and why not."""
 
     decision: Decision
     rules: tuple[RuleReading, ...] = ()
@@ -47,7 +47,7 @@ class Explanation:
         }
 
     def render(self, out: Callable[[str], object]) -> None:
-        """Give `out` the lines for people, one at a time."""
+        """Call `out` with each line of the text for people."""
         for line in self._lines():
             out(line)
 

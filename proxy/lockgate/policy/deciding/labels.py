@@ -14,7 +14,7 @@ NONE = Labels(frozenset(), unrecognised=False, sensitive=False)
 
 
 def read_labels(fields: Iterable[str], classification: Classification) -> Labels:
-    """Return the labels that the values of all classification header fields say."""
+    """Return the labels in the values of all classification header fields."""
     tokens = [token.strip(" \t").lower() for value in fields for token in value.split(",")]
     if not tokens:
         return NONE

@@ -1,6 +1,6 @@
 """Why a rule holds for a request, or which of its dimensions do not.
 
-`Matcher.holds` decides, on the data path, and stops at the first dimension that fails. This tells
+`Matcher.holds` decides, on the data path, and stops at the first dimension that fails. This lists
 all of them, for people; a property test holds the two together.
 """
 
@@ -29,7 +29,7 @@ class Unmet:
 
 @frozen
 class RuleReading:
-    """One rule beside one request. `decides`: the first that holds."""
+    """Whether one rule matches one request. `decides`: it is the first that does."""
 
     name: str
     holds: bool
@@ -40,7 +40,7 @@ class RuleReading:
 def rule_readings(
     decider: Decider, request: Request, decision: Decision
 ) -> tuple[RuleReading, ...]:
-    """Return every rule of the policy, in order, as it stands to the request of `decision`."""
+    """Return for every rule of the policy, in order, whether it matches the request."""
     labels = decision.reading.labels
     return tuple(
         RuleReading(

@@ -83,8 +83,8 @@ class Timeouts:
     connect: Seconds | None = spec_field("DNS, TCP and TLS together, per attempt", default=None)
     first_token: Seconds | None = spec_field(
         "until the first content of a stream while nothing comes (five times as long while "
-        "comments do), or until a whole answer begins; per attempt. Left out: "
-        "`responseHeaderTimeout`, 10m while comments come and for whole answers",
+        "comments do), or until a whole response begins; per attempt. Left out: "
+        "`responseHeaderTimeout`, 10m while comments come and for whole responses",
         default=None,
     )
     silence: Seconds | None = spec_field(
@@ -93,10 +93,10 @@ class Timeouts:
     idle: Seconds | None = spec_field(
         "between two data events, comments are none, per attempt; 5m", default=None
     )
-    total: Seconds | None = spec_field("over all attempts and the whole answer", default=None)
+    total: Seconds | None = spec_field("over all attempts and the whole response", default=None)
     heartbeat: Seconds | None = spec_field(
-        "from that long after the request on, and as often, the caller is sent a comment (white "
-        "space where it does not stream) while a backend is waited for; never when left out",
+        "how often the client is sent a comment (white space where it does not stream) while a "
+        "backend is waited for, first after this long; never when left out",
         default=None,
     )
 
@@ -134,7 +134,7 @@ class Backend:
         default="local",
     )
     served_model: str | None = spec_field(
-        "model name sent up to an inferenceServiceRef, or `caller` to leave the body's; "
+        "model name sent up to an inferenceServiceRef, or `caller` to leave the client's; "
         "the service's name when left out",
         default=None,
     )
@@ -162,33 +162,33 @@ class Backend:
     keep_connections: bool = spec_field(
         "use an idle connection to a cloud backend again, within ten seconds and for at most five "
         "minutes after its certificate was checked, instead of a fresh one for each request; a "
-        "server that answers twice then answers somebody else",
+        "second response that nobody asked for can then reach another client",
         default=False,
     )
     upward_headers: tuple[str, ...] = spec_field(
-        "caller's headers that this backend may receive", default=()
+        "the client's headers that this backend may receive", default=()
     )
     downward_headers: tuple[str, ...] = spec_field(
-        "this backend's headers that a caller may receive", default=()
+        "this backend's headers that a client may receive", default=()
     )
     stream_usage: Literal["auto", True, False] = spec_field(
-        "whether streams are asked for their usage where the caller says nothing about it; auto: "
+        "whether streams are asked for their usage where the client says nothing about it; auto: "
         "until this backend refuses `stream_options`",
         default="auto",
     )
     max_output_tokens: int | None = spec_field(
-        "most tokens that the model answers with; published on /v1/models as `max_output_tokens`",
+        "most tokens of one response; published on /v1/models as `max_output_tokens`",
         default=None,
     )
 
     @property
     def published_id(self) -> str:
-        """The id under which callers see this backend on /v1/models."""
+        """The id under which clients see this backend on /v1/models."""
         return self.display_name or self.name
 
     @property  # cached, with slots, every read of every field would go through a __getattr__
     def upstream_model(self) -> str | None:
-        """The model name sent up; None leaves the caller's."""
+        """The model name sent up; None leaves the client's."""
         if self.external is not None:
             return self.external.model
         if self.served_model == "caller":

@@ -44,7 +44,7 @@ class BackendSet:
 
 @frozen
 class Invariant:
-    """Of the requests of `when`, none may go there (`never`), or none anywhere else (`only`)."""
+    """A statement to prove: requests of `when` go to none of `never`, or to none but `only`."""
 
     name: str = spec_field("unique; `^[a-z0-9][a-z0-9-]{0,62}$`")
     when: When = spec_field("which requests; none: every request", default=When())

@@ -48,7 +48,7 @@ class Classification:
 
 @frozen
 class Jwt:
-    """Callers prove themselves with a JSON Web Token."""
+    """Clients prove themselves with a JSON Web Token."""
 
     provider: str | None = spec_field("name of the issuer, for people", default=None)
     issuer: str | None = spec_field("required `iss`", default=None)
@@ -102,8 +102,8 @@ class Governance:
     classification: Classification = spec_field("labels", default=Classification())
     auth: Auth | None = spec_field("who may call", default=None)
     budgets: tuple[Budget, ...] = spec_field("caps", default=())
-    audit_log: AuditLog = spec_field("evidence", default=AuditLog())
-    invariants: tuple[Invariant, ...] = spec_field("sentences to prove", default=())
+    audit_log: AuditLog = spec_field("where records go", default=AuditLog())
+    invariants: tuple[Invariant, ...] = spec_field("statements to prove", default=())
 
 
 @frozen
@@ -115,11 +115,11 @@ class Egress:
 
 @frozen
 class CallerMemory:
-    """How much of the memory budget one caller may hold while another one waits for room."""
+    """How much of the memory budget one client may use while another one waits for room."""
 
     share: float = spec_field("of the budget, over 0 and up to 1; 1: all of it", default=0.5)
     excepted: tuple[str, ...] = spec_field(
-        "CIDRs of the proxies in front of this one, each of which carries many callers",
+        "CIDRs of the proxies in front of this one, each of which carries many clients",
         default=(),
         wire="except",
     )
@@ -150,10 +150,10 @@ class Proxy:
         default=None,
     )
     caller_memory: CallerMemory = spec_field(
-        "share of the memory budget for one caller", default=CallerMemory()
+        "share of the memory budget for one client", default=CallerMemory()
     )
     min_read_rate: Rate = spec_field(
-        "a caller that takes less, over a minute in which bytes wait for it, is cut; 0: none is",
+        "a client that reads less, over a minute in which bytes wait for it, is cut off; 0: none",
         default=Rate(1024),
     )
     max_event_bytes: Bytes = spec_field(
@@ -167,7 +167,7 @@ class Proxy:
         "how long a stopping pod still accepts, since endpoints lag", default=Seconds(5.0)
     )
     drain_grace: Seconds = spec_field(
-        "how long running answers may take to finish", default=Seconds(60.0)
+        "how long running responses may take to finish", default=Seconds(60.0)
     )
     revision_history_limit: int | None = spec_field(
         "old ReplicaSets and policy ConfigMaps kept", default=3
@@ -184,7 +184,7 @@ class Cors:
     """Which web pages may call from a browser; none: no page of another origin."""
 
     origins: tuple[str, ...] = spec_field(
-        "origins of those pages, each written exactly as a browser says it, like "
+        "origins of those pages, each written exactly as a browser sends it, like "
         "`https://chat.example`",
         default=(),
     )
@@ -200,7 +200,7 @@ class Endpoint:
     )
     node_port: int | None = spec_field("fixed node port, for type NodePort", default=None)
     keep_alive: Seconds = spec_field(
-        "how long a caller's connection is kept without a request", default=Seconds(75.0)
+        "how long a client's connection is kept without a request", default=Seconds(75.0)
     )
     cors: Cors = spec_field("web pages that may call", default=Cors())
     path: str | None = spec_field("LLMKube's path prefix", default=None)
@@ -209,7 +209,7 @@ class Endpoint:
 
 @frozen
 class RouterSpec:
-    """A whole policy."""
+    """A policy: backends, rules, and the settings of the proxy and its Service."""
 
     backends: tuple[Backend, ...] = spec_field("every place a request can go; at least one")
     rules: tuple[Rule, ...] = spec_field("first match wins", default=())

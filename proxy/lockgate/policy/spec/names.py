@@ -30,7 +30,7 @@ NEVER_UPWARD: Final = frozenset(
         "user-agent",
     }
 )
-"""Fields that the proxy writes itself, hop-by-hop fields and keys: none of them is the caller's."""
+"""Fields that the proxy writes itself, hop-by-hop fields and keys: never the client's."""
 
 NEVER_DOWNWARD: Final = frozenset(
     {
@@ -54,30 +54,30 @@ NEVER_DOWNWARD: Final = frozenset(
         "x-request-id",
     }
 )
-"""Fields that frame an answer or speak for the origin: the proxy writes its own, or none."""
+"""Fields that frame a response or speak for the origin: the proxy writes its own, or none."""
 
 OURS: Final = ("access-control-", "x-lockgate-")
-"""How names begin that only the proxy says downward: who may read an answer is the policy's."""
+"""Prefixes of response fields that only the proxy sets: the policy says who may read a response."""
 
 
 def as_name(name: str) -> str:
-    """Return `name` as a backend or a rule may be called."""
+    """Return `name` turned into a valid name of a backend or a rule."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63] or "NAME"
 
 
 def as_header(name: str) -> str:
-    """Return `name` as a header may be called."""
+    """Return `name` turned into a valid header name."""
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "x-name"
 
 
 def as_label(label: str) -> str:
-    """Return `label` as it may be written; letters of other scripts cannot be guessed."""
+    """Return `label` turned into a valid label; letters of other scripts are dropped."""
     return re.sub(r"[^a-z0-9._-]+", "-", label.lower()).strip("-._") or "LABEL"
 
 
 def odd(label: str) -> str:
-    """Say what in `label` may not be there; a look-alike of another script by its own name."""
-    char = next((one for one in label if not LABEL.match(one) and one not in "._-"), None)
+    """Return what makes `label` invalid; a look-alike of another script by its Unicode name."""
+    char = next((c for c in label if not LABEL.match(c) and c not in "._-"), None)
     if char is None:
         return "at most 63 characters, beginning with a letter or digit"
     if char.isascii():
@@ -87,5 +87,5 @@ def odd(label: str) -> str:
 
 
 def look_alike(label: str) -> str:
-    """Return a further word on a label that cannot be known, empty for one in plain ASCII."""
+    """Return a note on a label with letters that are not ASCII, empty for one in plain ASCII."""
     return "" if label.isascii() else f": {odd(label)}"

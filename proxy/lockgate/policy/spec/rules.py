@@ -56,7 +56,7 @@ class RouteTo:
 
 @frozen
 class Rule:
-    """One line of the policy; the first rule that matches decides."""
+    """One rule: which requests it takes, and where they go. The first that matches decides."""
 
     name: str = spec_field("unique; `^[a-z0-9][a-z0-9-]{0,62}$`")
     match: Match | None = spec_field("which requests; none: every request", default=None)
@@ -73,7 +73,7 @@ class Rule:
     )
     recovery: Literal["none", "resume"] = spec_field(
         "resume: continue a stream that broke off on another candidate, by prefill where the "
-        "backend has that capability, else asked anew and skipped word for word",
+        "backend has that capability, else by asking anew and leaving out what the client has",
         default="none",
     )
     on_unsupported: Literal["refuse", "drop"] | None = spec_field(

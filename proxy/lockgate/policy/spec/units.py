@@ -63,20 +63,20 @@ def _plain(number: Decimal) -> str:
 
 def parse_size(text: str) -> int:
     """Return bytes; ValueError says what is wrong with `text`."""
-    found = _SIZE.match(text)
-    if found is None:
+    parts = _SIZE.match(text)
+    if parts is None:
         raise ValueError(f"{text!r} is not a size")
-    return int(found[1]) * _BYTES[found[2]]
+    return int(parts[1]) * _BYTES[parts[2]]
 
 
 def parse_rate(text: str) -> int:
     """Return bytes a second; ValueError says what is wrong with `text`."""
     if text == "0":
         return 0
-    found = _RATE.match(text)
-    if found is None:
+    parts = _RATE.match(text)
+    if parts is None:
         raise ValueError(f"{text!r} is not a rate like 1KiB/s")
-    return int(found[1]) * _RATES[found[2]]
+    return int(parts[1]) * _RATES[parts[2]]
 
 
 def format_rate(rate: int) -> str:
