@@ -39,14 +39,55 @@ def test_what_it_shows_of_a_command_is_what_the_command_prints() -> None:
     assert re.search(wanted, done.stdout, re.DOTALL), done.stdout
 
 
-def test_its_table_has_every_verb() -> None:
+def test_its_table_has_every_command() -> None:
     named = set(re.findall(r"^\| `lockgate (\w+)", TEXT, re.MULTILINE))
     assert named == {entry.name for entry in entry_points(group="lockgate.verbs")}
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", TEXT))
-def test_its_links_lead_somewhere(target: str) -> None:
-    assert (ROOT / target).exists()
+def pages() -> list[Path]:
+    done = subprocess.run(
+        ["git", "ls-files", "*.md"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    named = [ROOT / line for line in done.stdout.splitlines()]
+    return named or [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def broken(page: Path) -> list[str]:
+    """Return the relative links of a page that lead nowhere."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", text))
+    out = []
+    for target in targets:
+        path, _, anchor = target.partition("#")
+        at = page.parent / path if path else page
+        if re.match(r"[a-z]+:", target) is None and (
+            not at.exists() or (anchor and anchor not in anchors(at))
+        ):
+            out.append(target)
+    return out
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_every_page_leads_somewhere(page: Path) -> None:
+    assert broken(page) == []
+
+
+def test_a_link_that_leads_nowhere_is_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A title\n[a](gone.md) [b](page.md#a-title) [c](#gone) [d](https://e.f/)\n")
+    assert broken(page) == ["gone.md", "#gone"]
+
+
+def test_it_is_short_and_leads_on() -> None:
+    assert len(TEXT.splitlines()) <= 125
+    for target in ("docs/README.md", "docs/glossary.md", "docs/guides/library.md"):
+        assert f"]({target})" in TEXT
 
 
 @pytest.mark.parametrize("name", re.findall(r"`(test_\w+)`", TEXT))
