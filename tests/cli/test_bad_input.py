@@ -58,7 +58,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a label in another script": (rules(1).replace("models: ['m0-*']", "dataClassification: [рii]").encode(), ":7: rules[0].match.dataClassification[0]: 'рii' is neither a sensitive nor a known label: 'р' is CYRILLIC SMALL LETTER ER (U+0440), not ASCII; did you mean pii? write `pii`"),
     "a label in another script, where labels are made": ((HEAD + "policy: { classification: { sensitiveClassifications: [pіi] } }\n").encode(), ":5: policy.classification.sensitiveClassifications[0]: 'pіi' is not a label: 'і' is CYRILLIC SMALL LETTER BYELORUSSIAN-UKRAINIAN I (U+0456), not ASCII; write `p-i`"),
     "a binary file": (bytes(range(256)) * 4000, ":2: (document): is not UTF-8; save it as UTF-8"),
-    "a text with a zero byte": (b"backends:\0", ": (document): is not YAML: unacceptable character #x0000: control characters are not allowed; mend the syntax"),
+    "a text with a zero byte": (b"backends:\0", ": (document): is not YAML: unacceptable character #x0000: control characters are not allowed; fix the syntax"),
     "an empty file": (b"", ": (document): is empty; write a policy, beginning with `backends:`"),
     "a file of comments": (b"# later\n", ": (document): is empty; write a policy, beginning with `backends:`"),
     "a byte order mark": (b"\xef\xbb\xbf" + HEAD.encode(), ":1: (document): begins with a byte order mark; save it as UTF-8 without one"),
@@ -86,7 +86,7 @@ def test_a_file_with_thousands_of_faults_tells_the_first_hundred(tmp_path: Path)
         first
         == f"{file}:8: rules[0].route.backends[0]: there is no backend 'locla'; did you mean local? write `local`"
     )
-    assert last == f"{file}: (document): has more faults; only the first 100 are told"
+    assert last == f"{file}: (document): has more faults; only the first 100 are listed"
 
 
 def test_windows_line_ends_are_read_with_the_same_lines(tmp_path: Path) -> None:

@@ -78,9 +78,9 @@ def test_a_verb_is_imported_only_when_it_is_asked_for() -> None:
     [
         *[([verb], f"`lockgate {verb}` is not implemented in this version") for verb in LATER],
         (["audit", "verify", "x"], "`lockgate audit` is not implemented in this version"),
-        (["serv"], "there is no verb 'serv'; did you mean serve?"),
-        (["chekc", "dev"], "there is no verb 'chekc'; did you mean check?"),
-        (["zzzzzz"], "there is no verb 'zzzzzz'"),
+        (["serv"], "there is no command 'serv'; did you mean serve?"),
+        (["chekc", "dev"], "there is no command 'chekc'; did you mean check?"),
+        (["zzzzzz"], "there is no command 'zzzzzz'"),
         (["--nope"], "No such option"),
         (["check"], "Missing argument"),
         (["check", "dev", "--nope"], "No such option"),
@@ -96,7 +96,7 @@ def test_what_is_not_there_ends_with_2_and_says_so(line: list[str], words: str) 
 def test_the_proxys_image_lists_only_its_own_verbs() -> None:
     shown = run(f"{IMAGE}\nfrom lockgate.cli.main import main\nmain(['--help'])")
     assert shown.returncode == 0, shown.stderr
-    listed = {line.split()[0] for line in shown.stdout.partition("Verbs:")[2].splitlines()[1:]}
+    listed = {line.split()[0] for line in shown.stdout.partition("Commands:")[2].splitlines()[1:]}
     assert listed == {"explain", "replay", "serve"}
 
 

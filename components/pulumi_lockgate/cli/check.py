@@ -30,7 +30,7 @@ def command(policies: tuple[str, ...], *, as_json: bool, sarif: Path | None) -> 
     as `lockgate import` reads it; differences and warnings are printed on stderr.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 a policy cannot be read or is
-    refused, 5 the proof and the engine contradict each other: a bug in Lockgate, and no verdict.
+    refused, 5 the proof and the proxy's own decision disagree: a bug in Lockgate, and no verdict.
     With several policies the highest.
     """
     if as_json and len(policies) > 1:

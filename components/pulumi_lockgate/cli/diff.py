@@ -21,7 +21,7 @@ def command(old: str, new: str, *, as_json: bool) -> None:
     that they could not reach before.
 
     Exit status: 0 nothing widens, 3 something widens or could not be decided, 2 a policy cannot be
-    read or is refused, 5 the proof and the engine contradict each other: no verdict.
+    read or is refused, 5 the proof and the proxy's own decision disagree: no verdict.
     """
     from pulumi_lockgate.proof.diff import compare  # noqa: PLC0415 - z3 loads only where it is used
 

@@ -24,7 +24,7 @@ def command(policy: str, *, out: Path) -> None:
     gives the same bytes, so that the file can be reviewed as a diff.
 
     Exit status: 0 drawn (whatever the verdict), 2 the policy cannot be read or is refused, or the
-    file cannot be written, 5 the proof and the engine contradict each other.
+    file cannot be written, 5 the proof and the proxy's own decision disagree.
     """
     from pulumi_lockgate.diagram.mermaid import mermaid_of  # noqa: PLC0415 - help needs none of it
     from pulumi_lockgate.diagram.rows import picture  # noqa: PLC0415 - the same

@@ -41,7 +41,7 @@ def command(
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 the stack cannot be read or is
     refused, 3 more requests may reach a cloud than before and the stack does not accept it, 5 the
-    proof and the engine contradict each other.
+    proof and the proxy's own decision disagree.
     """
     from pulumi_lockgate.planned import Planned, Refused, planned  # noqa: PLC0415 - pulumi loads slowly
 

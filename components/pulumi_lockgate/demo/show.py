@@ -96,7 +96,7 @@ def _published() -> None:
     for line in shown.splitlines():
         click.echo(f"    {line}" if not line.startswith("curl") else line)
     if _check(MENDED).returncode != 0:
-        raise StepFailedError("the mended example does not pass")
+        raise StepFailedError("the corrected example does not pass")
     click.echo(f"\n{click.style('ok', fg='green', bold=True)}  With phi in the rule it passes")
 
 

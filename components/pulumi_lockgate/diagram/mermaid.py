@@ -12,7 +12,7 @@ from typing import Final
 from pulumi_lockgate.diagram.rows import Picture, Row, Stop, distinct
 
 MOST_EDGES: Final = 200
-"""Arrows that are drawn: hosts draw up to 500, and nobody reads so many."""
+"""Arrows that are drawn: hosts draw up to 500, too many to read."""
 _SPECIAL: Final = re.compile(r"[^\w .,:/()%+-]")
 _LONGEST: Final = 80
 _Groups = tuple[tuple[str, str, tuple[Row, ...]], ...]

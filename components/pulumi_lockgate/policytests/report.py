@@ -143,8 +143,8 @@ def _case(suite: ET.Element, source: str, line: int | None, outcome: Outcome) ->
         message = "; ".join(
             f"{m.part}: expected {m.expected}, got {m.got}" for m in outcome.mismatches
         )
-        told = ET.SubElement(case, "failure", type="mismatch", message=_xml(message))
-        told.text = _xml("\n".join(failure(outcome)))
+        element = ET.SubElement(case, "failure", type="mismatch", message=_xml(message))
+        element.text = _xml("\n".join(failure(outcome)))
 
 
 def _xml(text: str) -> str:

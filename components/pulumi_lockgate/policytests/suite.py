@@ -1,4 +1,4 @@
-"""A file of policy tests, read into values; every fault is told at once, with path and line.
+"""Reads a file of policy tests into values, or finds every fault with its path and line.
 
 See docs/guides/policy-tests.md for the format.
 """

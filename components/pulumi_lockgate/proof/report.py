@@ -138,7 +138,7 @@ class Report:
 
     `paths` has for each sensitive label the places that take its requests, in order, as text.
     `reached` has an entry for each route point of the policy, in order: None where that was not
-    decided; it is None where nobody asked for it.
+    decided; it is None where it was not asked for.
     """
 
     digest: str

@@ -1,1 +1,1 @@
-"""The command line: run-time verbs here, plan-time ones in `pulumi_lockgate`, by entry points."""
+"""The command line: run-time commands here, plan-time ones in `pulumi_lockgate`."""

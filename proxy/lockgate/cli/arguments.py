@@ -1,4 +1,4 @@
-"""Types of command line values that several verbs share."""
+"""Types of command line values that several commands share."""
 
 import ipaddress
 from typing import Any

@@ -1,11 +1,11 @@
-"""Exit status 2, once: what a user can mend becomes a line on stderr, never a traceback.
+"""Ends a command with an exit status and one text for what the user can correct, no traceback.
 
-Every verb runs under `explained`, plan-time ones too (`lockgate.cli.main`): a verb raises what went
+Every command runs under `explained`, plan-time ones too (`lockgate.cli.main`): it raises what went
 wrong, and the text of the exception is what the user reads. Three things end so:
 - `EndsCommandError`: a policy that is refused, a file that cannot be used, an unknown stack; it
   says its own exit status, which is 2 for all of these;
 - `OSError`: a file that is not there, or may not be read;
-- `ImportError`: a package that the verb needs and that is not installed.
+- `ImportError`: a package that the command needs and that is not installed.
 """
 
 import errno
@@ -19,7 +19,7 @@ import click
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
 PLAN_TIME: Final = frozenset({"check", "diff", "demo", "graph", "import", "plan", "test"})
-"""The verbs that `pulumi-lockgate` brings; all others come with the proxy."""
+"""The commands that `pulumi-lockgate` brings; all others come with the proxy."""
 
 
 class RefusedError(click.ClickException):
@@ -36,14 +36,14 @@ class RefusedError(click.ClickException):
 
 @contextmanager
 def explained(ctx: click.Context) -> Iterator[None]:
-    """End the verb that `ctx` runs with status 2 and one text where the user can mend it."""
+    """End the command that `ctx` runs with a status and one text where the user can correct it."""
     try:
         yield
     except EndsCommandError as problem:
         raise RefusedError(str(problem), problem.exit_status) from problem
     except ImportError as problem:
-        verb = ctx.invoked_subcommand or ctx.info_name or ""
-        raise RefusedError(_not_installed(verb, problem)) from problem
+        command = ctx.invoked_subcommand or ctx.info_name or ""
+        raise RefusedError(_not_installed(command, problem)) from problem
     except OSError as problem:
         if problem.errno == errno.EPIPE:  # who read the output left: click ends quietly
             raise
@@ -58,15 +58,15 @@ def write_output(path: Path, content: str | bytes) -> None:
         raise UnusableInputError(f"{path}: cannot be written: {problem.strerror}") from problem
 
 
-def package_of(verb: str) -> str:
-    """Return the name of the distribution that brings `verb`."""
-    return "pulumi-lockgate" if verb in PLAN_TIME else "lockgate"
+def package_of(command: str) -> str:
+    """Return the name of the distribution that brings a command."""
+    return "pulumi-lockgate" if command in PLAN_TIME else "lockgate"
 
 
-def _not_installed(verb: str, problem: ImportError) -> str:
+def _not_installed(command: str, problem: ImportError) -> str:
     return (
-        f"`lockgate {verb}` cannot import {problem.name or 'what it needs'} ({problem}); "
-        f"all that it needs comes with: pip install {package_of(verb)}"
+        f"`lockgate {command}` cannot import {problem.name or 'what it needs'} ({problem}); "
+        f"all that it needs comes with: pip install {package_of(command)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The decision for one request, with every reason."""
+"""Explain the decision for one request."""
 
 import sys
 from pathlib import Path
@@ -19,14 +19,24 @@ from lockgate.policy.reading.problem import UnusableInputError
 
 @click.command(name="explain")
 @click.argument("policy", type=click.Path(path_type=Path))
-@click.option("--model", help="The model asked for; the body's when --body is given.")
-@click.option("--header", "headers", multiple=True, metavar="K=V", help="May be repeated.")
-@click.option("--body", type=click.Path(path_type=Path), help="A request body, as JSON.")
-@click.option("--json", "as_json", is_flag=True, help="The decision for a machine.")
+@click.option("--model", help="The model that the request asks for.")
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="K=V",
+    help="A header of the request; may be repeated.",
+)
+@click.option(
+    "--body", type=click.Path(path_type=Path), help="A request body as JSON, which names the model."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 def command(
     policy: Path, *, model: str | None, headers: tuple[str, ...], body: Path | None, as_json: bool
 ) -> None:
-    """Say where one request goes, and why: every rule and every backend considered.
+    """Show where one request goes under a policy, and why.
+
+    Lists every rule and whether it matches, and every backend considered with its reason.
 
     Exit status: 0 route, 4 refuse, 2 a policy or a body that cannot be used.
     """

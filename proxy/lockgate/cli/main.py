@@ -1,7 +1,7 @@
-"""The `lockgate` command: finds its verbs as entry points and loads only the one that runs.
+"""The `lockgate` command line: finds its commands as entry points and loads only the one that runs.
 
-A verb whose package is not installed (the proxy's image has no plan-time code) is not listed; who
-asks for it is told which package brings it.
+A command whose package is not installed (the proxy's image has no plan-time code) is not listed; an
+attempt to run it names the package to install.
 """
 
 import difflib
@@ -17,49 +17,49 @@ from lockgate.cli.errors import PLAN_TIME, explained, package_of
 
 GROUP: Final = "lockgate.verbs"
 SUMMARIES: Final = {
-    "check": "load and prove a policy: a file, or a stack's",
-    "diff": "which requests go another way, and whether they leave for a cloud",
-    "demo": "the whole thing on this machine: no cluster, no key, no network",
-    "explain": "the decision for one request, with every reason",
-    "graph": "draw a policy: rules, candidates, what goes to a cloud",
-    "import": "another router's configuration into a stack's; says what differs",
-    "plan": "evaluate the Pulumi program in process: resources, proof, manifests",
-    "replay": "what another policy would have decided for recorded requests",
-    "serve": "run the proxy on a policy file",
-    "test": "run policy tests: requests, and what must come of them",
+    "check": "prove that no sensitive request can reach a cloud backend",
+    "diff": "compare two policies: which requests are routed differently",
+    "demo": "see it all on this machine: no cluster, no key, no network",
+    "explain": "show where one request goes under a policy, and why",
+    "graph": "draw a policy: its rules, its backends, the proof's verdict",
+    "import": "convert a LiteLLM or LLMKube configuration; says what differs",
+    "plan": "show what the Pulumi program would deploy, and prove it",
+    "replay": "show what another policy would decide for recorded requests",
+    "serve": "run the proxy with a policy file",
+    "test": "run policy tests: requests with the decisions they must get",
 }
-"""One line a verb, so that the help needs none of them loaded."""
+"""One line a command, so that the help needs none of them loaded."""
 LATER: Final = ("audit",)
 
 
-class Verbs(click.Group):
+class Commands(click.Group):
     """A group whose commands are entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the verbs whose packages are installed."""
-        return sorted(verb.name for verb in entry_points(group=GROUP) if _installed(verb))
+        """Return the names of the commands whose packages are installed."""
+        return sorted(point.name for point in entry_points(group=GROUP) if _installed(point))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one verb."""
-        for verb in entry_points(group=GROUP, name=cmd_name):
-            if _installed(verb):
+        """Load one command."""
+        for point in entry_points(group=GROUP, name=cmd_name):
+            if _installed(point):
                 ctx.invoked_subcommand = cmd_name  # for what goes wrong while it loads
                 if cmd_name == "serve":  # a reload while it starts: it reads the file anyway
                     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-                command: click.Command = verb.load()
+                command: click.Command = point.load()
                 return command
         self._refuse(ctx, cmd_name)
         return None
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run one verb; what the user can mend ends it with status 2 and one text."""
+        """Run one command; what the user can correct ends it with a status and one text."""
         with explained(ctx):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs without loading them."""
+        """List the commands without loading them."""
         rows = [(name, SUMMARIES.get(name, "")) for name in self.list_commands(ctx)]
-        with formatter.section("Verbs"):
+        with formatter.section("Commands"):
             formatter.write_dl(rows)
 
     def _refuse(self, ctx: click.Context, name: str) -> None:
@@ -69,21 +69,21 @@ class Verbs(click.Group):
             ctx.fail(f"`lockgate {name}` is not installed here: pip install {package_of(name)}")
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        ctx.fail(f"there is no verb {name!r}{hint}")
+        ctx.fail(f"there is no command {name!r}{hint}")
 
 
-def _installed(verb: EntryPoint) -> bool:
-    return find_spec(verb.module.partition(".")[0]) is not None
+def _installed(point: EntryPoint) -> bool:
+    return find_spec(point.module.partition(".")[0]) is not None
 
 
-@click.command(cls=Verbs, name="lockgate")
+@click.command(cls=Commands, name="lockgate")
 @click.version_option(version("lockgate"), prog_name="lockgate")
 def cli() -> None:
     """One OpenAI-compatible endpoint over local and cloud models, proved before it is deployed."""
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; exits with the verb's status."""
+    """Run the command line; exits with the command's status."""
     return cli.main(args=arguments, prog_name="lockgate")
 
 

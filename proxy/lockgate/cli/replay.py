@@ -1,4 +1,4 @@
-"""What another policy would have decided for the requests of an audit record."""
+"""Replay recorded requests under another policy."""
 
 import json
 import sys
@@ -37,13 +37,16 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
     "--policy",
     required=True,
     type=click.Path(path_type=Path),
-    help="The other policy: a policy file, or a stack's.",
+    help="The policy file to decide by.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document a record, and a last one.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON: a document for each record, and a summary."
+)
 def command(record: str, *, policy: Path, as_json: bool) -> None:
-    """Say what another policy would have decided for each request of RECORD, - for stdin.
+    """Show what another policy would decide for requests that were recorded.
 
-    RECORD holds audit records, one JSON document a line, as the proxy writes them.
+    RECORD is a file of audit records as the proxy writes them, one JSON document a line; - reads
+    stdin.
 
     Exit status: 0 replayed, 1 a record is broken, 2 a file that cannot be read or is refused.
     """

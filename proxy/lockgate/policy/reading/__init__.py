@@ -1,1 +1,1 @@
-"""From text to a policy, or to every problem it has, each with its place and the mend."""
+"""Reads a policy out of a text, or finds every problem that it has, with suggestions."""

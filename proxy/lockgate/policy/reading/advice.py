@@ -1,4 +1,4 @@
-"""What a policy may say and probably does not mean: told by `check` and `serve`, not refused."""
+"""Warnings about what a policy probably does not mean; `check` and `serve` print them."""
 
 import re
 from collections.abc import Iterator

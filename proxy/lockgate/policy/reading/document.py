@@ -4,7 +4,7 @@ YAML is read with PyYAML's composer and YAML 1.2's core rules for plain scalars,
 a string. Refused: duplicate keys, anchors, aliases and merge keys (one place, one meaning, and no
 bomb of aliases), tags, keys that are not strings, more than one document.
 
-JSON is first held to JSON by the standard library, and then composed as YAML for its lines: strict
+JSON is first checked by the standard library, and then composed as YAML for its lines: strict
 JSON has raw tabs only between tokens, where YAML wants spaces.
 """
 
@@ -107,7 +107,7 @@ def _compose(text: str) -> tuple[Node, ...]:
         raise _syntax(text, error) from None
     except yaml.YAMLError as error:
         message = str(error).splitlines()[0]
-        raise _refuse(None, f"is not YAML: {message}", "mend the syntax") from None
+        raise _refuse(None, f"is not YAML: {message}", "fix the syntax") from None
     return tuple(_node(root, "") for root in roots if root is not None)
 
 
@@ -121,12 +121,12 @@ def _syntax(text: str, error: yaml.MarkedYAMLError) -> _RefusedError:
         return _refuse(line + 1, "is indented with a tab", "write spaces")
     if began and began.line < line:
         context = f"{error.context} that begins on line {began.line + 1}"
-        suggestion = f"end it, or mend line {began.line + 1}"
+        suggestion = f"end it, or fix line {began.line + 1}"
         return _refuse(line + 1, f"is not YAML: {error.problem} {context}", suggestion)
     if re.search(r"(^|[\s\[{,])[*&!%@`]", shown):
         suggestion = 'put a text that begins with one of *&!%@` in quotes: `"*"`'
         return _refuse(line + 1, f"is not YAML: {error.problem}", suggestion)
-    return _refuse(line + 1, f"is not YAML: {error.problem}", "mend the syntax there")
+    return _refuse(line + 1, f"is not YAML: {error.problem}", "fix the syntax there")
 
 
 def _check_events(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What a well-formed invariant may still not say. Every fault has its place and its mend."""
+"""Checks the meaning of invariants: yields each fault with its path and a suggestion."""
 
 from collections.abc import Iterator
 

@@ -28,7 +28,7 @@ MOST: Final = {"rules": 2000, "backends": 500}
 """Twice what the proof and the growth bench are measured for."""
 MAX_JSON_BYTES: Final = 1_000_000
 """Kubernetes takes ConfigMaps up to 1 MiB, names and annotations included."""
-_MORE: Final = Problem("", None, "has more faults", f"only the first {Builder.MOST} are told")
+_MORE: Final = Problem("", None, "has more faults", f"only the first {Builder.MOST} are listed")
 _KEYS: Final = tuple(wire_name(f) for f in attrs.fields(RouterSpec))
 
 
@@ -80,9 +80,9 @@ def _member(node: Node, key: str) -> Member | None:
 def _spec_of(document: Node, name: str) -> tuple[Node, str]:
     """Return the spec's node and its path: the document, or its place in a stack file."""
     config = _member(document, "config")
-    held = _member(config.node, STACK_KEY) if config else None
-    if held is not None:
-        return held.node, f"config.{STACK_KEY}"
+    router = _member(config.node, STACK_KEY) if config else None
+    if router is not None:
+        return router.node, f"config.{STACK_KEY}"
     if document.is_mapping and not any(_member(document, key) for key in _KEYS):
         _no_policy(document, config, name)
     return document, ""
@@ -127,7 +127,7 @@ def load_tree(root: Node, path: str, name: str) -> LoadedPolicy:
 
 
 def recheck(policy: LoadedPolicy, spec: RouterSpec, path: str, name: str) -> LoadedPolicy:
-    """Return `policy` with `spec` in its place, held to every rule again but not read again.
+    """Return `policy` with `spec` in its place, checked by every rule again but not read again.
 
     `spec` is the policy's own with values filled in. `path` and `name` are as for `load_tree`.
     """

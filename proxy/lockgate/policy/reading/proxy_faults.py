@@ -58,14 +58,14 @@ def _endpoint(endpoint: Endpoint) -> Iterator[Fault]:
             yield place, f"{origin!r} {why}", write(place, flow(suggestion))
 
 
-def _caller_memory(held: CallerMemory) -> Iterator[Fault]:
-    if not 0 < held.share <= 1:
+def _caller_memory(memory: CallerMemory) -> Iterator[Fault]:
+    if not 0 < memory.share <= 1:
         yield (
             "proxy.callerMemory.share",
-            f"{held.share:g} is not over 0 and up to 1",
+            f"{memory.share:g} is not over 0 and up to 1",
             "write `share: 0.5`",
         )
-    for number, block in enumerate(held.excepted):
+    for number, block in enumerate(memory.excepted):
         fault = cidr_fault(block)
         if fault is not None:
             yield f"proxy.callerMemory.except[{number}]", fault, "write `10.0.0.5/32`, for example"

@@ -35,7 +35,7 @@ def _substitute(kind: Any) -> Any:
 
 
 class TooManyError(Exception):
-    """There are more faults than anybody reads."""
+    """There are more faults than one report holds."""
 
 
 class Builder:
@@ -131,7 +131,7 @@ class Builder:
         return kind(**good)
 
     def _unknown(self, member: Member, path: str, known: set[str]) -> str | None:
-        """Refuse a field that is none; return the one that was meant, None when nobody can tell."""
+        """Refuse an unknown field; return the one that was meant, None where no name is close."""
         meant = nearest(member.key, known)
         if meant is None:
             self._refuse("unknown field", path, member, self.root, tuple(sorted(known)))

@@ -246,20 +246,20 @@ def _wrapped(kind: Any, node: Node) -> str | None:
 
 
 def _duration(value: object) -> str:
-    """Return the Go duration that `value` was meant to be, 30s when nobody can tell."""
+    """Return the Go duration that `value` was meant to be, 30s where it is unclear."""
     found = _DURATION.match(str(value))
     unit = _UNITS.get(found[2].lower()) if found else None
     return f"{found[1]}{unit}" if found and unit and float(found[1]) > 0 else "30s"
 
 
 def _size(value: object) -> str:
-    """Return the Kubernetes quantity that `value` was meant to be, 96Mi when nobody can tell."""
+    """Return the Kubernetes quantity that `value` was meant to be, 96Mi where it is unclear."""
     found = _SIZE.match(str(value))
     return f"{found[1]}{found[2].upper()}i" if found else "96Mi"
 
 
 def _rate(value: object) -> str:
-    """Return the rate that `value` was meant to be, 1KiB/s when nobody can tell."""
+    """Return the rate that `value` was meant to be, 1KiB/s where it is unclear."""
     found = _RATE.match(str(value))
     if found is None:
         return "1KiB/s"

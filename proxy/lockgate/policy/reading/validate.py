@@ -1,4 +1,4 @@
-"""What a well-formed spec may still not say. Every fault is found, each with its place and mend."""
+"""Checks the meaning of a spec that its types allow: yields each fault with a suggestion."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ from lockgate.policy.spec.names import (
 from lockgate.policy.spec.rules import Match, Rule
 
 Fault = tuple[str, str, str]
-"""(path, message, mend); the loader adds the line."""
+"""(path, message, suggestion); the loader adds the line."""
 
 MOST_PATTERN: Final = 256
 """Characters of a pattern for model names; none is half as long."""
@@ -62,17 +62,17 @@ def _name(name: str, path: str) -> Iterator[Fault]:
 
 
 def _classification(spec: RouterSpec) -> Iterator[Fault]:
-    held, path = spec.policy.classification, "policy.classification"
-    if not TOKEN.match(held.header_key):
+    classification, path = spec.policy.classification, "policy.classification"
+    if not TOKEN.match(classification.header_key):
         place = f"{path}.headerKey"
         yield (
             place,
-            f"{held.header_key!r} is not a header name",
-            write(place, as_header(held.header_key)),
+            f"{classification.header_key!r} is not a header name",
+            write(place, as_header(classification.header_key)),
         )
     lists = {
-        "sensitiveClassifications": held.sensitive_classifications,
-        "knownClassifications": held.known_classifications,
+        "sensitiveClassifications": classification.sensitive_classifications,
+        "knownClassifications": classification.known_classifications,
     }
     for field, labels in lists.items():
         for number, label in enumerate(labels):
@@ -83,10 +83,12 @@ def _classification(spec: RouterSpec) -> Iterator[Fault]:
                     f"{label!r} is not a label: {odd(label)}",
                     write(place, as_label(label)),
                 )
-    for number, label in enumerate(held.known_classifications):
-        if label in held.sensitive:
+    for number, label in enumerate(classification.known_classifications):
+        if label in classification.sensitive:
             place = f"{path}.knownClassifications[{number}]"
-            rest = [k for k in held.known_classifications if k not in held.sensitive]
+            rest = [
+                k for k in classification.known_classifications if k not in classification.sensitive
+            ]
             suggestion = write(f"{path}.knownClassifications", flow(rest))
             yield place, f"{label!r} is a sensitive label too", suggestion
     audit = spec.policy.audit_log
@@ -295,19 +297,23 @@ def _match(match: Match, path: str) -> Iterator[Fault]:
 
 
 def _labels(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
-    held = spec.policy.classification
+    classification = spec.policy.classification
     for number, label in enumerate(match.data_classification):
-        if label not in held.known and label not in {known.lower() for known in held.known}:
+        if label not in classification.known and label not in {
+            known.lower() for known in classification.known
+        }:
             place = f"{path}.match.dataClassification[{number}]"
-            shown = flow([*held.known_classifications, as_label(label)])
+            shown = flow([*classification.known_classifications, as_label(label)])
             suggestion = f"write `knownClassifications: {shown}`, or sensitiveClassifications"
-            suggestion = ask(label, held.known, place) or f"{suggestion}, in policy.classification"
+            suggestion = (
+                ask(label, classification.known, place) or f"{suggestion}, in policy.classification"
+            )
             yield (
                 place,
                 f"{label!r} is neither a sensitive nor a known label{look_alike(label)}",
                 suggestion,
             )
-    if held.sensitive.isdisjoint(match.data_classification):
+    if classification.sensitive.isdisjoint(match.data_classification):
         return
     if not rule.fail_closed:
         suggestion = "add `failClosed: true`"
@@ -333,10 +339,10 @@ def _capabilities(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iter
     required = match.required_capabilities
     if not required:
         return
-    held = [set(b.capabilities) for b in spec.backends if b.name in rule.route.backends]
-    if any(set(required) <= capabilities for capabilities in held):
+    advertised = [set(b.capabilities) for b in spec.backends if b.name in rule.route.backends]
+    if any(set(required) <= capabilities for capabilities in advertised):
         return
-    known = set().union(*held) if held else set()
+    known = set().union(*advertised) if advertised else set()
     for number, capability in enumerate(required):
         if capability not in known:
             place = f"{path}.match.requiredCapabilities[{number}]"
