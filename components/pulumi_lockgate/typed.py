@@ -65,6 +65,8 @@ class Backend(_Typed):
 
         `model` is the name sent up; an InferenceService's own where it is left out.
         """
+        if _PLACES & fields.keys():  # said as a policy file says it
+            return cls._made({"name": name}, {"tier": "local", **fields})
         if url is None:
             inside: Tree = {
                 "inferenceServiceRef": _stated(name=service or name, namespace=namespace)
@@ -178,6 +180,7 @@ def _taken(kind: Any, stated: Tree) -> Tree:
     return {key: stated.pop(key) for key in list(stated) if key in names}
 
 
+_PLACES: Final = frozenset({"external", "inference_service_ref", "inferenceServiceRef"})
 _NO_LABEL: Final = "lockgate-no-label"
 
 

@@ -265,6 +265,13 @@ def test_a_fault_is_told_where_it_is_made(make: Callable[[], Any], said: str) ->
     assert told.registered == {}
 
 
+def test_a_backend_may_be_said_as_a_file_says_it() -> None:
+    local = lockgate.Backend.local("a", inference_service_ref={"name": "qwen"})
+    assert local.wire == lockgate.Backend.local("a", service="qwen").wire | {"tier": "local"}
+    near = {"provider": "openai", "model": "m", "url": "http://10.0.0.7:8080/v1"}
+    assert lockgate.Backend.local("b", external=near).wire["external"] == near
+
+
 def test_a_rule_for_labels_of_its_own_is_no_fault() -> None:
     lockgate.Rule(
         "r", ["a", "b"], data_classification=["secret-sauce", "pii"], retry="connect-only"
