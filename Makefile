@@ -91,6 +91,7 @@ bench-proof: $(VENV)/.program ## seconds and memory of a proof: 200 and 1,000 ru
 docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m lockgate.policy.reading.reference > docs/spec.md
 	$(BIN)/python -m lockgate.errors.reference > docs/errors.md
+	$(BIN)/python -m lockgate.exchange.reference > docs/exchange.md
 	$(BIN)/python -m tests.faults.page > docs/faults.md
 	$(BIN)/lockgate graph prod --out docs/policy-prod.svg
 

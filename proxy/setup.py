@@ -11,6 +11,7 @@ from setuptools import Extension, setup
 
 INTERPRETED = {
     "lockgate/errors/reference.py",  # writes a page
+    "lockgate/exchange/reference.py",  # the same
     "lockgate/server/admin.py",  # twisted.web's resources
     "lockgate/eventloop/broken.py",  # after a fault of ours
     "lockgate/eventloop/client_tls.py",  # inherits from Twisted's

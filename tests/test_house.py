@@ -219,3 +219,9 @@ def test_the_page_of_errors_is_what_the_tables_say() -> None:
     from lockgate.errors.reference import page
 
     assert (ROOT / "docs" / "errors.md").read_text() == page()
+
+
+def test_the_page_of_an_exchange_is_what_its_table_says() -> None:
+    from lockgate.exchange.reference import page
+
+    assert (ROOT / "docs" / "exchange.md").read_text() == page()

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lockgate.audit.line import Stamp, exchange_line
 from lockgate.audit.record import deadlines_document, decision_fields
-from lockgate.exchange.attempt import Attempt
+from lockgate.exchange.attempts import Attempt, Skipped
 from lockgate.exchange.breaker import Opened
 from lockgate.exchange.machine import Exchange
-from lockgate.exchange.ports import Skipped
+from lockgate.exchange.resuming import Resuming
 from lockgate.exchange.tally import Suspect
 from lockgate.exchange.tokens import Tokens
 
@@ -27,7 +27,7 @@ def naive(
     exchange: Exchange, answered: Attempt | None, tokens: Tokens | None, stamp: Stamp
 ) -> dict[str, Any]:
     """Return the record as a document, in the order of its members."""
-    request, attempts = exchange.request, exchange.attempts
+    request, attempts = exchange.request, exchange.candidates
     plain = attempts.order is request.route.candidates
     return {
         "worker": stamp.worker,
@@ -71,7 +71,7 @@ def naive(
         ],
         "breaker_closed": [attempt.backend.name for attempt in attempts.log if attempt.closed],
         "bytes_in": request.received_bytes,
-        "bytes_out": exchange.bytes_out,
+        "bytes_out": exchange.response.bytes_out,
         "tokens": tokens
         and {
             "prompt": tokens.prompt,
@@ -107,23 +107,24 @@ def attempts(draw: st.DrawFn) -> Attempt:
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
     made = Playbook(*BACKENDS, body=draw(st.sampled_from([PLAIN, STREAM]))).exchange
-    made.outcome = draw(WORD)  # type: ignore[assignment]
-    made.terminal = draw(st.sampled_from(["Ud", "Us-idle", "Cw"]))
-    made.status = draw(st.none() | st.integers(100, 599))
-    made.code = draw(st.none() | WORD)
-    made.first_token_s = draw(st.none() | SECONDS)
-    made.bytes_out = draw(COUNT)
-    made.splices = draw(
+    made.response.outcome = draw(WORD)  # type: ignore[assignment]
+    made.response.terminal = draw(st.sampled_from(["Ud", "Us-idle", "Cw"]))
+    made.response.status = draw(st.none() | st.integers(100, 599))
+    made.response.code = draw(st.none() | WORD)
+    made.attempting.first_token_s = draw(st.none() | SECONDS)
+    made.response.bytes_out = draw(COUNT)
+    made.attempting.splices = draw(
         st.sampled_from([(), ("model",), ("model", "stream_options.include_usage")])
     )
-    made.malformed_before = draw(st.integers(0, 3))
-    made.attempts.log = draw(st.lists(attempts(), max_size=3))
+    made._resuming = Resuming(made.attempting)
+    made._resuming.malformed_before = draw(st.integers(0, 3))
+    made.candidates.log = draw(st.lists(attempts(), max_size=3))
     reasons = st.sampled_from(["breaker_open", "unhealthy"])
-    made.attempts.skipped = [
+    made.candidates.skipped = [
         Skipped("b-2", reason) for reason in draw(st.lists(reasons, max_size=2))
     ]  # type: ignore[arg-type]
     if draw(st.booleans()):
-        made.attempts.order = tuple(reversed(made.attempts.order))
+        made.candidates.order = tuple(reversed(made.candidates.order))
     return made
 
 
@@ -144,7 +145,7 @@ def exchanges(draw: st.DrawFn) -> Exchange:
 def test_the_line_says_what_a_plain_rendering_says(
     exchange: Exchange, answered: Attempt | None, tokens: Tokens | None, bare: Stamp
 ) -> None:
-    limits = exchange.ports.deadlines(exchange.request, BACKENDS[0])
+    limits = exchange.attempting.ports.deadlines(exchange.request, BACKENDS[0])
     stamp = Stamp(
         worker=bare.worker,
         sequence=bare.sequence,

@@ -16,11 +16,11 @@ from lockgate.bodies.splices import scan
 from lockgate.bodies.upload import Upload
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
-from lockgate.exchange.attempt import Attempt
+from lockgate.exchange.attempts import Attempt, Settlement, Skipped
 from lockgate.exchange.deadlines import Deadlines, resolve_deadlines
 from lockgate.exchange.machine import Exchange
 from lockgate.exchange.memory import MemoryBudget
-from lockgate.exchange.ports import Ports, Settlement, Skipped
+from lockgate.exchange.ports import Ports
 from lockgate.exchange.request import RoutedRequest
 from lockgate.exchange.state import State
 from lockgate.http1.response_head import ProtocolError, read_response_head

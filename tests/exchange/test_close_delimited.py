@@ -5,7 +5,7 @@ import json
 import pytest
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
-from lockgate.exchange.machine import HOLD_LIMIT_BYTES
+from lockgate.exchange.holding import HOLD_LIMIT_BYTES
 
 from tests.exchange.playbook import Playbook, down, local, started
 

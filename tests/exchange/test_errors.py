@@ -11,8 +11,8 @@ from lockgate.audit.sink import Sink
 from lockgate.errors.kinds import KINDS, RejectedError
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
+from lockgate.exchange.attempts import Skipped, SkipReason
 from lockgate.exchange.machine import Exchange
-from lockgate.exchange.ports import Skipped, SkipReason
 from lockgate.exchange.state import State
 from lockgate.http1.request_head import Head
 from lockgate.policy.deciding.decide import decide
@@ -158,11 +158,12 @@ def diverged(_: str) -> dict[str, Any]:
 
 
 def cut_by_us(_: str) -> dict[str, Any]:
-    """What the shell writes where an exchange failed behind its end."""
+    """The shell fails in carrying out an end."""
     book = relaying()
     exchange = book.exchange
-    exchange.outcome, exchange.terminal = "internal", "Pd-internal"
-    exchange.code = "internal"
+    book >> on.ClientGone()
+    book.pending.clear()
+    exchange.abandon()
     return recorded(exchange)
 
 

@@ -3,8 +3,9 @@
 import pytest
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
-from lockgate.exchange.ports import Skipped
+from lockgate.exchange.attempts import Skipped
 from lockgate.exchange.state import ImpossibleEventError
+from lockgate.exchange.tokens import Tokens
 from lockgate.policy.spec.backends import Timeouts
 
 from tests.exchange.playbook import (
@@ -191,7 +192,7 @@ def test_429_from_all_stays_429_with_its_retry_after() -> None:
 def test_a_refused_key_is_our_fault_and_the_next_backend_serves(status: int, code: str) -> None:
     book = Playbook(cloud("a"), local("b")).answered()
     book >> started(status, JSON) << do.DropUpstream << dial("b")
-    assert book.exchange.attempts.log[0].outcome == code
+    assert book.exchange.candidates.log[0].outcome == code
     assert book.ports.log == [("a", "released")]
 
 
@@ -241,7 +242,7 @@ def test_an_answer_of_the_wrong_kind_would_come_again_so_the_next_backend_is_ask
 ) -> None:
     book = Playbook(local("a"), local("b")).answered()
     book >> started(status, headers) << do.DropUpstream << dial("b")
-    assert book.exchange.attempts.log[0].outcome == "upstream_protocol"
+    assert book.exchange.candidates.log[0].outcome == "upstream_protocol"
     assert book.ports.log == [("a", "failed")]
 
 
@@ -249,7 +250,7 @@ def test_an_answer_of_the_wrong_kind_would_come_again_so_the_next_backend_is_ask
 def test_a_broken_framing_is_worth_one_more_try(field: tuple[bytes, bytes]) -> None:
     book = Playbook(local("a"), local("b")).answered()
     book >> started(200, [*JSON, field]) << do.DropUpstream << do.Pause
-    assert book.exchange.attempts.log[0].outcome == "upstream_protocol"
+    assert book.exchange.candidates.log[0].outcome == "upstream_protocol"
 
 
 def test_p2_a_sensitive_request_with_all_local_backends_down_is_503() -> None:
@@ -373,7 +374,7 @@ def test_usage_that_the_caller_did_not_ask_for_is_counted_and_hidden() -> None:
     )
     book >> finish() << do.SendDown
     book >> DONE << do.SendDown << do.SendDown << do.ReleaseUpstream << do.Ended << do.Finish
-    assert book.end().usage == (3, 4)
+    assert book.end().tokens == Tokens(3, 4, "reported")
     assert b"usage" not in book.down
 
 
@@ -457,8 +458,8 @@ def test_p6_a_policy_that_changed_during_the_dial_sends_no_byte_there() -> None:
     book >> started(200, JSON) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
     asserted(book, *WHOLE)
     exchange = book.end()
-    assert [attempt.backend.name for attempt in exchange.attempts.log] == ["b"]
-    assert exchange.attempts.skipped == [Skipped("a", "policy_changed")]
+    assert [attempt.backend.name for attempt in exchange.candidates.log] == ["b"]
+    assert exchange.candidates.skipped == [Skipped("a", "policy_changed")]
 
 
 def test_p6_a_dead_connection_is_not_replaced_where_the_policy_has_changed() -> None:
@@ -466,4 +467,4 @@ def test_p6_a_dead_connection_is_not_replaced_where_the_policy_has_changed() -> 
     book.ports.forbidden = {"a"}
     book >> on.UpstreamFailed("upstream_stale")
     asserted(book, do.DropUpstream, down(b"503", b"no_allowed_upstream"), do.Ended, do.Finish)
-    assert book.end().attempts.log == []
+    assert book.end().candidates.log == []

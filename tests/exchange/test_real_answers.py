@@ -230,7 +230,7 @@ def test_a_lost_event_never_makes_another_valid_answer(broken: bytes) -> None:
 def test_a_lost_event_before_content_goes_to_the_next_backend_at_once() -> None:
     book = streaming()
     book >> on.ResponseData(b"data: {oops\n\n") << do.DropUpstream << dial("b")
-    assert book.exchange.attempts.log[0].outcome == "upstream_protocol"
+    assert book.exchange.candidates.log[0].outcome == "upstream_protocol"
 
 
 def test_an_event_named_error_is_one_whatever_its_data() -> None:
@@ -300,7 +300,7 @@ def test_a_200_is_what_its_body_is_a_failed_attempt(body: bytes, expected: Any) 
         book << expected << do.ReleaseUpstream << ENDS
     else:
         book << do.ReleaseUpstream << expected << (ENDS if expected is do.SendDown else ())
-    assert (book.exchange.attempts.log[0].outcome == "complete") == (ANSWER in body)
+    assert (book.exchange.candidates.log[0].outcome == "complete") == (ANSWER in body)
 
 
 def test_json_for_a_stream_may_be_an_error_that_came_too_late_for_its_status() -> None:
@@ -373,7 +373,7 @@ def test_path_and_model_are_ours_so_the_next_backend_serves(
 ) -> None:
     # openclaw/openclaw#61411
     book = asserted(answered(status, body), do.ReleaseUpstream, dial("b"))
-    assert book.exchange.attempts.log[0].outcome == (code if status == 404 else "upstream_path")
+    assert book.exchange.candidates.log[0].outcome == (code if status == 404 else "upstream_path")
     assert book.ports.log == [("a", "released")]
 
 
@@ -414,7 +414,7 @@ def test_a_model_of_the_callers_own_choice_that_nobody_has_is_the_callers_404() 
 def test_a_flagged_prompt_is_the_callers_and_goes_to_nobody_else(body: bytes) -> None:
     # OpenRouter's error page; maximhq/bifrost#3261
     book = asserted(answered(403, body), do.ReleaseUpstream, down(b" 403 "), do.Ended, do.Finish)
-    assert [a.outcome for a in book.end().attempts.log] == ["upstream_refused"]
+    assert [a.outcome for a in book.end().candidates.log] == ["upstream_refused"]
 
 
 def test_a_flagged_prompt_stays_one_whatever_else_is_said_of_it() -> None:
@@ -427,7 +427,7 @@ def test_a_flagged_prompt_stays_one_whatever_else_is_said_of_it() -> None:
 )
 def test_any_other_403_is_about_our_key(body: bytes) -> None:
     book = asserted(answered(403, body), do.ReleaseUpstream, dial("b"))
-    assert book.exchange.attempts.log[0].outcome == "upstream_auth"
+    assert book.exchange.candidates.log[0].outcome == "upstream_auth"
 
 
 @pytest.mark.parametrize("kind", ["code", "type"])
@@ -454,7 +454,7 @@ def test_our_own_account_is_not_the_callers_fault(message: str, code: str) -> No
     # anthropics/anthropic-sdk-typescript#618
     body = json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
     book = asserted(answered(400, body), do.ReleaseUpstream, dial("b"))
-    assert book.exchange.attempts.log[0].outcome == code
+    assert book.exchange.candidates.log[0].outcome == code
 
 
 @pytest.mark.parametrize(
@@ -476,7 +476,7 @@ def test_the_words_of_an_error_reach_the_caller_in_whatever_shape(body: object) 
 @pytest.mark.parametrize("status", [504, 522, 524])
 def test_somebody_elses_first_token_time_out_is_not_asked_twice(status: int) -> None:
     book = asserted(answered(status), do.DropUpstream, dial("b"))
-    assert book.exchange.attempts.log[0].outcome == "first_token_timeout"
+    assert book.exchange.candidates.log[0].outcome == "first_token_timeout"
 
 
 @pytest.mark.parametrize(
@@ -525,7 +525,7 @@ def test_the_words_of_an_error_are_not_waited_for_in_vain() -> None:
         book >> started(429, JSON)
         assert book.armed["error_body"] == 10.0
         book >> late << do.DropUpstream << dial("b")
-        assert book.exchange.attempts.log[0].outcome == "upstream_rate_limited"
+        assert book.exchange.candidates.log[0].outcome == "upstream_rate_limited"
 
 
 def test_a_splice_that_is_refused_is_left_out_and_remembered() -> None:
@@ -604,7 +604,7 @@ def test_what_a_backend_lists_comes_down_and_its_own_id_is_named() -> None:
     book << do.ReleaseUpstream << ENDS
     assert b"x-other" not in book.down
     assert book.down.count(b"\r\nx-request-id: ") == 1
-    assert book.exchange.attempts.log[0].own_id == "req_1"
+    assert book.exchange.candidates.log[0].own_id == "req_1"
 
 
 def test_an_event_stream_is_neither_cached_nor_buffered_on_its_way() -> None:

@@ -103,7 +103,7 @@ def test_a_stream_that_died_is_asked_anew_and_what_was_sent_is_skipped_word_for_
     assert play.text == TEXT
     assert [name for name, _ in play.sent] == ["a", "b"]
     exchange = play.book.exchange
-    assert [a.outcome for a in exchange.attempts.log] == ["upstream_reset", "complete"]
+    assert [a.outcome for a in exchange.candidates.log] == ["upstream_reset", "complete"]
     assert play.book.ports.log == [("a", "failed"), ("b", "succeeded")]
 
 
@@ -165,7 +165,7 @@ def test_a_kept_connection_that_is_dead_is_replaced_while_resuming_too() -> None
     play = Play(local("a"), local("b")).answered(said("the "), on.UpstreamFailed("upstream_reset"))
     play.feed(on.Connected(reused=True), on.UpstreamFailed("upstream_stale")).answered(*REST)
     assert play.ended() == "whole"
-    assert [attempt.outcome for attempt in play.book.exchange.attempts.log][1:] == ["complete"]
+    assert [attempt.outcome for attempt in play.book.exchange.candidates.log][1:] == ["complete"]
 
 
 def test_a_silent_second_backend_counts_by_its_own_deadline() -> None:

@@ -62,7 +62,7 @@ def test_r21_a_length_stays_a_length_with_room_for_what_is_not_known_yet() -> No
     book >> on.Connected(reused=False) << up(length, b"")
     book >> book.more(PLAIN) << do.GO_ON
     book >> book.whole() << do.GO_ON
-    sent = book.exchange._outgoing
+    sent = book.exchange.attempting.outgoing
     assert sent is not None
     data = b"".join(iter(lambda: sent.take(1 << 20), b""))
     assert data == PLAIN.replace(b'"m"', b'"qwen"').replace(b"}", b" " * ROOM_BYTES + b"}")
@@ -118,7 +118,7 @@ def test_r21_a_411_to_the_chunked_coding_is_asked_again_with_a_length() -> None:
     book >> on.ENDED << down(b"200 OK") << do.ReleaseUpstream << do.Ended << do.Finish(close=False)
     exchange = book.end()
     assert book.ports.log == [("a", "succeeded")]
-    assert len(exchange.attempts.log) == 1
+    assert len(exchange.candidates.log) == 1
 
 
 def test_r21_a_411_to_a_whole_chunked_body_too() -> None:
@@ -192,7 +192,7 @@ def test_h6_a_good_answer_before_its_request_is_none() -> None:
     book >> started(200, JSON) << do.DropUpstream << do.Pause
     book >> on.ClientGone() << do.DropUpstream << do.Ended
     exchange = book.end()
-    assert exchange.attempts.log[0].outcome == "upstream_protocol"
+    assert exchange.candidates.log[0].outcome == "upstream_protocol"
 
 
 def test_c18_a_body_that_is_refused_at_its_end_takes_back_what_went_up() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from lockgate.exchange.attempt import Attempt
+from lockgate.exchange.attempts import Attempt
 from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef, SecretRef
 from lockgate.server.backend_log import EVERY_S, BackendLog
 from twisted.internet.task import Clock

@@ -8,8 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lockgate.errors.kinds import RejectedError
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
+from lockgate.exchange.attempts import Skipped
 from lockgate.exchange.machine import TRANSITIONS
-from lockgate.exchange.ports import Skipped
 from lockgate.exchange.state import State
 
 from tests.exchange.playbook import DONE, JSON, SSE, Playbook, cloud, event, finish, local, started
@@ -77,7 +77,7 @@ class Exchanges(RuleBasedStateMachine):
             assert not self.ended or isinstance(command, do.Finish | do.Break), command
             if isinstance(command, do.Dial):
                 self.dialled.append(command.backend.name)
-                assert self.committed_at is None or exchange._resumes
+                assert self.committed_at is None or exchange._resuming is not None
             elif isinstance(command, do.SendDown):
                 self.book.down += command.data
             elif isinstance(command, do.SendUp):
@@ -184,8 +184,8 @@ class Exchanges(RuleBasedStateMachine):
         assert len(self.ended) == 1
         assert self.book.ports.out == 0
         assert self.book.ports.memory.held_bytes == 0
-        assert all(attempt.outcome for attempt in exchange.attempts.log)
-        names = [attempt.backend.name for attempt in exchange.attempts.log]
+        assert all(attempt.outcome for attempt in exchange.candidates.log)
+        names = [attempt.backend.name for attempt in exchange.candidates.log]
         assert max(map(names.count, names), default=0) <= 2
         if not exchange.request.whole and isinstance(self.last, do.Finish):
             assert self.last.close, "the rest of a body would be read as a request"

@@ -9,7 +9,7 @@ from typing import Final, final
 
 import orjson
 
-from lockgate.exchange.attempt import Attempt
+from lockgate.exchange.attempts import Attempt
 from lockgate.exchange.machine import Exchange
 from lockgate.exchange.tokens import Tokens
 
@@ -46,8 +46,8 @@ def exchange_line(
     exchange: Exchange, answered: Attempt | None, tokens: Tokens | None, stamp: Stamp
 ) -> bytes:
     """Return the line of an exchange that ended; `answered` is the attempt whose answer it was."""
-    request, attempts = exchange.request, exchange.attempts
-    order = attempts.order
+    request, candidates, response = exchange.request, exchange.candidates, exchange.response
+    order, first_token_s = candidates.order, exchange.attempting.first_token_s
     return (
         b'{"worker":%b,"sequence":%d,"time":%b,"request_id":"%b","caller_request_id":%b,'
         b'"door":"chat",'
@@ -61,23 +61,23 @@ def exchange_line(
         _seconds(stamp.wall),
         request.request_id.encode(),
         b"null" if request.client_request_id is None else orjson.dumps(request.client_request_id),
-        exchange.outcome.encode(),
-        exchange.terminal.encode(),
-        _number(exchange.status),
-        _word(exchange.code),
+        response.outcome.encode(),
+        response.terminal.encode(),
+        _number(response.status),
+        _word(response.code),
         _milliseconds(stamp.duration_s),
-        b"null" if exchange.first_token_s is None else _milliseconds(exchange.first_token_s),
+        b"null" if first_token_s is None else _milliseconds(first_token_s),
         b"true" if request.scan.stream else b"false",
         b"null" if answered is None else _word(answered.name),
         b"null" if answered is None else _word(answered.tier),
-        _attempts(attempts.log),
+        _attempts(candidates.log),
         b"null" if order is request.route.candidates else _words(tuple(b.name for b in order)),
         _skipped(exchange),
-        _breakers(attempts.log),
+        _breakers(candidates.log),
         request.received_bytes,
-        exchange.bytes_out,
+        response.bytes_out,
         _tokens(tokens),
-        _words(exchange.splices),
+        _words(exchange.attempting.splices),
         exchange.malformed_events,
         stamp.deadlines,
         stamp.decided,
@@ -108,7 +108,7 @@ def _attempt(attempt: Attempt) -> bytes:
 
 
 def _skipped(exchange: Exchange) -> bytes:
-    skipped = exchange.attempts.skipped
+    skipped = exchange.candidates.skipped
     if not skipped:
         return b"[]"
     return orjson.dumps([{"backend": one.backend, "reason": one.reason} for one in skipped])

@@ -2,382 +2,399 @@
 
 The core of the proxy. It takes events (`lockgate.exchange.events`) and gives commands
 (`lockgate.exchange.commands`); it knows no socket, no clock and no Twisted: time, jitter, breakers
-and the retry budget come in through `Ports`. What may happen in which state is the table
-`TRANSITIONS` at the end; a pair that is not in it is an `ImpossibleEventError`.
+and the retry budget come in through `Ports`.
+
+`TRANSITIONS` at the end says what may happen in which state, and where that may lead; what is not
+in it is an `ImpossibleEventError`. docs/exchange.md is drawn from it. Each phase is an object with
+fields of its own, whose steps return the next state; the machine alone puts that in force.
 
 What it rests on:
-- before the commit point nothing of an answer has been sent, so another candidate can serve;
+- before the commit point nothing of a response has been sent, so another candidate can serve;
 - after it there is no second attempt, and what is cut never ends cleanly;
 - candidates come from the decision alone: there is no other way to a backend.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, final
 
-from lockgate.bodies.lenient import read_json
-from lockgate.bodies.lexer import NotJsonError
-from lockgate.errors.kinds import kind_of
+from lockgate.errors.codes import Code
+from lockgate.errors.kinds import KINDS
+from lockgate.errors.outcome import Outcome, Phase
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on
-from lockgate.exchange.judging import Judging
-from lockgate.exchange.large_response import LargeResponse
+from lockgate.exchange.attempting import Attempting
+from lockgate.exchange.candidates import Candidates
+from lockgate.exchange.client_response import ClientResponse
+from lockgate.exchange.deadlines import NO_DEADLINES, Deadlines
+from lockgate.exchange.holding import HOLD_LIMIT_BYTES, Holding
+from lockgate.exchange.ports import Ports
 from lockgate.exchange.relay import StreamRelay
-from lockgate.exchange.render import EVENTS, JSON, LAST_CHUNK, chunk, head_of
-from lockgate.exchange.response_body import error_of, is_completion, tokens_used
-from lockgate.exchange.retry import Failure
-from lockgate.exchange.state import ImpossibleEventError, State
-from lockgate.http1.response_head import ResponseHead
-
-HOLD_LIMIT_BYTES: Final = 1 << 20
-"""A non-streamed answer up to this size is held until it is one whole JSON document."""
-_BLANK: Final = b" \t\r\n"
-_BOM: Final = b"\xef\xbb\xbf"
+from lockgate.exchange.relaying import Relaying, RelayingBody, RelayingStream
+from lockgate.exchange.request import RoutedRequest
+from lockgate.exchange.resuming import Resuming
+from lockgate.exchange.state import PHASE, ImpossibleEventError, ImpossibleStateError, State
+from lockgate.exchange.tokens import Tokens, of_bytes, summed, used
 
 
-class Exchange(Judging):
-    """See the module's text."""
+@final
+class Exchange:
+    """One request's exchange. After `Ended` its attributes are the record's facts.
 
-    __slots__ = ()
+    `response` is what the client got, `candidates` who was asked, `attempting` how.
+    """
+
+    _holding: Holding
+    _relaying: Relaying
+
+    def __init__(self, request: RoutedRequest, ports: Ports) -> None:
+        self.request: Final = request
+        self.state = State.NEW
+        self.started_s: Final = ports.now()
+        self._out: Final[list[do.Command]] = []
+        self.candidates: Final = Candidates(request, ports, self.started_s)
+        self.response: Final = ClientResponse(request, ports.memory, self._out)
+        self.attempting: Final = Attempting(
+            request, ports, self.candidates, self.response, self._out
+        )
+        self._resuming: Resuming | None = None
+        self._relay: StreamRelay | None = None  # of the stream that goes down
+
+    def handle(self, event: on.Event) -> list[do.Command]:
+        """Take one event; return what is to be done, in order."""
+        self._step(event)
+        out = self._out.copy()
+        self._out.clear()
+        return out
+
+    def abandon(self) -> None:
+        """A fault of ours in a step: end as `internal` where it stands, and hold nothing."""
+        self.response.abandon(KINDS["internal"].terminal(self._phase))
+        self.state = State.DONE
+        self._out.clear()
+        self.candidates.end("internal", "released")
+
+    def _step(self, event: on.Event) -> None:
+        known = _STEPS[self.state].get(type(event))
+        if known is None:
+            raise ImpossibleEventError(self.state, event)
+        step, following = known
+        state = step(self, event)
+        if state is not self.state:
+            if state not in following:
+                raise ImpossibleStateError(self.state, event, state)
+            self.state = state
+
+    # -- attempting
+
+    def _start(self, _: on.Start) -> State:
+        return self.attempting.start()
+
+    def _repeat(self, _: on.PauseOver) -> State:
+        return self.attempting.repeat()
+
+    def _connected(self, event: on.Connected) -> State:
+        return self.attempting.connected(reused=event.reused)
+
+    def _failed(self, event: on.UpstreamFailed) -> State:
+        return self.attempting.failed(event.code, PHASE[self.state])
+
+    def _late(self, event: on.DeadlinePassed) -> State:
+        return self.attempting.late(event.name, PHASE[self.state]) or self.state
+
+    def _body_more(self, _: on.BodyMore) -> State:
+        return self.attempting.body_more()
+
+    def _body_kept(self, _: on.BodyMore) -> State:
+        return self.state  # the next attempt begins with what came
+
+    def _body_whole(self, event: on.BodyWhole) -> State:
+        return self.attempting.body_whole(event.scan)
+
+    def _body_gathered(self, event: on.BodyWhole) -> State:
+        return self.attempting.body_gathered(event.scan)
+
+    def _body_kept_whole(self, event: on.BodyWhole) -> State:
+        self.request.complete(event.scan)
+        return self.state
+
+    def _body_rejected(self, event: on.BodyRejected) -> State:
+        return self.attempting.body_rejected(event.rejection)
+
+    # -- holding
+
+    def _head(self, event: on.ResponseStarted | on.ResponseWhole) -> State:
+        rule = self.request.route.reading.rule
+        delivered = None
+        if rule is not None and rule.recovery == "resume" and self.request.scan.stream:
+            self._resuming = Resuming(self.attempting)
+            delivered = self._resuming.delivered
+        self._holding = Holding(event.head, self.attempting)
+        return self._holding.begin(delivered)
+
+    def _response_whole(self, event: on.ResponseWhole) -> State:
+        state = self._head(event)
+        if state is State.HOLDING_BODY and len(event.data) <= HOLD_LIMIT_BYTES:
+            return self._holding.whole_body(event.data)
+        self.state = state
+        return self._data_and_end(event.data)
+
+    def _data_and_end(self, data: bytes) -> State:
+        """Take the data and the end that came with a head."""
+        for event in (on.ResponseData(data), on.ENDED):
+            if type(event) not in _STEPS[self.state]:
+                break  # the head or the data was the end of it
+            self._step(event)
+        return self.state
+
+    def _held_stream_data(self, event: on.ResponseData) -> State:
+        state = self._holding.stream_data(event.data)
+        if state is not State.RELAYING_STREAM:
+            return state
+        return self._relay_stream(self._holding.relay)
+
+    def _relay_stream(self, relay: StreamRelay) -> State:
+        self._relay = relay
+        stream = self._relaying = RelayingStream(relay, self.attempting, self._resuming)
+        return self._relayed(stream.look())
+
+    def _held_stream_ended(self, _: on.ResponseEnded) -> State:
+        return self._holding.stream_ended()
+
+    def _held_body_data(self, event: on.ResponseData) -> State:
+        state = self._holding.body_data(event.data)
+        if state is State.RELAYING_BODY:
+            self._relaying = RelayingBody(self._holding.document, self.attempting)
+        return state
+
+    def _held_body_ended(self, _: on.ResponseEnded) -> State:
+        return self._holding.body_ended()
+
+    def _error_data(self, event: on.ResponseData) -> State:
+        return self._holding.error_data(event.data)
+
+    def _error_ended(self, _: on.ResponseEnded) -> State:
+        return self._holding.error_ended(whole=True)
+
+    def _error_broke_off(self, _: on.UpstreamFailed) -> State:
+        return self._holding.error_ended(whole=False)
+
+    def _error_late(self, event: on.DeadlinePassed) -> State:
+        if event.name in {"total", "heartbeat"}:
+            return self._late(event)
+        return self._holding.error_ended(whole=False)
+
+    # -- relaying
+
+    def _relayed(self, state: State) -> State:
+        if state is State.RESUMING:
+            self._relay = None  # nothing goes down meanwhile
+        return state
+
+    def _relayed_data(self, event: on.ResponseData) -> State:
+        return self._relayed(self._relaying.data(event.data))
+
+    def _relayed_end(self, _: on.ResponseEnded) -> State:
+        return self._relayed(self._relaying.ended())
+
+    def _broke_off(self, event: on.UpstreamFailed) -> State:
+        return self._relayed(self._relaying.failed(event.code))
+
+    def _relayed_late(self, event: on.DeadlinePassed) -> State:
+        return self._relayed(self._relaying.late(event.name))
+
+    def _cut(self, event: on.Interrupted) -> State:
+        return self._relaying.interrupted(event.code)
+
+    # -- resuming
+
+    def _resumed(self, event: on.Connected) -> State:
+        return self._resuming_phase.connected(reused=event.reused)
+
+    def _resumed_head(self, event: on.ResponseStarted | on.ResponseWhole) -> State:
+        resuming = self._resuming_phase
+        state = resuming.answered(event.head)
+        return self._relay_stream(resuming.relay) if state is State.RELAYING_STREAM else state
+
+    def _resumed_whole(self, event: on.ResponseWhole) -> State:
+        self.state = self._resumed_head(event)
+        return self._data_and_end(event.data) if self.state is State.RELAYING_STREAM else self.state
+
+    def _resuming_failed(self, event: on.UpstreamFailed) -> State:
+        return self._resuming_phase.failed(event.code)
+
+    def _resuming_late(self, event: on.DeadlinePassed) -> State:
+        return self._resuming_phase.late(event.name)
+
+    def _resuming_interrupted(self, event: on.Interrupted) -> State:
+        return self._resuming_phase.interrupted(event.code)
+
+    @property
+    def _resuming_phase(self) -> Resuming:
+        assert self._resuming is not None, "only it leads there"
+        return self._resuming
+
+    # -- endings
+
+    def _client_gone(self, event: on.ClientGone) -> State:
+        cause = f"-{event.cause}" if event.cause else ""
+        terminal = f"C{self._phase}{cause}"
+        self.attempting.leave("client_gone")
+        self.response.client_gone(terminal)
+        return State.DONE
+
+    def _interrupted(self, event: on.Interrupted) -> State:
+        kind = KINDS[event.code]
+        terminal = kind.terminal(self._phase)
+        self.attempting.leave(event.code)
+        self.response.fail(kind, terminal, kind.outcome, lines=b"", close=True)
+        return State.DONE
+
+    @property
+    def _phase(self) -> Phase:
+        return PHASE[self.state] if self.request.whole else "b"
+
+    # -- what the record says of it
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended, in one word."""
+        return self.response.outcome
+
+    @property
+    def terminal(self) -> str:
+        """Who ended it, in which phase, and why."""
+        return self.response.terminal
+
+    @property
+    def status(self) -> int | None:
+        """The status that the client got; None where it got none."""
+        return self.response.status
+
+    @property
+    def code(self) -> Code | Literal["upstream_refused"] | None:
+        """The error that the client was told; None where there was none."""
+        return self.response.code
+
+    @property
+    def first_token_s(self) -> float | None:
+        """Seconds to the first content of a response; None where none came."""
+        return self.attempting.first_token_s
+
+    @property
+    def splices(self) -> tuple[str, ...]:
+        """What was changed in the body that went up last."""
+        return self.attempting.splices
+
+    @property
+    def deadlines(self) -> Deadlines | None:
+        """The deadlines in force last; None where nobody was dialled."""
+        limits = self.attempting.limits
+        return None if limits is NO_DEADLINES else limits
 
     @property
     def malformed_events(self) -> int:
         """SSE events dropped because they were not JSON."""
-        return self.malformed_before + (self._relay.malformed_events if self._relay else 0)
+        before = self._resuming.malformed_before if self._resuming is not None else 0
+        return before + (self._relay.malformed_events if self._relay is not None else 0)
 
-    def handle(self, event: on.Event) -> list[do.Command]:
-        """Take one event; return what is to be done, in order."""
-        react = _REACTIONS[self.state].get(type(event))
-        if react is None:
-            raise ImpossibleEventError(self.state, event)
-        react(self, event)
-        out, self._out = self._out, []
-        return out
+    @property
+    def tokens(self) -> Tokens | None:
+        """What the response used: as reported, summed over a resumed one, or estimated.
 
-    # -- the answer's head
-
-    def _at_once(self, event: on.ResponseWhole) -> None:
-        """Take head, data and end of an answer that came in one read."""
-        self._judge(event)
-        if self.state is State.HOLDING_BODY and len(event.data) <= HOLD_LIMIT_BYTES:
-            self._body_is(event.data)
-            return
-        self._go_on(event.data)
-
-    def _resume_at_once(self, event: on.ResponseWhole) -> None:
-        self._resume_head(on.ResponseStarted(event.head))
-        if self.state is State.RELAYING_STREAM:
-            self._go_on(event.data)
-
-    def _go_on(self, data: bytes) -> None:
-        """Take the data and the end that came with a head."""
-        for step in (on.ResponseData(data), on.ENDED):
-            react = _REACTIONS[self.state].get(type(step))
-            if react is None:
-                return  # the head or the data was the end of it
-            react(self, step)
-
-    def _head(self, event: on.ResponseStarted) -> None:
-        self._judge(event)
-
-    def _saw_first_token(self) -> None:
-        now = self.ports.now()
-        self.attempts.saw_first_token(now)
-        if self.first_token_s is None:
-            self.first_token_s = now - self.started_s
-
-    # -- an answer held before its commit point
-
-    def _hold_stream(self, event: on.ResponseData) -> None:
-        relay = cast("StreamRelay", self._relay)
-        if cast("ResponseHead", self.response).kind != "events" and not self._are_events(
-            event.data
-        ):
-            return
-        data = relay.feed(event.data)
-        if relay.committed:
-            self._saw_first_token()
-            self._book(0)
-            self._commit(EVENTS, data)
-            self.state = State.RELAYING_STREAM
-            self._out.append(do.Watch(self._limits.silence_s, self._limits.idle_s))
-            self._after_feed(relay)
-        elif relay.error is not None:
-            self._judge_in_band(relay.error)
-        elif relay.broken:
-            self._fail(Failure(relay.broken, deterministic=relay.broken == "upstream_protocol"))
-        else:
-            self._book(relay.held_bytes)
-            if relay.held_bytes > HOLD_LIMIT_BYTES and self.ports.memory.is_over:
-                self._fail(Failure("memory_full", deterministic=True))
-                return
-            self._saw_life()
-
-    def _are_events(self, data: bytes) -> bool:
-        """Whether what has another type begins like events; what does not is held for its words.
-
-        A stream begins with a field or a comment; JSON is an error that came without its status.
+        None where no response began.
         """
-        if self._held_bytes or cast("StreamRelay", self._relay).held_bytes:
-            return True  # it was looked at
-        begin = data.removeprefix(_BOM).lstrip(_BLANK)[:1]
-        if begin in {b"{", b"["}:
-            self._await_words()
-            self._hold(data)
-            return False
-        if begin == b"<":
-            self._fail(Failure("upstream_protocol", deterministic=True))
-            return False
-        return True
-
-    def _hold_body(self, event: on.ResponseData) -> None:
-        data = event.data
-        if not self._begun and not data.strip(_BLANK):
-            self._saw_life()  # blank lines, while the request waits for its turn
-            return
-        if not self._begun:
-            self._begun = True
-            self._saw_first_token()
-            self.attempts.commit()
-            self._out.append(do.Watch(self._limits.silence_s, self._limits.idle_s))
-        self._hold(data)
-        if self._held_bytes > HOLD_LIMIT_BYTES:
-            self._commit_body()
-        self._out.append(do.TOUCH)
-
-    def _commit_body(self) -> None:
-        """A large answer goes down before it is whole; what is no JSON object never does."""
-        begun = b"".join(self._held)
-        self._document = LargeResponse()
-        is_object = begun.removeprefix(_BOM).lstrip(_BLANK)[:1] == b"{"
-        if not is_object or not self._reads_on(begun.removeprefix(_BOM)):
-            self._fail(Failure("upstream_protocol", deterministic=True))
-            return
-        self._commit(JSON, begun)
-        self._held = []
-        self._book(0)
-        self.state = State.RELAYING_BODY
-
-    def _stream_ended_early(self, _: on.ResponseEnded) -> None:
-        self._fail(Failure("upstream_truncated"))
-
-    def _body_ended(self, _: on.ResponseEnded) -> None:
-        self._body_is(b"".join(self._held))
-
-    def _body_is(self, body: bytes) -> None:
-        """The body is whole: an answer, an error behind a status of 200, or neither."""
-        if not self._begun:
-            self._saw_first_token()
-        try:
-            document = read_json(body)
-        except ValueError:
-            cut = cast("ResponseHead", self.response).framing == "close"
-            self._fail(Failure("upstream_protocol", deterministic=not cut), whole=not cut)
-            return
-        if is_completion(document):
-            self.usage = tokens_used(document)
-            self._send_whole(body)
-            self._complete("Ud")
-            return
-        error = error_of(document)
-        if error is not None:
-            self._judge_in_band(error, whole=True)
-        else:
-            self._fail(Failure("upstream_protocol", deterministic=True), whole=True)
-
-    def _send_whole(self, body: bytes) -> None:
-        if self._head_out:
-            self._pass_down(body)
-            self._end_chunks()
-        else:
-            self._send_head(JSON, b"content-length: %d\r\n" % len(body), body)
-
-    # -- the commit point and after
-
-    def _commit(self, kind: bytes, data: bytes) -> None:
-        self.attempts.commit()
-        if self._head_out:
-            self._pass_down(data)
-        else:
-            self._send_head(kind, None, chunk(data) if self.request.chunks else data)
-        self._out.append(do.RELAY)
-
-    def _send_head(self, kind: bytes, framing: bytes | None, data: bytes) -> None:
-        response = cast("ResponseHead", self.response)
-        self.status, self._head_out = response.status, True
-        lines = kind + response.passed_on + response.hints + self._asked_headers()
-        if self.attempts.current.backend.downward_headers:
-            lines += self._listed(response)
-        head = head_of(self.request, response.status, lines, framing)
-        self.bytes_out += len(data)
-        self._out.append(do.SendDown(head + data))
-
-    def _relay_stream(self, event: on.ResponseData) -> None:
-        relay = cast("StreamRelay", self._relay)
-        data = relay.feed(event.data)
-        if data:
-            self._pass_down(data)
-        if not self._grace_s:
-            self._out.append(do.TOUCH if relay.saw_data else do.STIR)
-        kept = relay.held_bytes
-        if self._spoken is not None:
-            kept += self._spoken.size_bytes
-        self._book(kept)
-        if kept > HOLD_LIMIT_BYTES and self.ports.memory.is_over:
-            relay.broken = relay.broken or "memory_full"
-        self._after_feed(relay)
-
-    def _reads_on(self, data: bytes) -> bool:
-        """Whether `data` may go on the answer's document."""
-        try:
-            cast("LargeResponse", self._document).feed(data)
-        except NotJsonError:
-            return False
-        return True
-
-    def _relay_body(self, event: on.ResponseData) -> None:
-        if not self._reads_on(event.data):
-            self._lost("upstream_protocol")
-            return
-        self._pass_down(event.data)
-        self._out.append(do.TOUCH)
-
-    def _after_feed(self, relay: StreamRelay) -> None:
-        self.usage = relay.usage
-        if relay.broken:
-            self._lost(relay.broken)
-        elif relay.done:
-            self._whole()
-        elif relay.grace_s != self._grace_s:
-            self._grace_s = relay.grace_s
-            if self._grace_s:
-                self._out.append(do.Arm("grace", self._grace_s))
-            else:  # more came of a text that was finished
-                self._out.append(do.Watch(self._limits.silence_s, self._limits.idle_s))
-
-    def _stream_ended(self, _: on.ResponseEnded) -> None:
-        relay = cast("StreamRelay", self._relay)
-        data = relay.end()
-        if data:
-            self._pass_down(data)
-        self._after_feed(relay)
-
-    def _relayed(self, _: on.ResponseEnded) -> None:
-        """HTTP says that all came; the document says whether it is an answer."""
-        document = cast("LargeResponse", self._document)
-        try:
-            document.end()
-        except NotJsonError:
-            self._lost("upstream_truncated")
-            return
-        if document.is_response:
-            self._whole()
-        else:
-            self._lost("upstream_protocol")
-
-    def _whole(self) -> None:
-        self._end_chunks()
-        self._complete("Ud", close=not self.request.chunks)
-
-    def _end_chunks(self) -> None:
-        if self.request.chunks:
-            self._out.append(do.SendDown(LAST_CHUNK))
-
-    def _finish_for(self, cause: str = "") -> None:
-        """The text is whole, and the upstream does not end it well: it is ended here."""
-        self._pass_down(cast("StreamRelay", self._relay).finish())
-        self._end_chunks()
-        terminal = f"Ud-{cause}" if cause else "Ud"
-        self._complete(terminal, close=not self.request.chunks, reuse=False)
-
-    def _cut_by_failure(self, event: on.UpstreamFailed) -> None:
-        relay = self._relay
-        if relay is not None and relay.finished and relay.usage is not None:
-            kind = kind_of(event.code)
-            self._finish_for(kind.cause if kind is not None else "")
-        else:
-            super()._cut_by_failure(event)
-
-    def _cut_by_deadline(self, event: on.DeadlinePassed) -> None:
-        if event.name == "heartbeat":
-            return  # the answer itself is the sign of life
-        relay = self._relay
-        if relay is not None and relay.finished:
-            self._finish_for()
-        else:
-            super()._cut_by_deadline(event)
-
-    def _interrupted_late(self, event: on.Interrupted) -> None:
-        relay = self._relay
-        if relay is not None and relay.finished and event.code == "draining":
-            self._finish_for()
-        else:
-            super()._interrupted_late(event)
-
-    # -- endings
-
-    def _complete(self, terminal: str, *, close: bool = False, reuse: bool = True) -> None:
-        self.attempts.end("complete", "succeeded")
-        self.terminal = terminal
-        self._out.append(do.RELEASE if reuse else do.DROP)
-        self._end("complete", close=close or self.request.close)
+        if self.attempting.first_token_s is None:
+            return None
+        response, relay, received = self.response, self._relay, self.request.received_bytes
+        before = (0, 0) if self._resuming is None else self._resuming.tokens_before
+        if relay is None:
+            if before != (0, 0):  # nobody went on
+                return Tokens(before[0], before[1], "estimated")
+            return used(response.usage, 0, received, response.bytes_out)
+        if before != (0, 0):
+            return summed(relay.usage or (of_bytes(received), relay.content_events), before)
+        return used(relay.usage, relay.content_events, received, response.bytes_out)
 
 
-def _table() -> dict[tuple[State, type], Callable[[Exchange, Any], None]]:
-    """What may happen in which state."""
-    x = Exchange
-    before_commit = (
-        State.CONNECTING,
-        State.WAITING,
-        State.HOLDING_STREAM,
-        State.HOLDING_BODY,
-        State.HOLDING_ERROR,
-    )
-    waiting = (State.PAUSING, State.GATHERING)
-    relaying = (State.RELAYING_STREAM, State.RELAYING_BODY)
-    uploading = (*waiting, State.CONNECTING, State.WAITING, State.HOLDING_ERROR)
-    return {
-        (State.NEW, on.Start): x._start,
-        (State.PAUSING, on.PauseOver): x._repeat,
-        (State.CONNECTING, on.Connected): x._connected,
-        **{(state, on.BodyMore): x._body_more for state in uploading},
-        **{(state, on.BodyWhole): x._body_whole for state in uploading},
-        **{(state, on.BodyRejected): x._body_rejected for state in uploading},
-        (State.WAITING, on.ResponseStarted): x._head,
-        (State.WAITING, on.ResponseWhole): x._at_once,
-        (State.HOLDING_STREAM, on.ResponseData): x._hold_stream,
-        (State.HOLDING_STREAM, on.ResponseEnded): x._stream_ended_early,
-        (State.HOLDING_BODY, on.ResponseData): x._hold_body,
-        (State.HOLDING_BODY, on.ResponseEnded): x._body_ended,
-        (State.HOLDING_ERROR, on.ResponseData): x._hold_error,
-        (State.HOLDING_ERROR, on.ResponseEnded): x._error_ended,
-        (State.RELAYING_STREAM, on.ResponseData): x._relay_stream,
-        (State.RELAYING_STREAM, on.ResponseEnded): x._stream_ended,
-        (State.RELAYING_BODY, on.ResponseData): x._relay_body,
-        (State.RELAYING_BODY, on.ResponseEnded): x._relayed,
-        **{(state, on.UpstreamFailed): x._failed for state in before_commit},
-        **{(state, on.DeadlinePassed): x._late for state in (*before_commit, *waiting)},
-        (State.HOLDING_ERROR, on.UpstreamFailed): x._error_broke_off,
-        (State.HOLDING_ERROR, on.DeadlinePassed): x._error_broke_off,
-        **{(state, on.UpstreamFailed): x._cut_by_failure for state in relaying},
-        **{(state, on.DeadlinePassed): x._cut_by_deadline for state in relaying},
-        **{
-            (state, on.ClientGone): x._client_gone
-            for state in (*before_commit, *waiting, *relaying, State.RESUMING)
-        },
-        **{(state, on.Interrupted): x._interrupted for state in (*before_commit, *waiting)},
-        **{(state, on.Interrupted): x._interrupted_late for state in (*relaying, State.RESUMING)},
-        (State.RESUMING, on.Connected): x._resume_connected,
-        (State.RESUMING, on.ResponseStarted): x._resume_head,
-        (State.RESUMING, on.ResponseWhole): x._resume_at_once,
-        (State.RESUMING, on.UpstreamFailed): x._resume_failed,
-        (State.RESUMING, on.DeadlinePassed): x._resume_late,
-    }
+_Step = Callable[[Exchange, Any], State]
+_States = frozenset[State]
+_S: Final = State
 
+_DONE: Final = frozenset({_S.DONE})
+_CONNECTING: Final = frozenset({_S.CONNECTING})
+DIALLED: Final = frozenset({_S.CONNECTING, _S.GATHERING, _S.DONE})
+"""Where dialling a candidate may lead, if one is left."""
+FAILED: Final = DIALLED | {_S.PAUSING}
+"""Where a failed attempt may lead."""
+_LOST: Final = _DONE | {_S.RESUMING}
+_CONTENT: Final = FAILED | _LOST | {_S.RELAYING_STREAM, _S.HOLDING_ERROR}
+_BEGUN: Final = FAILED | {_S.HOLDING_STREAM, _S.HOLDING_BODY, _S.HOLDING_ERROR}
+_CONTINUED: Final = _DONE | {_S.RELAYING_STREAM}
+_STAYS: Final[_States] = frozenset()
 
-TRANSITIONS: Final = _table()
-_Reactions = dict[type, Callable[[Exchange, Any], None]]
-_REACTIONS: Final[dict[State, _Reactions]] = {
-    state: {kind: react for (held, kind), react in TRANSITIONS.items() if held is state}
+_ATTEMPTING: Final = (_S.PAUSING, _S.GATHERING, _S.CONNECTING, _S.WAITING)
+_UPLOADING: Final = (*_ATTEMPTING, _S.HOLDING_ERROR)
+_HOLDING: Final = (_S.HOLDING_STREAM, _S.HOLDING_BODY)
+_UNCOMMITTED: Final = (*_UPLOADING, *_HOLDING)
+_COMMITTED: Final = (_S.RELAYING_STREAM, _S.RELAYING_BODY, _S.RESUMING)
+
+# fmt: off
+_ROWS: Final[tuple[tuple[tuple[State, ...], type, _Step, _States], ...]] = (
+    # in these states, upon this event, take this step, and stay or enter one of those
+    ((_S.NEW,), on.Start, Exchange._start, DIALLED),
+    ((_S.PAUSING,), on.PauseOver, Exchange._repeat, DIALLED),
+    ((_S.CONNECTING,), on.Connected, Exchange._connected, DIALLED | {_S.WAITING}),
+    (_UPLOADING, on.BodyMore, Exchange._body_kept, _STAYS),
+    ((_S.WAITING,), on.BodyMore, Exchange._body_more, _STAYS),
+    (_UPLOADING, on.BodyWhole, Exchange._body_kept_whole, _STAYS),
+    ((_S.WAITING,), on.BodyWhole, Exchange._body_whole, _STAYS),
+    ((_S.GATHERING,), on.BodyWhole, Exchange._body_gathered, _CONNECTING),
+    (_UPLOADING, on.BodyRejected, Exchange._body_rejected, _DONE),
+    ((_S.WAITING,), on.ResponseStarted, Exchange._head, _BEGUN),
+    ((_S.WAITING,), on.ResponseWhole, Exchange._response_whole, FAILED),
+    ((_S.CONNECTING, _S.WAITING), on.UpstreamFailed, Exchange._failed, FAILED),
+    (_ATTEMPTING, on.DeadlinePassed, Exchange._late, FAILED),
+
+    ((_S.HOLDING_STREAM,), on.ResponseData, Exchange._held_stream_data, _CONTENT),
+    ((_S.HOLDING_STREAM,), on.ResponseEnded, Exchange._held_stream_ended, FAILED),
+    ((_S.HOLDING_BODY,), on.ResponseData, Exchange._held_body_data, FAILED | {_S.RELAYING_BODY}),
+    ((_S.HOLDING_BODY,), on.ResponseEnded, Exchange._held_body_ended, FAILED),
+    (_HOLDING, on.UpstreamFailed, Exchange._failed, FAILED),
+    (_HOLDING, on.DeadlinePassed, Exchange._late, FAILED),
+    ((_S.HOLDING_ERROR,), on.ResponseData, Exchange._error_data, _STAYS),
+    ((_S.HOLDING_ERROR,), on.ResponseEnded, Exchange._error_ended, FAILED),
+    ((_S.HOLDING_ERROR,), on.UpstreamFailed, Exchange._error_broke_off, FAILED),
+    ((_S.HOLDING_ERROR,), on.DeadlinePassed, Exchange._error_late, FAILED),
+
+    ((_S.RELAYING_STREAM,), on.ResponseData, Exchange._relayed_data, _LOST),
+    ((_S.RELAYING_STREAM,), on.ResponseEnded, Exchange._relayed_end, _LOST),
+    ((_S.RELAYING_STREAM,), on.UpstreamFailed, Exchange._broke_off, _LOST),
+    ((_S.RELAYING_STREAM,), on.DeadlinePassed, Exchange._relayed_late, _LOST),
+    ((_S.RELAYING_STREAM,), on.Interrupted, Exchange._cut, _DONE),
+    ((_S.RELAYING_BODY,), on.ResponseData, Exchange._relayed_data, _DONE),
+    ((_S.RELAYING_BODY,), on.ResponseEnded, Exchange._relayed_end, _DONE),
+    ((_S.RELAYING_BODY,), on.UpstreamFailed, Exchange._broke_off, _DONE),
+    ((_S.RELAYING_BODY,), on.DeadlinePassed, Exchange._relayed_late, _DONE),
+    ((_S.RELAYING_BODY,), on.Interrupted, Exchange._cut, _DONE),
+
+    ((_S.RESUMING,), on.Connected, Exchange._resumed, _DONE),
+    ((_S.RESUMING,), on.ResponseStarted, Exchange._resumed_head, _CONTINUED),
+    ((_S.RESUMING,), on.ResponseWhole, Exchange._resumed_whole, _CONTINUED),
+    ((_S.RESUMING,), on.UpstreamFailed, Exchange._resuming_failed, _DONE),
+    ((_S.RESUMING,), on.DeadlinePassed, Exchange._resuming_late, _DONE),
+    ((_S.RESUMING,), on.Interrupted, Exchange._resuming_interrupted, _DONE),
+
+    ((*_UNCOMMITTED, *_COMMITTED), on.ClientGone, Exchange._client_gone, _DONE),
+    (_UNCOMMITTED, on.Interrupted, Exchange._interrupted, _DONE),
+)
+# fmt: on
+_Row = tuple[_Step, _States]
+TRANSITIONS: Final[dict[tuple[State, type], _Row]] = {
+    (state, event): (step, following) for at, event, step, following in _ROWS for state in at
+}
+"""What may happen in which state, and where it may lead. A later row replaces an earlier one."""
+_STEPS: Final[dict[State, dict[type, _Row]]] = {
+    state: {event: row for (at, event), row in TRANSITIONS.items() if at is state}
     for state in State
 }
 """The same table by state: an event is looked up in it without a key being made."""

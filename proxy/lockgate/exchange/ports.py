@@ -4,11 +4,9 @@ It is a class, and no Protocol, so that compiled callers go straight to its one 
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from typing import Any
 
-from attrs import frozen
-
-from lockgate.exchange.attempt import Attempt
+from lockgate.exchange.attempts import Attempt, Settlement
 from lockgate.exchange.deadlines import Deadlines
 from lockgate.exchange.memory import MemoryBudget
 from lockgate.exchange.request import RoutedRequest
@@ -21,21 +19,6 @@ except ImportError:  # the compiler brings it; the sources as they are need it f
     def mypyc_attr(*attrs: str, **kwattrs: object) -> Any:  # type: ignore[misc]  # noqa: ARG001
         """Change nothing."""
         return lambda kind: kind
-
-
-Settlement = Literal["succeeded", "failed", "released"]
-"""What a permit is given back with: `failed` is the only one that counts against the backend."""
-
-SkipReason = Literal["breaker_open", "credentials_missing", "policy_changed", "unhealthy"]
-
-
-@frozen
-class Skipped:
-    """A candidate that was not tried, and why. `retry_after_s`: when it may be tried again."""
-
-    backend: str
-    reason: SkipReason
-    retry_after_s: float = 0.0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)  # a test's

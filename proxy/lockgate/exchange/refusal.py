@@ -11,7 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from lockgate.errors.codes import Code
-from lockgate.exchange.response_body import Said
+from lockgate.exchange.response_body import Said, said_by
 from lockgate.exchange.retry import Failure
 
 CONTEXT_WORDS: Final[dict[str, tuple[bytes, ...]]] = {
@@ -179,6 +179,14 @@ def status_of(said: Said) -> int | None:
         if word is not None and word.lower() in _AS_STATUS:
             return _AS_STATUS[word.lower()]
     return 400 if _is_context(said) else None
+
+
+def is_clients(error: object) -> bool:
+    """Whether an error in a stream says that it is the client's own: a status below 500."""
+    if error is None:
+        return False
+    status = status_of(said_by(error))
+    return status is not None and status < 500
 
 
 def judge(

@@ -46,3 +46,10 @@ class ImpossibleEventError(Exception):
 
     def __init__(self, state: State, event: object) -> None:
         super().__init__(f"{type(event).__name__} while {state.value}")
+
+
+class ImpossibleStateError(Exception):
+    """A step led to a state that the table does not allow for: a fault of ours."""
+
+    def __init__(self, state: State, event: object, following: State) -> None:
+        super().__init__(f"{type(event).__name__} while {state.value} led to {following.value}")

@@ -30,6 +30,15 @@ def of_bytes(size: int) -> int:
     return -(-size // BYTES_A_TOKEN)
 
 
-def estimated(body_bytes: int, content_events: int, response_bytes: int) -> Tokens:
-    """Estimate; `content_events` 0 where the answer was not streamed."""
+def used(
+    usage: tuple[int, int] | None, content_events: int, body_bytes: int, response_bytes: int
+) -> Tokens:
+    """Return what is reported, else an estimate; `content_events` 0 where nothing was streamed."""
+    if usage is not None:
+        return Tokens(usage[0], usage[1], "reported")
     return Tokens(of_bytes(body_bytes), content_events or of_bytes(response_bytes), "estimated")
+
+
+def summed(last: tuple[int, int], before: tuple[int, int]) -> Tokens:
+    """Return what a resumed response used in all."""
+    return Tokens(last[0] + before[0], last[1] + before[1], "summed")

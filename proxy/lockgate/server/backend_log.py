@@ -11,7 +11,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from lockgate.errors.kinds import kind_of
-from lockgate.exchange.attempt import Attempt
+from lockgate.exchange.attempts import Attempt
 from lockgate.policy.spec.backends import DEFAULT_URLS, Backend
 
 EVERY_S: Final = 60.0

@@ -13,8 +13,7 @@ from lockgate.audit.record import (
 )
 from lockgate.audit.sink import Sink
 from lockgate.errors.kinds import ALARMS, KINDS, RejectedError
-from lockgate.exchange.attempt import Attempt
-from lockgate.exchange.attempts import Attempts
+from lockgate.exchange.attempts import Attempt
 from lockgate.exchange.deadlines import Deadlines
 from lockgate.exchange.machine import Exchange
 from lockgate.http1.request_head import Head
@@ -67,10 +66,10 @@ class Recorder:
 
     def exchange(self, exchange: Exchange) -> None:
         """Record an exchange that ended."""
-        attempts = exchange.attempts
+        response, attempts = exchange.response, exchange.candidates.log
         duration_s = self.now() - exchange.started_s
-        answered = attempts.log[-1] if attempts.log else None
-        if exchange.outcome not in {"complete", "upstream_refused"} and exchange.status != 200:
+        answered = attempts[-1] if attempts else None
+        if response.outcome not in {"complete", "upstream_refused"} and response.status != 200:
             answered = None
         decided, tokens = self._decided(exchange.request.route), exchange.tokens
         self._sequence += 1
@@ -84,7 +83,7 @@ class Recorder:
         )
         self.sink.write(exchange_line(exchange, answered, tokens, stamp))
         backend, tier = (answered.name, answered.tier) if answered is not None else ("", "")
-        tally = self.metrics.request(decided.rule, backend, tier, exchange.outcome)
+        tally = self.metrics.request(decided.rule, backend, tier, response.outcome)
         if tokens is not None:
             tally.measure(duration_s, exchange.first_token_s, tokens.prompt, tokens.completion)
         else:
@@ -199,8 +198,8 @@ class Recorder:
         self._limits[id(limits)] = (limits, document)
         return document
 
-    def _count_attempts(self, attempts: Attempts) -> None:
-        for attempt in attempts.log:
+    def _count_attempts(self, attempts: list[Attempt]) -> None:
+        for attempt in attempts:
             self.metrics.attempt(attempt.name, attempt.outcome)
             if attempt.outcome in ALARMS:
                 self.metrics.alarm(attempt.backend.name, attempt.outcome)

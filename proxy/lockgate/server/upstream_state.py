@@ -11,13 +11,13 @@ from typing import Any, Final
 from lockgate.connections.credentials import Credentials
 from lockgate.connections.endpoint import base_url
 from lockgate.connections.upstream import Peer
-from lockgate.exchange.attempt import Attempt
+from lockgate.exchange.attempts import Attempt, Settlement, Skipped
 from lockgate.exchange.breaker import Breaker, Closed, Opened
 from lockgate.exchange.deadlines import Deadlines, resolve_deadlines
 from lockgate.exchange.latency import Latency
 from lockgate.exchange.memory import MemoryBudget
 from lockgate.exchange.order import Orders
-from lockgate.exchange.ports import Ports, Settlement, Skipped
+from lockgate.exchange.ports import Ports
 from lockgate.exchange.request import RoutedRequest
 from lockgate.exchange.retry_budget import RetryBudget
 from lockgate.exchange.tally import Blame
