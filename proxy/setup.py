@@ -43,6 +43,7 @@ BESIDES = [
     "lockgate/audit/record.py",
     "lockgate/audit/sink.py",
     "lockgate/doors.py",
+    "lockgate/memo.py",
     "lockgate/policy/deciding/decide.py",
     "lockgate/policy/deciding/decision.py",
     "lockgate/providers/dialect.py",

@@ -19,7 +19,7 @@ SOURCES = {
     for path in sorted((folder / top).rglob("*.py"))
 }
 LAYERS = (
-    ("lockgate.value", "lockgate.clock"),
+    ("lockgate.value", "lockgate.clock", "lockgate.memo"),
     ("lockgate.policy",),
     ("lockgate.errors",),
     ("lockgate.http1", "lockgate.bodies"),

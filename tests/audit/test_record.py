@@ -72,14 +72,14 @@ def test_r61_what_is_remembered_is_bounded_in_bytes() -> None:
     """ujeenet/rustango#990: a bound in entries is none where callers choose how large they are."""
     decider = Decider(POLICY, bound_bytes=100_000)
     recorder = _recorder(Sink(Clock(), None))
-    recorder.bound_bytes = 100_000
+    recorder._memo.bound_bytes = 100_000
     for number in range(500):
         decision = decider.decide("m" * 900 + str(number), {})
         recorder._decided(decision)
         for memo in (decider._memo, recorder._memo):
             assert 0 < len(memo) < 30
-    assert decider._memo_bytes <= 100_000
-    assert recorder._memo_bytes <= 100_000
+    assert decider._memo.size_bytes <= 100_000
+    assert recorder._memo.size_bytes <= 100_000
 
 
 def test_r61_a_chain_counts_in_what_is_remembered() -> None:

@@ -27,6 +27,7 @@ from lockgate.connections.upstream import Peer, Upstream
 from lockgate.errors.codes import Code
 from lockgate.eventloop.sockets import connect
 from lockgate.eventloop.tls_transport import TlsTransport
+from lockgate.memo import BoundedMemo
 from lockgate.policy.address import permitted
 from lockgate.policy.spec.backends import Backend
 
@@ -72,7 +73,7 @@ class Destination:
         self.refused = refused
         self.peer: Final = Peer()
         self.is_tls: Final = endpoint.scheme == "https"
-        self._reasons: dict[str, str | None] = {}  # by address
+        self._reasons: BoundedMemo[str, str] = BoundedMemo(MOST_ADDRESSES)  # by address
 
     def is_current(self, upstream: Upstream) -> bool:
         """Whether a connection was made with the TLS files that a fresh one would be made with."""
@@ -85,14 +86,11 @@ class Destination:
 
     def reason_against(self, address: str) -> str | None:
         """Return None when the policy lets this backend be at `address`, else why not."""
-        try:
-            return self._reasons[address]
-        except KeyError:
-            if len(self._reasons) >= MOST_ADDRESSES:
-                self._reasons.clear()
-            reason = permitted(address, self.backend, self.private_ranges)
-            self._reasons[address] = reason
-            return reason
+        reason = self._reasons.get(address)
+        if reason is None:
+            reason = permitted(address, self.backend, self.private_ranges) or ""
+            self._reasons.keep(address, reason)
+        return reason or None
 
 
 class _Opening(Upstream):

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lockgate.exchange.latency import Latency
+from lockgate.memo import BoundedMemo
 from lockgate.policy.deciding.decision import Route
 from lockgate.policy.spec.backends import Backend
 from lockgate.policy.spec.rules import Rule
@@ -29,7 +30,7 @@ class Orders:
     def __init__(self, draw: Callable[[], float], latencies: dict[str, Latency]) -> None:
         self._draw = draw
         self._latencies = latencies
-        self._wheels: dict[_Names, _SmoothWheel] = {}
+        self._robins: BoundedMemo[_Names, _SmoothRoundRobin] = BoundedMemo(MEMO_BOUND)
 
     def of(self, route: Route, now: float) -> tuple[Backend, ...]:
         """Return the candidates of `route` in the order in which they are to be tried."""
@@ -55,17 +56,16 @@ class Orders:
 
     def _weighted(self, own: list[Backend]) -> list[Backend]:
         names = tuple(backend.name for backend in own)
-        wheel = self._wheels.get(names)
-        if wheel is None:
-            if len(self._wheels) >= MEMO_BOUND:
-                self._wheels.clear()
-            wheel = self._wheels[names] = _SmoothWheel([b.weight for b in own], self._draw())
-        first = own[wheel.pick()]
+        robin = self._robins.get(names)
+        if robin is None:
+            robin = _SmoothRoundRobin([b.weight for b in own], self._draw())
+            self._robins.keep(names, robin)
+        first = own[robin.pick()]
         rest = sorted((b for b in own if b is not first), key=lambda b: -b.weight)
         return [first, *rest]
 
 
-class _SmoothWheel:
+class _SmoothRoundRobin:
     def __init__(self, weights: list[int], start: float) -> None:
         self._weights = weights
         self._current = [0] * len(weights)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from lockgate.errors.codes import Code
 from lockgate.errors.kinds import RejectedError
+from lockgate.memo import BoundedMemo
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_LINE_BYTES: Final = 8 * 1024
@@ -109,12 +110,10 @@ def _number_at_start(text: bytes) -> tuple[int, int]:
     return number, digits
 
 
-def remember(memo: dict[bytes, Any], key: bytes, head: object) -> None:
-    """Keep `head` for the next one with the same key; the memo is bounded, and so are its keys."""
+def remember(memo: BoundedMemo[bytes, Any], key: bytes, head: object) -> None:
+    """Keep `head` for the next one with the same key, unless that is long."""
     if len(key) <= MEMO_KEY_BYTES:
-        if len(memo) >= MEMO_BOUND:
-            memo.clear()
-        memo[key] = head
+        memo.keep(key, head)
 
 
 class SecondReader:

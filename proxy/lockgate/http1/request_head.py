@@ -18,6 +18,7 @@ import httptools
 
 from lockgate.errors.kinds import RejectedError
 from lockgate.http1.grammar import (
+    MEMO_BOUND,
     Fields,
     SecondReader,
     fields_of,
@@ -27,6 +28,7 @@ from lockgate.http1.grammar import (
     without_length,
 )
 from lockgate.http1.head_rules import HeadRules
+from lockgate.memo import BoundedMemo
 from lockgate.value import Value
 
 Framing = Literal["none", "length", "chunked"]
@@ -99,13 +101,13 @@ class Heads:
     """
 
     def __init__(self, rules: HeadRules) -> None:
-        self._memo: dict[bytes, Head] = {}
+        self._memo: BoundedMemo[bytes, Head] = BoundedMemo(MEMO_BOUND)
         self.rules = rules
 
     def adopt(self, rules: HeadRules) -> None:
         """Hold heads to `rules` from now on."""
         self.rules = rules
-        self._memo = {}
+        self._memo = BoundedMemo(MEMO_BOUND)
 
     def read(self, raw: bytes) -> tuple[Head, int | None]:
         """Return the admitted head of `raw`, its blank line included, and the body's length.

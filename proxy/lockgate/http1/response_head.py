@@ -17,6 +17,7 @@ import httptools
 from lockgate.errors.kinds import RejectedError
 from lockgate.http1.framing import ChunkedBody, LengthBody, UntilClose
 from lockgate.http1.grammar import (
+    MEMO_BOUND,
     Fields,
     SecondReader,
     fields_of,
@@ -24,6 +25,7 @@ from lockgate.http1.grammar import (
     remember,
     without_length,
 )
+from lockgate.memo import BoundedMemo
 from lockgate.value import Value
 
 Framing = Literal["none", "length", "chunked", "close"]
@@ -114,7 +116,7 @@ class ResponseHeads:
     """Reads heads, and remembers them: an upstream's differ by length and, each second, by date."""
 
     def __init__(self) -> None:
-        self._memo: dict[bytes, ResponseHead] = {}
+        self._memo: BoundedMemo[bytes, ResponseHead] = BoundedMemo(MEMO_BOUND)
 
     def read(self, raw: bytes) -> tuple[ResponseHead, int | None]:
         """Return the head of `raw`, its blank line included, and its Content-Length.

@@ -17,6 +17,7 @@ from lockgate.exchange.attempts import Attempt
 from lockgate.exchange.deadlines import Deadlines
 from lockgate.exchange.machine import Exchange
 from lockgate.http1.request_head import Head
+from lockgate.memo import BoundedMemo
 from lockgate.policy.deciding.decide import is_kept, size_of
 from lockgate.policy.deciding.decision import Decision, Refuse
 from lockgate.server.metrics import Metrics
@@ -59,10 +60,8 @@ class Recorder:
         self.alarmed: Callable[[Attempt], None] = _nothing
         self._worker = worker
         self._sequence = 0
-        self._memo: dict[int, _Decided] = {}
-        self._memo_bytes = 0
-        self.bound_bytes = MEMO_BYTES
-        self._limits: dict[int, tuple[Deadlines, bytes]] = {}
+        self._memo: BoundedMemo[int, _Decided] = BoundedMemo(MEMO_BOUND, MEMO_BYTES)
+        self._limits: BoundedMemo[int, tuple[Deadlines, bytes]] = BoundedMemo(MEMO_BOUND)
 
     def exchange(self, exchange: Exchange) -> None:
         """Record an exchange that ended."""
@@ -177,12 +176,7 @@ class Recorder:
             return known
         made = _Decided(decision)
         if is_kept(decision):
-            size = size_of(decision) + len(made.fields)
-            if len(self._memo) >= MEMO_BOUND or self._memo_bytes + size > self.bound_bytes:
-                self._memo.clear()
-                self._memo_bytes = 0
-            self._memo[id(decision)] = made
-            self._memo_bytes += size
+            self._memo.keep(id(decision), made, size_of(decision) + len(made.fields))
         return made
 
     def _deadlines(self, limits: Deadlines | None) -> bytes:
@@ -192,10 +186,8 @@ class Recorder:
         known = self._limits.get(id(limits))
         if known is not None and known[0] is limits:
             return known[1]
-        if len(self._limits) >= MEMO_BOUND:
-            self._limits.clear()
         document = deadlines_document(limits)
-        self._limits[id(limits)] = (limits, document)
+        self._limits.keep(id(limits), (limits, document))
         return document
 
     def _count_attempts(self, attempts: list[Attempt]) -> None:

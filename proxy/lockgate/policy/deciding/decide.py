@@ -8,6 +8,7 @@ a decision's candidates.
 from collections.abc import Mapping
 from typing import Final
 
+from lockgate.memo import BoundedMemo
 from lockgate.policy.deciding.decision import (
     Considered,
     Decision,
@@ -41,15 +42,13 @@ def decide(policy: LoadedPolicy, request: Request) -> Decision:
 class Decider:
     """Decides requests under one policy.
 
-    `bound` limits the memo's entries, `bound_bytes` their size; it is dropped when it is full.
+    Decisions are kept for the next request like it: `bound` of them, of `bound_bytes` in all.
     """
 
     def __init__(
         self, policy: LoadedPolicy, bound: int = MEMO_BOUND, bound_bytes: int = MEMO_BYTES
     ) -> None:
         self.policy = policy
-        self.bound = bound
-        self.bound_bytes = bound_bytes
         spec = policy.spec
         self._backends: dict[str, Backend] = {b.name: b for b in spec.backends}
         self._by_id = {b.published_id: b for b in spec.backends}
@@ -60,8 +59,7 @@ class Decider:
         names = {self._key, COMPLEXITY_HEADER, TEAM_HEADER}
         names.update(name for m in self.matchers for name, _ in m.headers)
         self.header_names: tuple[str, ...] = tuple(sorted(names))
-        self._memo: dict[_Key, Decision] = {}
-        self._memo_bytes = 0
+        self._memo: BoundedMemo[_Key, Decision] = BoundedMemo(bound, bound_bytes)
 
     def decide(self, model: str, headers: Mapping[str, tuple[str, ...]]) -> Decision:
         """Decide a request for `model`; `headers` maps lower-case names to all field values."""
@@ -71,12 +69,7 @@ class Decider:
         if decision is None:
             decision = self._decide(Request(model, headers))
             if is_kept(decision):
-                size = size_of(decision)
-                if len(self._memo) >= self.bound or self._memo_bytes + size > self.bound_bytes:
-                    self._memo.clear()
-                    self._memo_bytes = 0
-                self._memo[key] = decision
-                self._memo_bytes += size
+                self._memo.keep(key, decision, size_of(decision))
         return decision
 
     def _only_local(self, rule: Rule) -> bool:
