@@ -15,11 +15,11 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 with atheris.instrument_imports(include=["proxy"]):
+    from lockgate.bodies.edits import edited
     from lockgate.bodies.splices import scan, splices, walk
     from lockgate.bodies.stepwise import BodyReader
     from lockgate.doors import NO_RULES
     from lockgate.errors.kinds import RejectedError
-    from lockgate.exchange.commands import SendUp
     from lockgate.exchange.relay import StreamRelay
     from lockgate.exchange.sse import EventTooLargeError, Splitter
     from lockgate.http1.framing import ChunkedBody, FramingError
@@ -28,7 +28,6 @@ with atheris.instrument_imports(include=["proxy"]):
     from lockgate.http1.response_head import ProtocolError, ResponseHeads, read_response_head
     from lockgate.policy.reading.load import load_policy
     from lockgate.policy.reading.problem import PolicyRefusedError
-    from lockgate.policy.spec.backends import Backend
 
 import json
 
@@ -185,7 +184,7 @@ def body(data: bytes) -> None:
         reader.take(data[at : at + 7])
     assert walk(data) == found == reader.finish(lambda start, stop: data[start:stop])
     edits, _ = splices(found, "other", include_usage=True)
-    before, after = json.loads(data), json.loads(SendUp(Backend(name="b"), data, edits).body)
+    before, after = json.loads(data), json.loads(b"".join(edited(data, edits)))
     assert after["model"] == "other"
     before.pop("model"), after.pop("model")
     before.pop("stream_options", None), after.pop("stream_options", None)

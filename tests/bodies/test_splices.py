@@ -5,10 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lockgate.bodies.edits import edited, growth
 from lockgate.bodies.splices import scan, splices
 from lockgate.errors.kinds import RejectedError
-from lockgate.exchange.commands import SendUp
-from lockgate.policy.spec.backends import Backend
 
 
 @pytest.mark.parametrize(
@@ -218,9 +217,8 @@ def test_a_splice_changes_model_and_usage_and_nothing_else(
         return
     assert scanned.model == document["model"]
     edits, names = splices(scanned, "new-☺", include_usage=scanned.stream)
-    sent = SendUp(Backend(name="b"), body, edits)
-    out = sent.body
-    assert sent.length == len(out)
+    out = b"".join(edited(body, edits))
+    assert len(body) + growth(edits) == len(out)
     expected = {**document, "model": "new-☺"}
     options = document.get("stream_options", {})
     if scanned.stream and isinstance(options, dict):

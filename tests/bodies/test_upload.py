@@ -5,11 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lockgate.bodies.edits import ROOM_BYTES, WITHHELD_BYTES, EditedBody, edited
 from lockgate.bodies.splices import scan, splices
-from lockgate.bodies.upload import ROOM_BYTES, WITHHELD_BYTES, Outgoing, Upload
+from lockgate.bodies.upload import Upload
 from lockgate.errors.kinds import RejectedError
-from lockgate.exchange.commands import SendUp
-from lockgate.policy.spec.backends import Backend
 
 from tests.exchange.playbook import Playbook, local
 from tests.net.corpus import pieces
@@ -40,7 +39,7 @@ def test_what_goes_up_is_the_body_with_its_splices_however_it_came(
     scanned = scan(body)
     edits, _ = splices(scanned, "another", include_usage=usage)
     upload, out = Upload(length=None if chunked else len(body)), b""
-    outgoing = Outgoing(upload, edits[:1])
+    outgoing = EditedBody(upload, edits[:1])
     for piece in pieces(body, places):
         upload.add(piece)
         while data := outgoing.take(most):
@@ -52,7 +51,7 @@ def test_what_goes_up_is_the_body_with_its_splices_however_it_came(
     while data := outgoing.take(most):
         out += data
     assert outgoing.done
-    wanted = SendUp(Backend(name="b"), body, edits).body
+    wanted = b"".join(edited(body, edits))
     if chunked:
         assert outgoing.length is None
         assert out == wanted
@@ -68,11 +67,11 @@ def test_a_whole_body_goes_up_with_its_own_length(before: int, after: int, most:
     edits, _ = splices(scan(body), "another", include_usage=True)
     upload, out = Upload(), b""
     upload.add(body)
-    outgoing = Outgoing(upload, edits, whole=True)
+    outgoing = EditedBody(upload, edits, whole=True)
     while data := outgoing.take(most):
         out += data
     assert outgoing.done
-    assert out == SendUp(Backend(name="b"), body, edits).body
+    assert out == b"".join(edited(body, edits))
     assert outgoing.length == len(out)
 
 
@@ -81,7 +80,7 @@ def test_a_splice_whose_place_has_gone_up_is_left_out_and_its_room_is_filled() -
     body = start + b"a" * (2 * WITHHELD_BYTES) + b'"],"stream":true}'
     scanned = scan(body)
     upload = Upload(length=len(body))
-    outgoing = Outgoing(upload, ())
+    outgoing = EditedBody(upload, ())
     upload.add(body[:-5])
     out = outgoing.take(len(body))
     assert not outgoing.end(scanned.usage_edit, scanned.end)
@@ -96,7 +95,7 @@ def test_room_is_filled_behind_a_brace_that_has_gone_up() -> None:
     body = b'{"model":"m"}' + b" " * (2 * WITHHELD_BYTES)
     scanned = scan(body)
     upload = Upload(length=len(body))
-    outgoing = Outgoing(upload, ())
+    outgoing = EditedBody(upload, ())
     upload.add(body)
     out = outgoing.take(len(body))
     assert not outgoing.end(None, scanned.end)

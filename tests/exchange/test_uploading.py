@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from lockgate.bodies.upload import ROOM_BYTES
+from lockgate.bodies.edits import ROOM_BYTES
 from lockgate.errors.kinds import RejectedError
 from lockgate.exchange import commands as do
 from lockgate.exchange import events as on

@@ -5,7 +5,7 @@ from typing import Final
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import classImplements
 
-from lockgate.bodies.upload import Outgoing
+from lockgate.bodies.edits import EditedBody
 from lockgate.connections.upstream import Upstream
 from lockgate.exchange.render import LAST_CHUNK, chunk
 
@@ -16,7 +16,7 @@ FEED_BYTES: Final = 256 * 1024
 class BodyProducer:
     """Gives a body to an upstream as it comes: with its length, or in the chunked coding."""
 
-    def __init__(self, upstream: Upstream, outgoing: Outgoing) -> None:
+    def __init__(self, upstream: Upstream, outgoing: EditedBody) -> None:
         self._upstream = upstream
         self._transport = upstream.transport
         self._outgoing = outgoing

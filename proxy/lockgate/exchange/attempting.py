@@ -8,9 +8,9 @@ by the retry law), `refuse` (the error is the client's own), `cut` (behind the c
 
 from typing import Final, final
 
+from lockgate.bodies.edits import EditedBody
 from lockgate.bodies.scan import Edit, Scan
 from lockgate.bodies.splices import splices
-from lockgate.bodies.upload import Outgoing
 from lockgate.errors.codes import Code, Ending
 from lockgate.errors.kinds import KINDS, RejectedError, of_deadline
 from lockgate.errors.outcome import Phase
@@ -55,7 +55,7 @@ class Attempting:
         self.out: Final = out
         self.limits: Deadlines = NO_DEADLINES
         self.splices: tuple[str, ...] = ()
-        self.outgoing: Outgoing | None = None
+        self.outgoing: EditedBody | None = None
         self.own_error: Refused | None = None
         self.first_token_s: float | None = None
         self._head: ResponseHead | None = None  # of the last response
@@ -154,7 +154,7 @@ class Attempting:
         if request.upload is None:
             self.out.append(do.SendUp(attempt.backend, request.body, edits))
             return
-        self.outgoing = Outgoing(request.upload, edits, whole=request.whole)
+        self.outgoing = EditedBody(request.upload, edits, whole=request.whole)
         self.out.append(do.BeginUpload(attempt.backend, self.outgoing))
 
     def body_more(self) -> State:

@@ -2,8 +2,8 @@
 
 from typing import ClassVar, Final, final
 
+from lockgate.bodies.edits import EditedBody, edited, growth
 from lockgate.bodies.scan import Edit
-from lockgate.bodies.upload import Outgoing
 from lockgate.exchange.events import DeadlineName
 from lockgate.policy.spec.backends import Backend
 from lockgate.value import Value
@@ -36,10 +36,7 @@ class SendUp(Value):
     @property
     def length(self) -> int:
         """How many bytes the edited body has."""
-        length = len(self.original)
-        for at, end, new in self.edits:
-            length += len(new) - (end - at)
-        return length
+        return len(self.original) + growth(self.edits)
 
     @property
     def body(self) -> bytes:
@@ -47,14 +44,8 @@ class SendUp(Value):
         return b"".join(self.pieces())
 
     def pieces(self) -> list[bytes]:
-        """The edited body in pieces; what stays is sliced out of the original."""
-        out, done = [], 0
-        for at, end, new in self.edits:
-            out.append(self.original[done:at])
-            out.append(new)
-            done = end
-        out.append(self.original[done:])
-        return out
+        """Return the edited body in pieces."""
+        return edited(self.original, self.edits)
 
 
 @final
@@ -63,7 +54,7 @@ class BeginUpload(Value):
 
     __match_args__: ClassVar = ("backend", "outgoing")
 
-    def __init__(self, backend: Backend, outgoing: Outgoing) -> None:
+    def __init__(self, backend: Backend, outgoing: EditedBody) -> None:
         self.backend: Final = backend
         self.outgoing: Final = outgoing
 

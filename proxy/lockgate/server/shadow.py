@@ -12,9 +12,9 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from lockgate.bodies.edits import edited
 from lockgate.bodies.splices import splices
 from lockgate.connections.timer_wheel import TimerWheel
-from lockgate.exchange.commands import SendUp
 from lockgate.exchange.machine import Exchange
 from lockgate.policy.spec.backends import Backend
 from lockgate.server.background_request import BackgroundRequest
@@ -73,7 +73,7 @@ class Shadows:
             self._metrics.shadow(backend.name, "skipped")
             return
         edits, _ = splices(request.scan, backend.upstream_model, include_usage=request.scan.stream)
-        body = SendUp(backend, b"".join(request.pieces()), edits).body
+        body = b"".join(edited(b"".join(request.pieces()), edits))
         self._number += 1
         number = self._number
         data = self._upstreams.request_head(backend, len(body), request) + body
