@@ -2,7 +2,7 @@
 
 The fields that follow from the decision are the same for every request that is decided alike, so
 they are rendered once per decision; the rest per request. orjson escapes control characters, so a
-caller's field can neither end the line nor colour a terminal. A caller's text is written up to 256
+client's field can neither end the line nor colour a terminal. A client's text is written up to 256
 characters, and then how long it was: the size of a record is the policy's business.
 """
 
@@ -19,7 +19,7 @@ _CUT: Final = re.compile(r"(.{256})\.\.\. \(\d+ bytes\)", re.DOTALL)
 
 
 def cut(text: str) -> str:
-    """Return a caller's text as a record holds it: whole, or its beginning and its length."""
+    """Return a client's text as a record holds it: whole, or its beginning and its length."""
     if len(text) <= MOST_CHARS:
         return text
     size = len(text.encode("utf-8", "surrogatepass"))

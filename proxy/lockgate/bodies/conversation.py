@@ -1,4 +1,4 @@
-"""What `recovery: resume` must know of a request's body, read when an answer has broken off.
+"""What `recovery: resume` must know of a request's body, read when a response has broken off.
 
 Like a body that arrives it is read in slices, and no value of it is built but the small ones.
 """
@@ -47,7 +47,7 @@ class Conversation(Lexer):
             self.is_plain = False
             self.last_message_end = None
 
-    # -- what the lexer tells
+    # -- what the lexer reports
 
     def keyed(self, raw: bytes) -> None:
         """A key of the body or of a message."""

@@ -67,7 +67,7 @@ class Lexer:
     """See the module's text. `values` counts commas and openings outside of strings.
 
     `whole`: the document has ended, and only white space may follow. Offsets are the document's.
-    `constants`: NaN and Infinity pass. Who reads along is told what stands at most `watched` deep.
+    `constants`: NaN and Infinity pass. A subclass is called for what stands at most `watched` deep.
     """
 
     def __init__(self, *, constants: bool = False, watched: int = 2) -> None:

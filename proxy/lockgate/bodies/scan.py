@@ -33,9 +33,9 @@ Slice = Callable[[int, int], bytes]
 class Scan(Value):
     """What routing needs of a body.
 
-    `model_span` is the byte span of the model's JSON string. `include_usage`: the caller asks for
-    usage in its stream. `usage_edit` (start, end, new bytes) asks for it; None where the caller
-    does not stream, or says itself whether it wants usage. `choices` is how many answers the body
+    `model_span` is the byte span of the model's JSON string. `include_usage`: the client asks for
+    usage in its stream. `usage_edit` (start, end, new bytes) asks for it; None where the client
+    does not stream, or says itself whether it wants usage. `choices` is how many responses the body
     asks for (`n`): 1 where it says nothing, or nothing that is a positive integer. `end` is the
     offset of the body's last brace.
     """
@@ -157,9 +157,9 @@ def _boolean(fields: dict[str, Span], key: str, body: Slice) -> bool:
 
 
 def _usage(fields: Fields, body: Slice) -> tuple[bool, Edit | None]:
-    """Return the caller's include_usage, and the edit that makes it true.
+    """Return the client's include_usage, and the edit that makes it true.
 
-    There is none where the caller says what it wants: true, false and null are its own.
+    There is none where the client says what it wants: true, false and null are its own.
     """
     if "stream_options" not in fields.top:
         return False, (fields.end, fields.end, USAGE_FIELD)

@@ -50,7 +50,7 @@ def _constant(name: str) -> Any:
     raise ValueError(name)
 
 
-# integers become floats: a number of 5,000 digits is the caller's own affair
+# integers become floats: a number of 5,000 digits is the client's own affair
 _decode: Final = json.JSONDecoder(parse_constant=_constant, parse_int=float).raw_decode
 _ESCAPED: Final = re.compile(rb"\\u")  # finds two bytes twice as fast as `in` does
 _MODEL: Final = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
@@ -172,7 +172,7 @@ def splices(
 ) -> tuple[tuple[Edit, ...], tuple[str, ...]]:
     """Return the edits that put `model` and `include_usage` into a body, and their names.
 
-    `model` None leaves the caller's. `prefill` is the one edit more that `recovery: resume` may
+    `model` None leaves the client's. `prefill` is the one edit more that `recovery: resume` may
     make. Nothing else of the bytes changes.
     """
     edits: list[Edit] = []

@@ -51,7 +51,7 @@ class BodyReader(Lexer):
         """Where the model stands; None before it came."""
         return self.fields.top.get("model")
 
-    # -- what the lexer tells
+    # -- what the lexer reports
 
     def keyed(self, raw: bytes) -> None:
         """A key of the body, or of one of its values."""

@@ -30,7 +30,7 @@ class Upload:
     `fault`: why it is certain to be refused; the rest of it is counted and forgotten.
 
     It is read as it comes once more than `read_from` bytes of it came; None for never. `length` is
-    what its caller announced; None where it is chunked.
+    what its client announced; None where it is chunked.
     """
 
     def __init__(self, *, read_from: int | None = 0, length: int | None = None) -> None:

@@ -58,7 +58,7 @@ Code = Literal[
     "total_timeout",
     "resume_diverged",
 ]
-"""What an error is called in an answer, a record and a metric. Each is a row of `errors.kinds`."""
+"""What an error is called in a response, a record and a metric. Each is a row of `errors.kinds`."""
 Ending = Code | Literal["complete", "upstream_refused"]
 """How an attempt ends: as it should, with an error of the client's own passed back, or failed."""
 Deadline = Literal["connect", "first_token", "silence", "idle", "total"]

@@ -21,8 +21,8 @@ class ErrorKind:
     Who reads what:
 
     - the client: `status` and `sentence`, and `advice`, which names the setting to look at.
-      `retryable` is False where no repeat can mend it although its status sounds so: SDKs are told
-      (``x-should-retry: false``).
+      `retryable` is False where no repeat can mend it although its status sounds so: the
+      response then says ``x-should-retry: false``, which SDKs read.
     - the record: `source` is who caused it, `phases` are those in which it ends a request, in the
       letters of a terminal code (none: the head was refused, and leaves no record), `cause` is the
       terminal code's last word, `outcome` the one before the commit point and `cut` the one after.
@@ -137,7 +137,7 @@ _TABLE: Final = (
     _client("head_too_large", 431, "", "The request's head is too large."),
     _client("cross_origin", 403, "", "A page of another origin may not call a proxy on loopback."),
     _client("model_not_found", 404, "r", "There is no such model here.", outcome="refused_policy"),
-    _client("client_gone", 499, "bcws", "The caller went away.",
+    _client("client_gone", 499, "bcws", "The client closed the connection.",
             outcome="client_gone", cut="client_gone", cause=""),
     _proxy("refused_by_policy", 503, "r", "The policy lets no backend see this request.",
            outcome="refused_policy", cause="policy", retryable=False),
@@ -148,7 +148,7 @@ _TABLE: Final = (
     _proxy("no_route", 503, "r", "No rule matches and the policy has no default route.",
            outcome="refused_policy", cause="policy", retryable=False),
     _proxy("upstreams_unavailable", 503, "r",
-           "Every backend for this request is resting after failures.", cause="open"),
+           "Every backend for this request is out of service after failures.", cause="open"),
     _proxy("memory_full", 503, "bws", "This proxy has no room for the request now.",
            outcome="refused_overload", cut="refused_overload", cause="memory", resumable=False),
     _proxy("draining", 503, "bcws", "This proxy is shutting down.",
@@ -168,9 +168,9 @@ _TABLE: Final = (
               cause="timeout", deadline="connect", counts=True),
     _upstream("upstream_reset", 502, "ws", "The backend broke the connection.",
               retry="again", counts=True),
-    _upstream("upstream_protocol", 502, "ws", "The backend's answer is not what was asked for.",
+    _upstream("upstream_protocol", 502, "ws", "The backend's response is not what was asked for.",
               retry="again", counts=True),
-    _upstream("upstream_truncated", 502, "ws", "The backend's answer stopped before its end.",
+    _upstream("upstream_truncated", 502, "ws", "The backend's response stopped before its end.",
               cut="truncated", retry="again", counts=True),
     _upstream("upstream_error", 502, "ws", "The backend failed.", retry="again", counts=True),
     _upstream("upstream_rate_limited", 429, "w", "The backend is rate limited.", retry="wait"),
@@ -182,7 +182,7 @@ _TABLE: Final = (
     _upstream("upstream_model", 502, "w", "The backend does not have the configured model.",
               retryable=False, alarm=True,
               advice="Look at `external.model` or `servedModel`."),
-    _upstream("upstream_path", 502, "w", "The backend has no chat door at the configured URL.",
+    _upstream("upstream_path", 502, "w", "The backend has no chat endpoint at the configured URL.",
               retryable=False, alarm=True,
               advice="Look at `external.url`: an OpenAI-compatible one ends in /v1."),
     _upstream("insufficient_quota", 429, "w", "The backend's account has nothing left to spend.",
@@ -198,11 +198,11 @@ _TABLE: Final = (
     _upstream("idle_timeout", 504, "ws", "The backend stopped sending.",
               outcome="idle_timeout", cut="idle_timeout", cause="idle", deadline="idle",
               counts=True),
-    _upstream("total_timeout", 504, "cws", "The answer took longer than allowed.",
+    _upstream("total_timeout", 504, "cws", "The response took longer than allowed.",
               outcome="total_timeout", cut="total_timeout", cause="total", deadline="total",
               retry="final", resumable=False),
     _upstream("resume_diverged", 502, "s",
-              "The answer broke off, and another backend's would have gone on differently.",
+              "The response broke off, and another backend's would have gone on differently.",
               resumable=False),
 )
 # fmt: on

@@ -1,8 +1,8 @@
 """How an exchange ended, in one word, and where: the outcome and its terminal code.
 
-Terminal codes follow HAProxy's termination states: who ended it (C caller, P proxy, U upstream),
+Terminal codes follow HAProxy's termination states: who ended it (C client, P proxy, U upstream),
 in which phase (b body, r route, c connect, w wait for the first token, s stream, d done), then
-the cause. ``Ud`` is the one for a whole answer.
+the cause. ``Ud`` is the one for a whole response.
 """
 
 from typing import Literal

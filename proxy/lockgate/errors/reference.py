@@ -10,21 +10,21 @@ HEAD: Final = """\
 # Outcomes and errors
 
 Every way in which a request can end: the `outcome` and `terminal` of its audit record, the status and the `code` that
-the caller gets, and the sentence it reads. Written by `make docs` from the table in `lockgate/errors`.
+the client gets, and the sentence it reads. Written by `make docs` from the table in `lockgate/errors`.
 
 An error is OpenAI's object, `{"error": {"message", "type", "param", "code", "request_id"}}`. Before the commit point
-it is a whole answer with the status below. After it, where events are streamed, it is one last `data:` event that also
+it is a whole response with the status below. After it, where events are streamed, it is one last `data:` event that also
 has `outcome` and `terminal`, no `[DONE]` follows, and the connection ends without the last chunk: two signals, since
-some clients look at one and some at the other. A whole answer is `complete`, terminal `Ud`. A 4xx that is the
-caller's own is passed back with its status and its error object: `upstream_refused`, terminal `Ud-refused`.
+some clients look at one and some at the other. A whole response is `complete`, terminal `Ud`. A 4xx that is the
+client's own is passed back with its status and its error object: `upstream_refused`, terminal `Ud-refused`.
 
-A terminal code says who ended the request (C caller, P proxy, U upstream), in which phase (b body, r route, c connect,
-w waiting for the first token, s stream, d done) and why. With `failClosed`, and for sensitive data, what failed is told
-to the caller as 503 `no_allowed_upstream`, backends with a required capability that rest as 503
-`no_capable_backend`; the record keeps the cause. What the policy refuses whoever is up is 503 `refused_by_policy`.
+A terminal code says who ended the request (C client, P proxy, U upstream), in which phase (b body, r route, c connect,
+w waiting for the first token, s stream, d done) and why. With `failClosed`, and for sensitive data, the client reads
+503 `no_allowed_upstream` for what failed, and 503 `no_capable_backend` where those with a required capability are out
+of service; the record keeps the cause. What the policy refuses whoever is up is 503 `refused_by_policy`.
 
-Backends that rest or are down: 503 with Retry-After. Where no repeat can help, since only other settings would, the
-answer says `x-should-retry: false`, so that SDKs do not ask again: {final}.
+Backends that are down, or out of service after failures: 503 with Retry-After. Where no repeat can help, since only
+other settings would, the response says `x-should-retry: false`, so that SDKs do not ask again: {final}.
 
 | code | who | status | sentence | outcome, terminal before the commit point | after it |
 | --- | --- | --- | --- | --- | --- |

@@ -36,7 +36,7 @@ class Attempting:
 
     `limits` are the deadlines in force, those of the candidate dialled last. `splices` names what
     was changed in the body that went up, and `outgoing` is its way up while it arrives.
-    `own_error` is the client's own, to be told where nobody else can serve. `first_token_s` counts
+    `own_error` is the client's own, for where nobody else can serve. `first_token_s` counts
     from the exchange's start. The later phases find here what they share.
     """
 
@@ -163,7 +163,7 @@ class Attempting:
         return State.WAITING
 
     def body_whole(self, scan: Scan) -> State:
-        """The body is whole, and on its way up: an answer is due from now on."""
+        """The body is whole, and on its way up: a response is due from now on."""
         self.request.complete(scan)
         outgoing = self.outgoing
         if outgoing is not None:

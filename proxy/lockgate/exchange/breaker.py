@@ -4,7 +4,7 @@
 doubles with each failed probe and never exceeds the quarantine; jitter only shortens it. Half-open
 is a semaphore: one permit, handed back by `commit`, `succeed`, `fail` or `release`.
 
-A breaker that one caller's requests alone have opened, or those with one body, is shut to these:
+A breaker that one client's requests alone have opened, or those with one body, is shut to these:
 any other may probe at once, and takes the permit over from a probe of theirs.
 
 A permit remembers the breaker's epoch, which changes with each change of state: the late verdict of

@@ -23,14 +23,14 @@ from lockgate.exchange.retry import (
 )
 from lockgate.policy.spec.backends import Backend
 
-_RESTING = frozenset({"breaker_open", "unhealthy"})
+_RECOVERING = frozenset({"breaker_open", "unhealthy"})
 _SOON_S = 1.0
 """What Retry-After says where nothing is known: a backend that is down may be back any moment."""
 
 
 @define
 class Exhausted:
-    """What the client is told when no candidate is left.
+    """The error that the client reads when no candidate is left.
 
     `cause` is the code of what failed, for the record; `retryable`: whether a repeat may go better.
     `hints`: rendered lines of the last backend's rate limit. `detail`: which setting to look at.
@@ -138,8 +138,8 @@ class Candidates:
     def exhausted(self) -> Exhausted:
         """Return what all the failures together come to."""
         last = self._last
-        waits = [s.retry_after_s for s in self.skipped if s.reason in _RESTING]
-        cause = last.code if last is not None else self._why_none_was_tried(resting=bool(waits))
+        waits = [s.retry_after_s for s in self.skipped if s.reason in _RECOVERING]
+        cause = last.code if last is not None else self._why_none_was_tried(recovering=bool(waits))
         code, retryable = self._public(cause), self._is_retryable()
         wait_s = last.retry_after_s if last is not None else None
         if wait_s is None and retryable and KINDS[code].status == 503:
@@ -150,9 +150,9 @@ class Candidates:
 
     @property
     def is_clients_own(self) -> bool:
-        """Whether the last failure is the caller's own, once no other candidate is left.
+        """Whether the last failure is the client's own, once no other candidate is left.
 
-        A prompt that is too long for every backend is, and a model of the caller's choice that none
+        A prompt that is too long for every backend is, and a model of the client's choice that none
         of them has.
         """
         if self._last is not None and self._last.code == "upstream_context":
@@ -162,8 +162,8 @@ class Candidates:
             for attempt in self.log
         )
 
-    def _why_none_was_tried(self, *, resting: bool) -> Code:
-        if resting:
+    def _why_none_was_tried(self, *, recovering: bool) -> Code:
+        if recovering:
             return "upstreams_unavailable"
         missing = any(s.reason == "credentials_missing" for s in self.skipped)
         return "credentials_missing" if missing else "no_allowed_upstream"
@@ -172,7 +172,7 @@ class Candidates:
         """Return the error that the client reads for `cause`."""
         reading = self.request.route.reading
         if cause == "upstream_context":
-            return cause  # the caller's own, whoever may serve it
+            return cause  # the client's own, whoever may serve it
         if reading.fail_closed:
             return "no_allowed_upstream"
         rule = reading.rule

@@ -32,7 +32,7 @@ from lockgate.exchange.request import RoutedRequest
 class ClientResponse:
     """What one client was sent, and the record's facts about it.
 
-    `has_begun`: a status line went down. `code` is the error that the client was told, `outcome`
+    `has_begun`: a status line went down. `code` is the error that the client read, `outcome`
     and `terminal` are how the exchange ended, `bytes_out` counts the response's body. `usage` are
     the tokens (prompt, completion) that the upstream reported.
     """

@@ -66,7 +66,7 @@ class GoOnUploading(Value):
 
 @final
 class SendDown(Value):
-    """Write these bytes to the caller."""
+    """Write these bytes to the client."""
 
     __match_args__: ClassVar = ("data",)
 
@@ -90,7 +90,7 @@ class Arm(Value):
 
 @final
 class Disarm(Value):
-    """No deadline of the attempt runs: it waits for its caller, who has one of their own."""
+    """No deadline of the attempt runs: it waits for its client, who has one of their own."""
 
 
 @final
@@ -129,12 +129,12 @@ class Pause(Value):
 
 @final
 class Relay(Value):
-    """The answer is committed and goes on: couple the two sides' back-pressure."""
+    """The response is committed and goes on: couple the two sides' back-pressure."""
 
 
 @final
 class ReleaseUpstream(Value):
-    """The answer is whole: keep the connection where its tier and framing allow."""
+    """The response is whole: keep the connection where its tier and framing allow."""
 
 
 @final
@@ -144,7 +144,7 @@ class DropUpstream(Value):
 
 @final
 class Finish(Value):
-    """The answer to the caller is complete: serve the next request, or close in order."""
+    """The response to the client is complete: serve the next request, or close in order."""
 
     __match_args__: ClassVar = ("close",)
 
@@ -154,7 +154,7 @@ class Finish(Value):
 
 @final
 class Break(Value):
-    """End the caller's connection after what was written, without a clean end of the answer."""
+    """End the client's connection after what was written, without a clean end of the response."""
 
 
 @final

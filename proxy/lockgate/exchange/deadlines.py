@@ -16,7 +16,7 @@ SILENCE_S: Final = 60.0
 IDLE_S: Final = 300.0
 """Between two data events: longer than any model thinks between tokens."""
 WAIT_S: Final = 600.0
-"""For a first token while signs of life come, and for a whole answer: the SDKs' own time-out."""
+"""For a first token while signs of life come, and for a whole response: the SDKs' own time-out."""
 SIGNS: Final = 5.0
 """So many times a declared first-token deadline may pass while signs of life come."""
 
@@ -26,9 +26,9 @@ class Deadlines(Value):
     """Deadlines in force for one attempt, in seconds. `total_s` counts from the exchange's start.
 
     `first_token_s` bounds the wait for a stream's first content while nothing comes, `alive_s`
-    while comments or blank lines do; `whole_s` that for an answer which is not streamed. `idle_s`
+    while comments or blank lines do; `whole_s` that for a response which is not streamed. `idle_s`
     is between data, `silence_s` between bytes of any kind. `heartbeat_s` is no deadline: from then
-    on the caller is sent signs of life, 0 for never.
+    on the client is sent signs of life, 0 for never.
 
     The `own` ones are the backend's (what it declares, else the proxy's): only when such a one was
     reached does a slow backend count against its breaker.

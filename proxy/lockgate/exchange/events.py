@@ -12,7 +12,7 @@ DeadlineName = Literal[
     "connect", "first_token", "silence", "idle", "total", "grace", "error_body", "heartbeat"
 ]
 """`grace`: what may follow a text that is whole; `error_body`: the words of an error; `heartbeat`:
-the caller is due a sign of life. These three fail nothing."""
+the client is due a sign of life. These three fail nothing."""
 
 FailureCode = Code | Literal["upstream_stale"]
 """Why an upstream failed; `upstream_stale`: a kept connection was dead before it took a byte."""
@@ -70,7 +70,7 @@ class UpstreamFailed(Value):
 
 @final
 class ResponseStarted(Value):
-    """The upstream's final answer head."""
+    """The upstream's final response head."""
 
     __match_args__: ClassVar = ("head",)
 
@@ -80,7 +80,7 @@ class ResponseStarted(Value):
 
 @final
 class ResponseData(Value):
-    """Body bytes of the answer, de-chunked, never empty."""
+    """Body bytes of the response, de-chunked, never empty."""
 
     __match_args__: ClassVar = ("data",)
 
@@ -90,7 +90,7 @@ class ResponseData(Value):
 
 @final
 class ResponseWhole(Value):
-    """All three at once: an answer that came in one read, as most that are not streamed do."""
+    """All three at once: a response that came in one read, as most that are not streamed do."""
 
     __match_args__: ClassVar = ("head", "data")
 
@@ -101,7 +101,7 @@ class ResponseWhole(Value):
 
 @final
 class ResponseEnded(Value):
-    """The answer's HTTP framing came to its clean end."""
+    """The response's HTTP framing came to its clean end."""
 
 
 @final
@@ -121,7 +121,7 @@ class PauseOver(Value):
 
 @final
 class ClientGone(Value):
-    """The caller closed, reset, stalled or read too slowly; `cause` refines the terminal code."""
+    """The client closed, reset, stalled or read too slowly; `cause` refines the terminal code."""
 
     __match_args__: ClassVar = ("cause",)
 

@@ -87,7 +87,7 @@ class Holding:
             show_usage=request.scan.include_usage,
             max_event_bytes=self._attempting.ports.max_event_bytes,
             choices=request.scan.choices,
-            spoken=delivered,
+            delivered=delivered,
         )
         return State.HOLDING_STREAM
 

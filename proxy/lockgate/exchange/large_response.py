@@ -1,4 +1,4 @@
-"""A whole answer that is too large to be held: followed on its way down, judged at its end."""
+"""A whole response that is too large to be held: followed on its way down, judged at its end."""
 
 from typing import Final, final
 
@@ -11,7 +11,7 @@ _FAILED: Final = b'"error"'
 
 @final
 class LargeResponse(Lexer):
-    """Follows one answer. `is_response` once it ended: it has a choice, and none that failed."""
+    """Follows one response. `is_response` once it ended: it has a choice, and none that failed."""
 
     def __init__(self) -> None:
         super().__init__(constants=True, watched=3)
@@ -29,7 +29,7 @@ class LargeResponse(Lexer):
         return self.whole and self._choices > 0 and not self._failed
 
     def keyed(self, raw: bytes) -> None:
-        """A key of the answer or of a choice."""
+        """A key of the response or of a choice."""
         depth = len(self.stack)
         if depth == 1:
             self._top_key = unescaped(raw)

@@ -3,7 +3,7 @@
 The estimator: the last 128 attempts of the last 60 seconds that brought a first token, or ran into
 the deadline for it (they count with the time they waited); with fewer than 20 there is no estimate.
 A backend that is no longer asked loses its samples within a minute and is then tried again.
-Asked again within a second, the answer is the one of before.
+An estimate is kept for a second.
 """
 
 from collections import deque

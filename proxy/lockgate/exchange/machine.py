@@ -272,7 +272,7 @@ class Exchange:
 
     @property
     def code(self) -> Code | Literal["upstream_refused"] | None:
-        """The error that the client was told; None where there was none."""
+        """The error that the client read; None where there was none."""
         return self.response.code
 
     @property

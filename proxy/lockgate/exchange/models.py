@@ -1,4 +1,4 @@
-"""What callers read of the models there are: GET /v1/models, one of them, or that there is no such.
+"""What clients read of the models there are: GET /v1/models, one of them, or that there is no such.
 
 https://platform.openai.com/docs/api-reference/models; the fields beyond `id`, `object`, `created`
 and `owned_by` are there where the policy declares them.
@@ -12,7 +12,7 @@ from lockgate.policy.spec.backends import Backend
 from lockgate.policy.spec.model_router import RouterSpec
 
 SHOWN_CHARS: Final = 128
-"""As much of a name that a caller made up as is said back to it."""
+"""As much of a name that a client made up as is said back to it."""
 
 
 def models_document(spec: RouterSpec) -> bytes:

@@ -79,7 +79,7 @@ class Ports(ABC):
 
     @abstractmethod
     def asks_usage(self, backend: Backend) -> bool:
-        """Whether a stream may be asked for its usage where the caller says nothing about it."""
+        """Whether a stream may be asked for its usage where the client says nothing about it."""
 
     @abstractmethod
     def refuses_usage(self, backend: Backend) -> None:

@@ -1,4 +1,4 @@
-"""What an upstream's error comes to: the caller's own fault, or a failed attempt of a kind.
+"""What an upstream's error comes to: the client's own fault, or a failed attempt of a kind.
 
 One law for a status line, for an error that came inside a 200, and for an error event: `judge`
 takes the status and what was said. Servers say the same thing in different words; the words stand
@@ -106,7 +106,7 @@ _ASKED: Final = re.compile(
     rb"image|audio|video|vision|multimodal|tool|function|schema|grammar|response_format|embedding"
     rb"|rerank|modality|input|content|logprobs|thinking|parameter|role|message|template|request"
 )
-"""What a caller asked for; without one of these it is the server's own trouble."""
+"""What a client asked for; without one of these it is the server's own trouble."""
 _QUOTA: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _FLAGGED: Final = re.compile(r"content|moderation|safety|policy|flagged|guardrail", re.IGNORECASE)
 """In the code or type of a 403 (OpenRouter's error page, DashScope, Mistral)."""
@@ -116,7 +116,7 @@ _FLAGGED_WORDS: Final = (b"was flagged", b"usage guidelines", b"safety_check", b
 """In the sentence of one, where the code says nothing (OpenRouter, xAI)."""
 _MODEL: Final = re.compile(rb"model|deployment|no endpoints found")
 _OURS: Final[tuple[tuple[bytes, Code], ...]] = (
-    # a key or an account of ours, told with the caller's status (Gemini, xAI; Anthropic:
+    # a key or an account of ours, told with the client's status (Gemini, xAI; Anthropic:
     # anthropics/anthropic-sdk-typescript#618; OpenAI; DashScope)
     (b"api_key_invalid", "upstream_auth"),
     (b"api key not valid", "upstream_auth"),
@@ -161,7 +161,7 @@ _KEYS: Final = frozenset({401, 402, 407})
 
 @frozen
 class Refused:
-    """The caller's own error: passed back with `status`, and nobody else is asked.
+    """The client's own error: passed back with `status`, and nobody else is asked.
 
     `code` stands instead of the upstream's own.
     """

@@ -1,4 +1,4 @@
-"""A stream between upstream and caller: what may go down, and how it ended.
+"""A stream between upstream and client: what may go down, and how it ended.
 
 Before the commit point nothing is given out; from the first event with content on, every whole
 event is, byte for byte. A partial event is never given out. The end is judged by what was seen:
@@ -7,7 +7,7 @@ event is, byte for byte. A partial event is never given out. The end is judged b
 - whole without it, at a clean end of HTTP, when so many choices as were asked for have one;
 - whole after a grace, where the connection stays open: a long one where the first word came with
   its reason, since some servers write one into every event (BerriAI/litellm#2195: Gemini); where a
-  reason was taken back only silence tells;
+  reason was taken back only silence says so;
 - an event that cannot be read may have been content: nothing after it can be whole.
 """
 
@@ -27,19 +27,20 @@ DONE_EVENT: Final = b"data: [DONE]\n\n"
 
 
 class StreamRelay:
-    """Feeds on an upstream's SSE bytes, gives what the caller may have.
+    """Takes the upstream's SSE bytes; returns the bytes to forward.
 
-    `committed`: content was seen. `done`: the answer is complete. `broken`: a code of
+    `committed`: content was seen. `done`: the response is complete. `broken`: a code of
     `errors.KINDS` once the stream cannot be completed; `error`: what an error event said.
-    `saw_data`: the last feed had a data event. `spoken` keeps what the caller has, for a rule that
-    resumes; `continuing` makes this stream the rest of another one, whose commit point lies behind
-    it. `choices`: how many the caller asked for. `content_events` estimates tokens.
+    `saw_data`: the last feed had a data event. `delivered` keeps what the client has, for a rule
+    that resumes; `continuing` makes this stream the rest of another one, whose commit point lies
+    behind it. `choices`: how many the client asked for. `content_events` estimates tokens.
     """
 
     __slots__ = (
         "_began_with_reason",
         "_choices",
         "_continuing",
+        "_delivered",
         "_finished",
         "_held",
         "_held_events_bytes",
@@ -48,7 +49,6 @@ class StreamRelay:
         "_show_usage",
         "_splitter",
         "_spoke",
-        "_spoken",
         "_was_taken_back",
         "broken",
         "committed",
@@ -66,11 +66,11 @@ class StreamRelay:
         show_usage: bool,
         max_event_bytes: int,
         choices: int = 1,
-        spoken: DeliveredText | None = None,
+        delivered: DeliveredText | None = None,
         continuing: Continuation | None = None,
     ) -> None:
         self._show_usage = show_usage
-        self._spoken = spoken
+        self._delivered = delivered
         self._continuing = continuing
         self._choices = choices
         self.content_events = 0
@@ -98,7 +98,7 @@ class StreamRelay:
 
     @property
     def grace_s(self) -> float:
-        """How long to wait for the end of a stream that is finished; 0 where no wait tells."""
+        """How long to wait for the end of a finished stream; 0 where waiting decides nothing."""
         if self._was_taken_back or not self.finished:
             return 0.0
         return LONG_GRACE_S if self._began_with_reason else GRACE_S
@@ -197,8 +197,8 @@ class StreamRelay:
             except DivergedError:
                 self.broken = "resume_diverged"
                 return
-        if self._spoken is not None and raw:
-            self._spoken.take(raw)
+        if self._delivered is not None and raw:
+            self._delivered.take(raw)
         out.append(raw)
 
     def _note(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""The bytes an exchange says to its caller: heads, whole errors, chunks."""
+"""Renders what an exchange sends to its client: heads, whole errors, chunks."""
 
 from http import HTTPStatus
 from typing import Final
@@ -19,10 +19,10 @@ EVENTS: Final = (
 nginx's X-Accel-Buffering)."""
 JSON: Final = b"content-type: application/json\r\n"
 SIGN_OF_LIFE: Final = (b"\n", b": keep-alive\n")
-"""By whether the caller streams. A comment is a line and no more: the blank line behind one is an
+"""By whether the client streams. A comment is a line and no more: the blank line behind one is an
 empty event to some clients (openai-python#2722)."""
 MOST_WAIT_S: Final = 60
-"""What Retry-After asks for at most: SDKs sleep for as long as they are told."""
+"""What Retry-After asks for at most: SDKs sleep for as long as it says."""
 DO_NOT_RETRY: Final = b"x-should-retry: false\r\n"
 """OpenAI's SDKs ask again after 408, 409, 429 and every status from 500, unless this says no."""
 
@@ -49,9 +49,9 @@ _OK: Final = _status_line(200)
 def head_of(
     request: RoutedRequest, status: int, lines: bytes, framing: bytes | None = None
 ) -> bytes:
-    """Return the head of an answer to `request` with these rendered `lines`.
+    """Return the head of a response to `request` with these rendered `lines`.
 
-    `framing` None: the answer's length is not known.
+    `framing` None: the response's length is not known.
     """
     if framing is None:
         framing = b"transfer-encoding: chunked\r\n" if request.chunks else b""
@@ -71,7 +71,7 @@ def whole_seconds(seconds: float) -> int:
 
 
 def whole(status: int, headers: bytes, body: bytes, *, close: bool) -> bytes:
-    """Return a whole JSON answer. `headers` are rendered lines, each with its line end."""
+    """Return a whole JSON response. `headers` are rendered lines, each with its line end."""
     return b"%bcontent-type: application/json\r\n%bcontent-length: %d\r\n%b\r\n%b" % (
         status_line(status),
         headers,
@@ -90,29 +90,29 @@ def whole_error(  # noqa: PLR0913 - an error has this many words
     param: str | None = None,
     close: bool,
 ) -> bytes:
-    """Return the whole answer for `kind`; `headers` name the request as `identified` does."""
+    """Return the whole response for `kind`; `headers` name the request as `identified` does."""
     body = error_body(kind, request_id, detail=detail, param=param)
     return whole(kind.status, headers, body, close=close)
 
 
 def head_alone(response: bytes) -> bytes:
-    """Return what HEAD is answered with: the same head, no body (RFC 9110, 9.3.2)."""
+    """Return the response to HEAD: the same head, no body (RFC 9110, 9.3.2)."""
     return response[: response.index(b"\r\n\r\n") + 4]
 
 
 def no_content(headers: bytes, *, close: bool) -> bytes:
-    """Return an answer of 204, which has no length (RFC 9110, 8.6)."""
+    """Return a response of 204, which has no length (RFC 9110, 8.6)."""
     last = b"connection: close\r\n" if close else b""
     return b"%b%b%b\r\n" % (status_line(204), headers, last)
 
 
 def identified(request_id: str) -> bytes:
-    """Return the line that every answer has exactly once: SDKs join two into no id at all."""
+    """Return the line that every response has exactly once: SDKs join two into no id at all."""
     return b"x-request-id: %b\r\n" % request_id.encode()
 
 
 def whole_rejection(rejection: RejectedError, request_id: str, *, bodiless: bool) -> bytes:
-    """Render the answer to a request that ends its connection; `bodiless` for HEAD."""
+    """Render the response to a request that ends its connection; `bodiless` for HEAD."""
     response = whole_error(
         rejection.kind,
         request_id,
@@ -125,7 +125,7 @@ def whole_rejection(rejection: RejectedError, request_id: str, *, bodiless: bool
 
 
 def rejection_headers(rejection: RejectedError) -> bytes:
-    """Return what a refusal adds to the answer's head.
+    """Return what a refusal adds to the response's head.
 
     Allow with 405 (RFC 9110, 15.5.6), Retry-After where it may pass (10.2.3).
     """

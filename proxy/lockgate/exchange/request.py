@@ -14,12 +14,12 @@ class RoutedRequest:
     """An admitted request.
 
     `client_headers`: lower-case names to values. `response_headers`: rendered lines, each with
-    its line end, that every answer to this request carries. `chunks` is false for an HTTP/1.0
-    caller, whose streamed answer ends with the connection. `client` tells callers apart: the
+    its line end, that every response to this request carries. `chunks` is false for an HTTP/1.0
+    client, whose streamed response ends with the connection. `client` tells clients apart: the
     address, until authentication names a principal; `client_request_id` is its own X-Request-Id.
 
     A large body is an `upload`, and `body` is empty. While it still arrives it is not `whole`:
-    until `complete` tells the rest, `scan` knows the model alone.
+    until `complete` says the rest, `scan` knows the model alone.
     """
 
     def __init__(  # noqa: PLR0913 - a request has this many sides
@@ -58,12 +58,12 @@ class RoutedRequest:
 
     @property
     def close(self) -> bool:
-        """Whether the connection ends with the answer: what is unread of a body is not read on."""
+        """Whether the connection ends with the response: the rest of a body is not read on."""
         return self.closes or not self.whole
 
     @property
     def is_chunked(self) -> bool:
-        """Whether its caller gave no length, and the body still arrives."""
+        """Whether its client gave no length, and the body still arrives."""
         return not self.whole and self.upload is not None and self.upload.length is None
 
     def pieces(self) -> list[bytes]:
@@ -86,5 +86,5 @@ class RoutedRequest:
 
     @property
     def charged_bytes(self) -> int:
-        """How much of the memory budget is held for the body."""
+        """How much of the memory budget is charged for the body."""
         return len(self.body) if self.upload is None else self.upload.charged

@@ -1,4 +1,4 @@
-"""What an upstream's JSON says: an answer, an error in one of a dozen shapes, or neither.
+"""What an upstream's JSON says: a response, an error in one of a dozen shapes, or neither.
 
 Sources of the shapes: OpenAI's error object and finish reasons
 (https://platform.openai.com/docs/api-reference/chat/object); vLLM and SGLang, ``object: "error"``
@@ -83,7 +83,7 @@ def error_of(document: object) -> dict[str, Any] | None:
 
 
 def is_completion(document: object) -> bool:
-    """Whether a whole answer is what the chat door promises: at least one choice, none failed."""
+    """Whether a whole response is what the chat door promises: at least one choice, none failed."""
     if not isinstance(document, dict) or is_said(document.get("error")):
         return False
     choices = document.get("choices")
@@ -119,7 +119,7 @@ def _count(usage: dict[str, Any], names: tuple[str, ...]) -> int | None:
 
 @frozen
 class Said:
-    """What an error answer says, whatever its shape. `status`: the number that it gives itself.
+    """What an error response says, whatever its shape. `status`: the number that it gives itself.
 
     `text` is its message, type and code in lower case, for words to be looked for in it.
     """
@@ -178,7 +178,7 @@ def _is_flagged(holder: dict[str, Any]) -> bool:
 
 
 def refusal(said: Said, status: int, code: str | None, request_id: str) -> dict[str, object]:
-    """Return an upstream's error for the caller whose own it is, in OpenAI's shape.
+    """Return an upstream's error for the client whose own it is, in OpenAI's shape.
 
     Of the upstream's text its message, type, param and code, and nothing else; `code` wins.
     """

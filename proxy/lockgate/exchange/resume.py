@@ -1,15 +1,15 @@
-"""How an answer that broke off after its commit point is continued on another backend.
+"""How a response that broke off after its commit point is continued on another backend.
 
 Two ways. A backend with the capability `prefill` is sent the text so far as the beginning of the
-assistant's answer, and goes on from there. Any other is asked anew from the start; what the caller
+assistant's answer, and goes on from there. Any other is asked anew from the start; what the client
 already has is skipped word for word, and at the first difference the stream ends with an error: two
 models' texts are never mixed without saying so.
 
-Only plain text of one choice is continued: an answer that had a tool call, log probabilities, a
-refusal, words after thoughts or several choices is not, nor one whose format the caller prescribed.
-Where nothing but thoughts came, no word of the answer was said: another backend may begin anew.
+Only plain text of one choice is continued: a response that had a tool call, log probabilities, a
+refusal, words after thoughts or several choices is not, nor one whose format the client prescribed.
+Where nothing but thoughts came, no word of the response was said: another backend may begin anew.
 
-The continued part names the model that goes on; it keeps the answer's id.
+The continued part names the model that goes on; it keeps the response's id.
 """
 
 from typing import Any, Final
@@ -20,7 +20,7 @@ from lockgate.exchange.response_body import finish_reason, tokens_used
 from lockgate.exchange.sse import document_of
 
 KEEP_LIMIT_BYTES: Final = 256 * 1024
-"""Text kept to go on from, some 64,000 tokens; a longer answer is cut."""
+"""Text kept to go on from, some 64,000 tokens; a longer response is cut."""
 THOUGHTS: Final = frozenset(
     {"reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks"}
 )
@@ -31,11 +31,11 @@ _PREFILL: Final = "prefill"
 
 
 class DivergedError(Exception):
-    """The second backend says something else than what the caller already has."""
+    """The second backend says something else than what the client already has."""
 
 
 class DeliveredText:
-    """What the caller has of an answer. `resumable` until something cannot be continued.
+    """The text delivered so far. `resumable` becomes False at what cannot be continued.
 
     `is_thought`: the model has thought, and said nothing yet.
     """
@@ -56,7 +56,7 @@ class DeliveredText:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def take(self, raw: bytes) -> None:
-        """Take one event that goes down to the caller."""
+        """Take one event that goes down to the client."""
         document = document_of(raw)
         if document is None or not self.resumable:
             return
@@ -104,25 +104,27 @@ def prefill_edit(conversation: Conversation, text: str) -> tuple[int, int, bytes
 
 
 class Continuation:
-    """Turns a second backend's events into the rest of the first one's answer.
+    """Turns a second backend's events into the rest of the first one's response.
 
-    `skipping`: how much of what the caller already has the backend must still repeat.
+    `skipping`: how much of what the client already has the backend must still repeat.
     `before` (prompt, completion): tokens of the attempts before, added to the usage shown.
     """
 
-    def __init__(self, spoken: DeliveredText, *, prefilled: bool, before: tuple[int, int]) -> None:
-        self._spoken = spoken
+    def __init__(
+        self, delivered: DeliveredText, *, prefilled: bool, before: tuple[int, int]
+    ) -> None:
+        self._delivered = delivered
         self._before = before
-        self.skipping = "" if prefilled else spoken.text
+        self.skipping = "" if prefilled else delivered.text
 
     def take(self, raw: bytes) -> bytes:
-        """Return what of one event goes down. DivergedError when it cannot be the same answer."""
+        """Return what of one event goes down. DivergedError when it cannot be the same response."""
         document = document_of(raw)
         if document is None:
             return raw
         if not _is_well_formed(document):
             raise DivergedError
-        document["id"] = self._spoken.id
+        document["id"] = self._delivered.id
         kept = [self._choice(choice, delta) for choice, delta in _choices(document)]
         document["choices"] = [choice for choice in kept if choice is not None]
         usage = document.get("usage")
@@ -133,7 +135,7 @@ class Continuation:
         return b"data: " + write_json(document) + b"\n\n"
 
     def _choice(self, choice: dict[str, Any], said: dict[str, Any]) -> dict[str, Any] | None:
-        """Return what of a choice is new to the caller; None when nothing is."""
+        """Return what of a choice is new to the client; None when nothing is."""
         if choice.get("index", 0) != 0:
             raise DivergedError
         delta = {key: value for key, value in said.items() if key != "role" and value}

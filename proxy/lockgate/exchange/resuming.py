@@ -107,7 +107,7 @@ class Resuming:
             show_usage=scan.include_usage,
             max_event_bytes=attempting.ports.max_event_bytes,
             choices=scan.choices,
-            spoken=self.delivered,
+            delivered=self.delivered,
             continuing=self._continuation,
         )
         attempting.candidates.commit()

@@ -3,8 +3,8 @@
 The law of the design, as one pure function over one value; which part of it an error falls under is
 the column `retry` of `errors.kinds`. Connect errors, TLS failures and
 silence go to the next candidate; a reset, a broken framing, 408 and 5xx are worth one more try on
-the same backend; a short Retry-After is waited for; a whole answer that is not what was asked for
-would come again, so the next candidate is asked; what is the caller's own is passed back.
+the same backend; a short Retry-After is waited for; a whole response that is not what was asked for
+would come again, so the next candidate is asked; what is the client's own is passed back.
 """
 
 from typing import Final
@@ -20,10 +20,10 @@ PAUSE_S: Final = 0.1
 
 @frozen
 class Failure:
-    """A failed attempt: its error, and what the answer said, if there was one.
+    """A failed attempt: its error, and what the response said, if there was one.
 
-    `deterministic`: the same request would meet the same answer. `hints`: rendered header lines of
-    a rate limit, for a caller who is told of it.
+    `deterministic`: the same request would meet the same response. `hints`: rendered header lines
+    of a rate limit, for the client.
     """
 
     code: Code

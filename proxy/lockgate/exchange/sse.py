@@ -57,7 +57,7 @@ class Splitter:
 
     @property
     def held_bytes(self) -> int:
-        """How many bytes of an unfinished event are held."""
+        """How many bytes of an unfinished event are kept."""
         return len(self._held)
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -89,38 +89,38 @@ class Splitter:
         return rest
 
     def _add(self, data: bytes) -> list[bytes]:
-        held = self._held
-        held += data
+        unread = self._held
+        unread += data
         ends = self._any_ends() if self._any_end else self._plain_ends()
-        self._searched = len(held)
+        self._searched = len(unread)
         if not ends:
-            if len(held) > self._limit:
+            if len(unread) > self._limit:
                 raise EventTooLargeError
             return []
         events, start = [], 0
         for end in ends:
-            events.append(bytes(held[start:end]))
+            events.append(bytes(unread[start:end]))
             start = end
-        del held[:start]
-        self._searched = len(held)
+        del unread[:start]
+        self._searched = len(unread)
         self._check(events)
         return events
 
     def _plain_ends(self) -> list[int]:
         """Return where events end, lines ending with LF; the last byte searched may be one."""
-        ends, held = [], self._held
-        end = held.find(b"\n\n", max(self._searched - 1, 0)) + 2
+        ends, unread = [], self._held
+        end = unread.find(b"\n\n", max(self._searched - 1, 0)) + 2
         while end > 1:
             ends.append(end)
-            end = held.find(b"\n\n", end) + 2
+            end = unread.find(b"\n\n", end) + 2
         return ends
 
     def _any_ends(self) -> list[int]:
-        held = self._held
+        unread = self._held
         # the LF that may follow a last CR belongs to that line end
-        end = len(held) - held.endswith(b"\r")
+        end = len(unread) - unread.endswith(b"\r")
         begin = max(self._searched - 3, 0)
-        return [blank.end() for blank in _BLANK.finditer(held, begin, end)]
+        return [blank.end() for blank in _BLANK.finditer(unread, begin, end)]
 
     def _check(self, events: list[bytes]) -> None:
         if len(self._held) > self._limit or any(len(event) > self._limit for event in events):
@@ -261,7 +261,7 @@ def _read_choices(document: dict[str, Any], choices: list[dict[str, Any]], usage
 def _part(choice: dict[str, Any]) -> dict[str, Any]:
     delta = choice.get("delta")
     if not isinstance(delta, dict):
-        delta = choice.get("message")  # some servers send a whole answer as one chunk
+        delta = choice.get("message")  # some servers send a whole response as one chunk
     return delta if isinstance(delta, dict) else {}
 
 

@@ -1,20 +1,20 @@
-"""What a backend's answers of late say: that it fails, or only that somebody asks what fails.
+"""What a backend's responses of late say: that it fails, or only that somebody asks what fails.
 
 Facts:
 - A connection that cannot be made says nothing about what was to be asked. Everything later may be
   the fault of the body: a prompt that makes a model server answer 500, or die.
-- A share of few answers is noise; and a backend that just died has a long good past.
+- A share of few responses is noise; and a backend that just died has a long good past.
 
 Decisions:
 - Nothing is counted while nothing fails. From the first failure on, failures and successes are,
   for between one and two quarantines; while nothing succeeds no failure is forgotten.
 - It fails when at least `LEAST` requests failed and `WEIGHT` more for every one that succeeded, or
   when `FAIR` failed and they are at least half. Amid failures of others it is seen sooner that it
-  died: `LEAST` in a row could not reach it, or were of callers who are served else (of two, where
+  died: `LEAST` in a row could not reach it, or were of clients who are served else (of two, where
   others are served too), and more than theirs that failed before.
-- A body that met the same answer before is no news, and neither is one that died the same way
+- A body that met the same response before is no news, and neither is one that died the same way
   before, once another request succeeds.
-- The caller with the most failures condemns nothing alone: where others succeed, theirs must fail
+- The client with the most failures condemns nothing alone: where others succeed, theirs must fail
   by half without it.
 """
 
@@ -30,9 +30,9 @@ LEAST: Final = 5
 """So few failures open a breaker, where nothing succeeds; as Envoy's `consecutive_5xx`."""
 WEIGHT: Final = 2
 FAIR: Final = 20
-"""With as many successes: of forty answers a third fails by half in one case of fifty."""
+"""With as many successes: of forty responses a third fails by half in one case of fifty."""
 BOUND: Final = 1024
-"""Callers and bodies that are told apart in a window; more of them share what is left."""
+"""Clients and bodies that are counted apart in a window; more of them share what is left."""
 
 
 @final
@@ -49,7 +49,7 @@ class Blame(Value):
 
     @property
     def key(self) -> int:
-        """What is the same where a caller asks the same again and it fails alike."""
+        """What is the same where a client asks the same again and it fails alike."""
         return hash((self.client, self.body, self.code, self.status))
 
     @property
@@ -65,13 +65,13 @@ class Blame(Value):
 
     @property
     def is_response(self) -> bool:
-        """Whether the backend answered, whole: the same body would meet the same answer."""
+        """Whether the backend answered, whole: the same body would meet the same response."""
         return self.status is not None and (self.status >= 500 or self.code == "upstream_protocol")
 
 
 @frozen
 class Suspect:
-    """Whose requests alone failed: one caller's, or those with one body (its hash)."""
+    """Whose requests alone failed: one client's, or those with one body (its hash)."""
 
     client: str | None
     body: int | None
@@ -121,7 +121,7 @@ class Tally:
         self.failures = 0
         self.good = 0
         self._unreached = 0  # in a row
-        self._run: dict[str, int] = {}  # in a row, of callers who are served else
+        self._run: dict[str, int] = {}  # in a row, of clients who are served else
         self._worst = ""
         self._body: int | None = None  # of every failure, None where they differ
         self._index = 0
@@ -151,7 +151,7 @@ class Tally:
         return True
 
     def condemns(self) -> bool:
-        """Whether the backend fails, and not one caller's requests."""
+        """Whether the backend fails, and not one client's requests."""
         if self._unreached >= LEAST or self._died():
             return True
         failures, good = self.failures, self.good

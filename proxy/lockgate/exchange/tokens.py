@@ -1,7 +1,7 @@
 """Tokens where an upstream does not report them: estimated, and marked so.
 
 Four bytes are a token, which is what the providers give as a rule of thumb for English text
-(https://help.openai.com/en/articles/4936856); a streamed answer is counted by its content events,
+(https://help.openai.com/en/articles/4936856); a streamed response is counted by its content events,
 since servers send a token an event.
 """
 
@@ -15,7 +15,7 @@ Source = Literal["reported", "estimated", "summed"]
 
 @final
 class Tokens(Value):
-    """Tokens of one request. `source` "summed": over the attempts of a resumed answer."""
+    """Tokens of one request. `source` "summed": over the attempts of a resumed response."""
 
     __match_args__: ClassVar = ("prompt", "completion", "source")
 
