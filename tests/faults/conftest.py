@@ -1,6 +1,6 @@
 """Rows of the fault matrix: each test says which, what was injected and what was seen.
 
-    @fault("C5", "the caller closes while the model thinks", "upstream cancelled, terminal Cw")
+    @fault("C5", "the client closes while the model thinks", "upstream cancelled, terminal Cw")
 
 At the end of a run a line is printed for each row.
 """

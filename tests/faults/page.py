@@ -14,14 +14,14 @@ HEAD: Final = """\
 What goes wrong between an agent, Lockgate and a model, how a test makes it go wrong, and what was seen. `make faults`
 runs all of it and prints a line for each row. This page is written by `make docs` from the tests; a test compares.
 
-Every row is held to ten invariants (`tests/faults/house.py`): an answer that is cut never ends cleanly (I1); one record
+Every row is checked against ten invariants (`tests/faults/house.py`): a response that is cut never ends cleanly (I1); one record
 for each admitted request (I2); a sensitive request touches local backends only (I3); an upstream is cancelled within a
-second of its caller's leaving (I4); attempts stay inside the retry law (I5); memory is bounded (I6); every wait has a
-deadline (I7); no key and no prompt in an answer, a record or the log (I8); no descriptor, timer, permit or byte of the
+second of its client's leaving (I4); attempts stay inside the retry law (I5); memory is bounded (I6); every wait has a
+deadline (I7); no key and no prompt in a response, a record or the log (I8); no descriptor, timer, permit or byte of the
 budget is left (I9); a breaker counts only what its backend did (I10).
 
-A caller's FIN says that it closed, or that it will send no more: nobody can tell which. It is taken for leaving (C8),
-since answers cost tokens.
+A client's FIN says that it closed, or that it will send no more: nobody can tell which. It is taken for leaving (C8),
+since responses cost tokens.
 
 | row | what goes wrong | injected | seen |
 | --- | --- | --- | --- |

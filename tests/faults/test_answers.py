@@ -65,7 +65,7 @@ def test_h1_a_head_that_breaks(house: House, size: int, then: str) -> None:
 @fault("H2", "every status line of the corpus that is none", "502 upstream_protocol")
 @fault("H3", "every ambiguous framing of the corpus", "502, the connection is not used again")
 @fault("H4", "control characters, 101 and 5,000 fields, 40 KiB", "502 upstream_protocol")
-@fault("H5", "an unsolicited 101, nine interim answers", "502 upstream_protocol")
+@fault("H5", "an unsolicited 101, nine interim responses", "502 upstream_protocol")
 @pytest.mark.parametrize("case", [*of("H2"), *of("H3"), *of("H4"), *of("H5")])
 def test_h2_to_h5_an_answer_that_cannot_be_trusted(house: House, case: str) -> None:
     house.local.script = says(BAD_ANSWERS[case])
@@ -87,7 +87,7 @@ def test_h5_a_plain_answer_is_passed_on(house: House, case: str) -> None:
     assert (answer.status, answer.body) == (200, LEAST)
 
 
-@fault("H6", "204 with a body; a whole answer before our 8 MiB were read", "502; upload stopped")
+@fault("H6", "204 with a body; a whole response before our 8 MiB were read", "502; upload stopped")
 def test_h6_answers_that_are_too_early_or_too_long(house: House) -> None:
     house.local.script = says(b"HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n{}")
     failed_as(house, "upstream_protocol")
@@ -371,7 +371,7 @@ def test_s9_an_error_event(house: House) -> None:
     assert house.grew("lockgate_breaker_failures") == 2  # one a request
 
 
-@fault("S10", "64 MiB at full speed against a caller of 2 MiB/s", "paused upstream, bounded, whole")
+@fault("S10", "64 MiB at full speed against a client of 2 MiB/s", "paused upstream, bounded, whole")
 def test_s10_a_slow_caller_slows_its_upstream(house: House) -> None:
     piece = word("x" * 1000) * 64
     total = 0
@@ -412,7 +412,7 @@ def test_s11_a_coded_answer(house: House) -> None:
     failed_as(house, "upstream_protocol")
 
 
-@fault("S12", "two answers to one request, at once, late", "the second is never delivered")
+@fault("S12", "two responses to one request, at once, late", "the second is never delivered")
 def test_s12_a_second_answer(house: House) -> None:
     second = LEAST.replace(b"}}", b'"n": 2}}')
     house.local.script = says(http(200, LEAST) + http(200, second))
@@ -461,7 +461,7 @@ class Relay:
         self._listener.close()
 
 
-@fault("S13", "latency, jitter and slices of 7 bytes on the caller's side", "byte-identical")
+@fault("S13", "latency, jitter and slices of 7 bytes on the client's side", "byte-identical")
 def test_s13_slices_change_nothing(house: House) -> None:
     pieces = [word(f"w{n}") for n in range(20)]
     house.local.script = says(

@@ -72,7 +72,7 @@ def asked(
 
 
 @fault("R21", "http.server, HTTP/1.0 and 1.1; small and large, with a length", "a length goes up")
-@fault("R21", "the same bodies chunked by their caller", "read whole, or repeated after 411")
+@fault("R21", "the same bodies chunked by their client", "read whole, or repeated after 411")
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("size", [10, 3 << 20])

@@ -129,7 +129,7 @@ def poisonous(how: str) -> Callable[[socket.socket, bytes], None]:
     return script
 
 
-@fault("R32", "bodies that the backend answers 500, or dies of", "another caller's are served")
+@fault("R32", "bodies that the backend answers 500, or dies of", "another client's are served")
 @pytest.mark.parametrize("how", ["500", "reset"])
 @pytest.mark.parametrize("first", ["bad", "good"])
 def test_r32_one_callers_bodies_take_no_backend_from_another(
@@ -158,7 +158,7 @@ def test_r32_one_callers_bodies_take_no_backend_from_another(
     assert house.metrics()[STATE] == 0
 
 
-@fault("R32", "one caller, a body in five is bad, then every other one", "closed; then it opens")
+@fault("R32", "one client, a body in five is bad, then every other one", "closed; then it opens")
 def test_r32_a_caller_alone_is_judged_by_its_share(start: Start) -> None:
     """A share with a least number, not a row of them: BerriAI/litellm #17418."""
     policy = changed("all")
@@ -194,7 +194,7 @@ def test_r32_one_body_takes_no_backend_from_others_behind_the_same_address(start
     assert house.metrics()[STATE] == 0
 
 
-@fault("R33", "refused; 500; a reset", "open after five requests, one caller is enough")
+@fault("R33", "refused; 500; a reset", "open after five requests, one client is enough")
 @pytest.mark.parametrize("how", ["refused", "500", "reset"])
 def test_r33_a_dead_backend_opens_after_five_requests(start: Start, how: str) -> None:
     """As Envoy's `consecutive_5xx` of 5 (envoyproxy/envoy #261), whatever was served before."""
@@ -257,7 +257,7 @@ def test_r35_a_breakers_changes_are_told(start: Start) -> None:
     assert "backend local" in line
 
 
-@fault("R36", "a reload with another address for a resting backend", "it is asked at once")
+@fault("R36", "a reload with another address for a backend that is out", "it is asked at once")
 def test_r36_a_backend_that_moved_starts_closed(start: Start) -> None:
     """What failed was the old address: the state of a host is its own (envoyproxy/envoy #261)."""
     policy = changed("all")
@@ -331,7 +331,7 @@ def test_x11_the_breaker_under_everything() -> None:
     TestAnyUse("runTest").runTest()
 
 
-@fault("X11", "429 storms and callers that leave during the probe", "never counted, permit back")
+@fault("X11", "429 storms and clients that leave during the probe", "never counted, permit back")
 def test_x11_what_does_not_count(house: House) -> None:
     house.local.script = lambda c, _: c.sendall(http(429, b"{}"))
     for _ in range(10):
@@ -352,7 +352,7 @@ def test_x11_what_does_not_count(house: House) -> None:
     assert house.ask(body("alone")).status == 200
 
 
-@fault("X12", "every upstream fails under 100 callers", "attempts within the law and the budget")
+@fault("X12", "every upstream fails under 100 clients", "attempts within the law and the budget")
 def test_x12_a_storm(start: Start) -> None:
     house = start()
     # what counts for no breaker, and may be asked again at once: only the budget bounds it

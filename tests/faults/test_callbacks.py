@@ -145,7 +145,7 @@ def internal(house: House, place: str) -> list[str]:
 )
 @fault(
     "R40",
-    "an exception out of each of 21 callbacks: of desk, dialler, deadlines, transports, producers",
+    "an exception out of each of 21 callbacks: of router, pool, deadlines, transports, producers",
     "one 500 or cut, one record `internal`; memory, permits and connections given back",
 )
 def test_r40_an_exception_ends_the_request_that_it_was_about(start: Start) -> None:

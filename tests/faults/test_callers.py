@@ -61,7 +61,7 @@ def ask(house: House, size: int = 0, source: str = "127.0.0.1") -> Answer:
     return answer
 
 
-@fault("R42", "six callers announce 32 MiB of a budget of 40, and send nothing", "nothing is held")
+@fault("R42", "six clients announce 32 MiB of a budget of 40, and send nothing", "nothing is held")
 @fault("R42", "a body announced that does not fit beside what is held", "503 before it is read")
 def test_r42_what_is_announced_and_not_sent_holds_nothing(start: Start) -> None:
     """https://github.com/tiny-http/tiny-http/pull/290, oxidecomputer/dropshot#544."""
@@ -84,7 +84,7 @@ def test_r42_what_is_announced_and_not_sent_holds_nothing(start: Start) -> None:
 
 
 @pytest.mark.parametrize("listed", [False, True], ids=["a caller", "a proxy in front"])
-@fault("R43", "one caller holds 32 of 40 MiB, and another one is refused", "then it gets no more")
+@fault("R43", "one client holds 32 of 40 MiB, and another one is refused", "then it gets no more")
 @fault("R43", "the same of a proxy in front, which is listed", "all that is free")
 def test_r43_while_another_one_waits_a_caller_gets_its_share(start: Start, listed: bool) -> None:
     """warmcat/libwebsockets#2154: one peer must not have all that there is."""
@@ -147,7 +147,7 @@ def test_r44_a_kept_connection_keeps_nothing_of_who_opened_it(start: Start) -> N
     leaves.set()
 
 
-@fault("R45", "1,500 requests in one write, from each of 40 callers", "others have their turns")
+@fault("R45", "1,500 requests in one write, from each of 40 clients", "others have their turns")
 @fault("R45", "a body of 40,000 chunks of one byte", "taken whole, a few KiB a turn")
 def test_r45_one_read_is_served_a_few_at_a_time(start: Start) -> None:
     """https://github.com/tempesta-tech/tempesta/issues/1065."""
@@ -197,7 +197,7 @@ def test_r46_heads_that_do_not_end_make_room(
 
 
 @pytest.mark.slow
-@fault("R47", "a caller that reads 200 bytes a second of a stream", "cut after a minute: Cs-slow")
+@fault("R47", "a client that reads 200 bytes a second of a stream", "cut after a minute: Cs-slow")
 def test_r47_a_caller_that_reads_next_to_nothing_is_cut(start: Start) -> None:
     """https://github.com/rekby/lets-proxy/issues/20; bytes are taken, so no stall is seen."""
     house = start(policy=with_proxy(minReadRate="16KiB/s"))
@@ -269,7 +269,9 @@ def heard(connection: socket.socket) -> tuple[bytes, str]:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-@fault("R48", "an answer over TLS breaks off; the caller speaks HTTP/1.0 or 1.1", "no close_notify")
+@fault(
+    "R48", "a response over TLS breaks off; the client speaks HTTP/1.0 or 1.1", "no close_notify"
+)
 def test_r48_what_is_cut_over_tls_never_ends_cleanly(
     secure: tuple[House, ssl.SSLContext], version: bytes, stream: bool
 ) -> None:
@@ -289,7 +291,7 @@ def test_r48_what_is_cut_over_tls_never_ends_cleanly(
     assert house.record()["outcome"] == "truncated"
 
 
-@fault("R48", "a stream breaks off for a caller of HTTP/1.0", "error event, then a reset")
+@fault("R48", "a stream breaks off for a client of HTTP/1.0", "error event, then a reset")
 def test_r48_a_caller_of_http_10_reads_the_error_before_the_reset(house: House) -> None:
     house.local.script = cut
     with house.connect() as connection:
@@ -321,7 +323,7 @@ def test_r49_the_soft_limit_of_descriptors_is_raised(start: Start) -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="not on this system")
-@fault("R50", "1,800 requests from each of 30 callers that never read", "few are made, and booked")
+@fault("R50", "1,800 requests from each of 30 clients that never read", "few are made, and booked")
 def test_r50_answers_that_nobody_reads_are_few_and_booked(start: Start) -> None:
     """https://github.com/h2o/h2o/pull/873: the kernel takes megabytes for each, if it is let."""
     house = start()

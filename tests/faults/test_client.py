@@ -1,4 +1,4 @@
-"""Rows C: what callers do."""
+"""Rows C: what clients do."""
 
 import gzip
 import json
@@ -141,7 +141,7 @@ def test_c7_a_caller_that_leaves_after_the_end_had_it_all(house: House) -> None:
     assert house.record()["outcome"] == "complete"
 
 
-@fault("C8", "the caller shuts its sending half", "taken for leaving: upstream cancelled, Cw")
+@fault("C8", "the client shuts its sending half", "taken for leaving: upstream cancelled, Cw")
 def test_c8_a_half_closed_caller_is_gone(house: House) -> None:
     house.local.script = patient
     connection = house.connect()
@@ -191,7 +191,7 @@ def test_c11_a_body_that_drips_meets_its_deadline(house: House) -> None:
 
 
 @pytest.mark.slow
-@fault("C12", "a caller that never reads", "upstream paused, cut after 30 s: Cs-stall")
+@fault("C12", "a client that never reads", "upstream paused, cut after 30 s: Cs-stall")
 def test_c12_a_caller_that_does_not_read_is_cut(house: House) -> None:
     sent = 0
 
@@ -217,7 +217,7 @@ def test_c12_a_caller_that_does_not_read_is_cut(house: House) -> None:
     assert (record["outcome"], record["terminal"]) == ("client_gone", "Cs-stall")
 
 
-@fault("C13", "2,000 idle connections against a limit of 116", "bounded; another caller is served")
+@fault("C13", "2,000 idle connections against a limit of 116", "bounded; another client is served")
 def test_c13_a_flood_of_connections_leaves_room_for_others(
     tmp_path: Path, upstreams: dict[str, Upstream]
 ) -> None:
@@ -254,7 +254,7 @@ def test_c14_pipelined_requests_are_answered_in_order(house: House) -> None:
 
 
 @fault(
-    "C14", "60 answers of 1 MB that nobody reads", "the others wait, and come once they are read"
+    "C14", "60 responses of 1 MB that nobody reads", "the others wait, and come once they are read"
 )
 def test_c14_nothing_more_is_made_for_a_caller_that_does_not_read(house: House) -> None:
     answer = json.dumps({**ANSWER, "x": "y" * 1_000_000}).encode()
@@ -273,7 +273,7 @@ def test_c14_nothing_more_is_made_for_a_caller_that_does_not_read(house: House) 
     assert len(house.local.requests) == 60
 
 
-@fault("C15", "a good request after an error in a body", "a clean next answer")
+@fault("C15", "a good request after an error in a body", "a clean next response")
 @fault("C15", "a good request after an error in the framing", "closed")
 def test_c15_after_an_error_comes_a_clean_answer_or_the_end(house: House) -> None:
     with house.connect() as connection:

@@ -157,7 +157,9 @@ def test_r71_a_model_that_is_not_there_is_the_callers_404(doors: House) -> None:
 
 
 @fault(
-    "R72", "errors and answers of every door", "x-request-id stands there once, and is the record's"
+    "R72",
+    "errors and responses of every path",
+    "x-request-id stands there once, and is the record's",
 )
 @pytest.mark.parametrize(
     ("method", "path", "content"),
@@ -402,7 +404,9 @@ def test_r77_a_page_of_another_origin_is_refused(
         assert doors.local.requests == []
 
 
-@fault("R78", "X-Request-Id of the caller's own, long and odd", "in the record; ours in the answer")
+@fault(
+    "R78", "X-Request-Id of the client's own, long and odd", "in the record; ours in the response"
+)
 def test_r78_the_callers_own_id_is_in_the_record(doors: House) -> None:
     """kubernetes-sigs/gateway-api-inference-extension #556, emissary-ingress/emissary #1010."""
     for sent, kept in (("trace-1", "trace-1"), ("x" * 300, "x" * 128)):

@@ -127,7 +127,7 @@ def test_r61_long_header_values(start: Start) -> None:
     assert house.metrics()["process_resident_memory_bytes"] - before < 20 << 20  # it was 90
 
 
-@fault("R62", "eight connections scrape as fast as they can", "a page a second; callers feel none")
+@fault("R62", "eight connections scrape as fast as they can", "a page a second; clients feel none")
 def test_r62_a_flood_of_scrapers(start: Start) -> None:
     """prometheus/client_js#543, spatiumddi/spatiumddi#1055."""
     house = start(module=KEPT)
@@ -325,7 +325,9 @@ def test_r67_what_changes_is_told_once(tmp_path: Path, upstreams: dict[str, Upst
 
 
 @fault(
-    "R68", "`check` and `serve` meet https://host//v1 and https://host", "told; the status stays"
+    "R68",
+    "`check` and `serve` meet https://host//v1 and https://host",
+    "reported; the status stays",
 )
 def test_r68_a_base_url_that_cannot_work(tmp_path: Path) -> None:
     """abetlen/llama-cpp-python#1032."""

@@ -15,7 +15,7 @@ from tests.support.upstream import reset, serve_well
 fault = pytest.mark.fault
 
 
-@fault("P8", "canary keys and prompts in every row", "in no answer, record or log")
+@fault("P8", "canary keys and prompts in every row", "in no response, record or log")
 def test_p8_the_key_goes_to_its_backend_alone(house: House) -> None:
     assert (
         house.ask(None, HARD, ("authorization", "Bearer sk-mine"), ("x-api-key", "k")).status == 200
@@ -29,7 +29,7 @@ def test_p8_the_key_goes_to_its_backend_alone(house: House) -> None:
     assert b"sk-CANARY" not in environ
 
 
-@fault("A6", "quotes, newlines and escapes in a caller's header and model", "one line, escaped")
+@fault("A6", "quotes, newlines and escapes in a client's header and model", "one line, escaped")
 @pytest.mark.parametrize("text", ['"', "\\", '", "rule": "x', "\x85", "\x9b31m", "\t"])
 def test_a6_a_record_is_one_line(house: House, text: str) -> None:
     model = "a" + "".join(c for c in text if c.isprintable())

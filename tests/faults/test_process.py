@@ -76,7 +76,7 @@ def test_x4_signals(start: Start) -> None:
     assert house.proxy.stop(signal.SIGINT) == 0
 
 
-@fault("X4", "SIGSTOP for a minute under streams and waiting callers", "what came is read first")
+@fault("X4", "SIGSTOP for a minute under streams and waiting clients", "what came is read first")
 @pytest.mark.slow
 def test_x4_stopped_for_a_minute(start: Start) -> None:
     house = start()
@@ -116,7 +116,7 @@ faults_of_ours = pytest.mark.skipif(
 @fault("X6", "an exception while a request is rendered", "one 500 `internal`, all others go on")
 @fault(
     "X6",
-    "an exception when the answer is on its way",
+    "an exception when the response is on its way",
     "it is out; recorded as internal; nothing left",
 )
 def test_x6_an_exception_is_one_requests(start: Start) -> None:
@@ -224,7 +224,7 @@ def test_x9_the_clock_jumps(start: Start, tmp_path: Path) -> None:
     assert max(r["time"] for r in records) - min(r["time"] for r in records) > 3000
 
 
-@fault("X13", "500 callers that connect before it listens", "all served")
+@fault("X13", "500 clients that connect before it listens", "all served")
 def test_x13_a_thundering_start(tmp_path: Path, upstreams: dict[str, Upstream]) -> None:
     for upstream in upstreams.values():
         upstream.reset()

@@ -167,7 +167,7 @@ def test_r9_a_picture_in_one_event(house: House) -> None:
     assert house.ask(body("alone")).json == ANSWER
 
 
-@fault("R10", "NaN, -Infinity and half a character in an answer", "byte for byte")
+@fault("R10", "NaN, -Infinity and half a character in a response", "byte for byte")
 @pytest.mark.parametrize("odd", [b'"logprob":-Infinity', b'"logprob":NaN', b'"content":"\\ud83d"'])
 def test_r10_what_pythons_json_writes(house: House, odd: bytes) -> None:
     """sgl-project/sglang#2955, madroidmaq/mlx-omni-server#56."""
