@@ -123,7 +123,7 @@ $(VENV)/.program: requirements/program.txt proxy/pyproject.toml components/pypro
 	@echo "making the environment in $(VENV) (once, about a minute)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/program.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e proxy -e components
-	@rm -rf lockgate.egg-info  # a stale one here would shadow the verbs that are installed
+	@rm -rf lockgate.egg-info  # a stale one here would shadow the commands that are installed
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.program

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import Bench, bench, build_name, need, resident_mib
+from rig import Bench, bench, build_name, need, resident_mib
 
 SIZE = 31 << 20
 CPU_S, FACTOR = 1.0, 3

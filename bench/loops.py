@@ -17,10 +17,10 @@ from twisted.internet import asyncioreactor, epollreactor, main, tcp
 from twisted.python.failure import Failure
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import bench, build_name, need
 from lockgate.cli.main import main as lockgate
 from lockgate.eventloop import outbox, reactor, sockets, transport
 from proxying import measured
+from rig import bench, build_name, need
 
 SERVERS = ("shipped", "epoll+twisted", "asyncio+twisted", "uvloop+twisted", "asyncio", "uvloop")
 """A loop, and whose transports; ours are told of events by the loop itself, not by Twisted."""

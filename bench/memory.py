@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import bodies
-from house import LOAD_CORE, RESPONSE, bench, build_name, free_port, need, resident_mib, wait
+from rig import LOAD_CORE, RESPONSE, bench, build_name, free_port, need, resident_mib, wait
 
 STREAMS, BODIES, BODY_BYTES = 1000, 50, 8 << 20
 LIMIT_MIB, BUDGET = 256, "96Mi"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import BODY, ENVOY, LOAD_CORE, Bench, bench, build_name, cpu_seconds, need
+from rig import BODY, ENVOY, LOAD_CORE, Bench, bench, build_name, cpu_seconds, need
 
 ROUNDS = 3
 OF_ENVOY = 0.75

@@ -16,7 +16,7 @@ from typing import Any
 import pygal
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import LOAD_CORE, Bench, bench, build_name, need, policy, resident_mib
+from rig import LOAD_CORE, Bench, bench, build_name, need, policy, resident_mib
 
 OUT = Path(__file__).parent.parent / "docs" / "bench"
 RULES, BACKENDS = (10, 100, 1000), (2, 20, 200)

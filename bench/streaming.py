@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import LOAD_CORE, bench, build_name, cpu_seconds, free_port, need, resident_mib, wait
+from rig import LOAD_CORE, bench, build_name, cpu_seconds, free_port, need, resident_mib, wait
 
 STREAMS, RATE, SECONDS = 300, 50, 10
 EVENT = json.dumps(

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import (
+from proxying import ROUNDS, Round, measured
+from rig import (
     LOAD_CORE,
     PROXY_CORE,
     RESPONSE,
@@ -24,7 +25,6 @@ from house import (
     need,
     wait,
 )
-from proxying import ROUNDS, Round, measured
 
 
 def certificates(folder: Path) -> None:
@@ -114,7 +114,7 @@ def measure(held: Bench, version: str, seconds: int) -> None:
     for _ in range(ROUNDS):
         for name, (own, pid) in proxies.items():
             found[name].append(measured(held, own, pid, 16, seconds))
-    print(f"fresh connections, {version}, 16 callers, median of {ROUNDS}; lockgate of it:")
+    print(f"fresh connections, {version}, 16 clients, median of {ROUNDS}; lockgate of it:")
     median = {
         n: [statistics.median(column) for column in zip(*f, strict=True)] for n, f in found.items()
     }

@@ -44,7 +44,7 @@ _ROOMS: Final = {
     "WideningNotAcceptedError": "proved_policy",
     "prove_policy": "proved_policy",
 }
-"""Loaded when they are asked for: a verb's help needs neither Pulumi nor the solver."""
+"""Loaded when they are first used: a command's help needs neither Pulumi nor the solver."""
 
 if not TYPE_CHECKING:
 

@@ -137,7 +137,7 @@ def test_an_endless_file_is_read_up_to_the_bound(line: list[str]) -> None:
     [["explain", "none.yaml", "--model", "m"], ["serve", "--policy", "none.yaml"]],
     ids=lambda line: line[0],
 )
-def test_the_proxys_verbs_name_what_cannot_be_read(line: list[str]) -> None:
+def test_the_proxys_commands_name_what_cannot_be_read(line: list[str]) -> None:
     done = lockgate(*line)
     assert done.returncode == 2
     assert (

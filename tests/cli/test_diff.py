@@ -1,4 +1,4 @@
-"""The verb: what is printed, and how it ends."""
+"""`lockgate diff`: what is printed, and how it ends."""
 
 import json
 from pathlib import Path

@@ -26,15 +26,15 @@ main({line!r})
 
 
 def ending(problem: Exception) -> tuple[int, str]:
-    """Run a verb that raises `problem`; return the exit status and what it printed."""
+    """Run a command that raises `problem`; return the exit status and what it printed."""
 
     @click.command(name="explain")
     @click.pass_context
-    def verb(ctx: click.Context) -> None:
+    def command(ctx: click.Context) -> None:
         with explained(ctx):
             raise problem
 
-    done = CliRunner().invoke(verb, [])
+    done = CliRunner().invoke(command, [])
     return done.exit_code, done.stderr
 
 
@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_output(tmp_path / "none" / "a", "text")
 
 
-def test_every_verb_has_its_package() -> None:
+def test_every_command_has_its_package() -> None:
     assert set(SUMMARIES) > PLAN_TIME
     assert package_of("check") == "pulumi-lockgate"
     assert package_of("serve") == "lockgate"

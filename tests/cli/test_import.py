@@ -97,7 +97,7 @@ def test_what_is_of_no_use_ends_with_2(line: list[str], words: str) -> None:
     assert words in done.stderr
 
 
-def test_a_run_time_verb_says_how_to_take_a_manifest_over() -> None:
+def test_a_run_time_command_says_how_to_take_a_manifest_over() -> None:
     done = run("explain", str(SAMPLES / "gate.yaml"), "--model", "m")
     assert done.exit_code == 2
     assert "run `lockgate import" in done.output

@@ -1,4 +1,4 @@
-"""The command: finds its verbs, loads only what runs, and says what is not there."""
+"""The command: finds its subcommands, loads only what runs, and says what is not there."""
 
 import ast
 import subprocess
@@ -17,7 +17,7 @@ OWN = [
     "lockgate.policy.reading",
     "lockgate.policy.reading.problem",
 ]
-"""What the command loads before it knows the verb."""
+"""What the command loads before it knows which subcommand it runs."""
 HEAVY = {"pulumi", "pulumi_kubernetes", "openai", "z3", "twisted"}
 IMAGE = """
 import sys
@@ -38,13 +38,13 @@ def run(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_each_installed_verb_has_its_line_of_help_and_no_other() -> None:
-    assert {verb.name for verb in entry_points(group=GROUP)} == set(SUMMARIES)
+def test_each_installed_command_has_its_line_of_help_and_no_other() -> None:
+    assert {entry.name for entry in entry_points(group=GROUP)} == set(SUMMARIES)
     assert not set(LATER) & set(SUMMARIES)
     shown = CliRunner().invoke(cli, ["--help"])
     assert shown.exit_code == 0
-    for verb in SUMMARIES:
-        assert f"  {verb} " in shown.output
+    for name in SUMMARIES:
+        assert f"  {name} " in shown.output
     assert all(len(line) <= 80 for line in shown.output.splitlines())
 
 
@@ -64,7 +64,7 @@ def test_help_loads_neither_pulumi_nor_twisted(line: list[str]) -> None:
     assert done.stderr.strip() == "[]"
 
 
-def test_a_verb_is_imported_only_when_it_is_asked_for() -> None:
+def test_a_command_is_imported_only_when_it_is_asked_for() -> None:
     done = run(
         "import sys; from lockgate.cli.main import cli\n"
         "cli.main(['--help'], standalone_mode=False)\n"
@@ -76,7 +76,7 @@ def test_a_verb_is_imported_only_when_it_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        *[([verb], f"`lockgate {verb}` is not implemented in this version") for verb in LATER],
+        *[([name], f"`lockgate {name}` is not implemented in this version") for name in LATER],
         (["audit", "verify", "x"], "`lockgate audit` is not implemented in this version"),
         (["serv"], "there is no command 'serv'; did you mean serve?"),
         (["chekc", "dev"], "there is no command 'chekc'; did you mean check?"),
@@ -100,7 +100,7 @@ def test_the_proxys_image_lists_only_its_own_verbs() -> None:
     assert listed == {"explain", "replay", "serve"}
 
 
-def test_the_proxys_image_says_that_a_plan_time_verb_is_not_part_of_it() -> None:
+def test_the_proxys_image_says_that_a_plan_time_command_is_not_part_of_it() -> None:
     refused = run(f"{IMAGE}\nfrom lockgate.cli.main import main\nmain(['check', 'x'])")
     assert refused.returncode == 2
     assert "`lockgate check` is not installed here: pip install pulumi-lockgate" in refused.stderr

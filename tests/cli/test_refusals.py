@@ -213,7 +213,7 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "20: config.lockgate:router.rules[0]: is empty, not an object; write `{ name: NAME, route: { backends: [BACKEND] } }`",
     ]),
     ("      capabilities: [code]", "      capabilities: [code", [
-        "12: (document): is not YAML: did not find expected ',' or ']' while parsing a flow sequence that begins on line 11; end it, or mend line 11",
+        "12: (document): is not YAML: did not find expected ',' or ']' while parsing a flow sequence that begins on line 11; end it, or fix line 11",
     ]),
     ("    backends:\n", "    backends: &b\n", [
         "8: (document): uses an anchor or an alias; write the value out; quote a leading * or &",
@@ -344,8 +344,8 @@ def test_a_broken_stack_file_is_refused_in_these_words(
     assert old in GOOD
     stack.write_text(GOOD.replace(old, new, 1))
     wanted = "".join(f"{stack}:{line}\n" for line in said)
-    for verb, named in (("check", str(stack)), ("plan", "dev")):
-        done = lockgate(verb, named)
+    for command, named in (("check", str(stack)), ("plan", "dev")):
+        done = lockgate(command, named)
         assert (done.exit_code, done.stdout) == (2, "")
         assert done.stderr == wanted
 

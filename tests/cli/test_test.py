@@ -19,7 +19,7 @@ def run(*words: str) -> Result:
 
 
 @pytest.mark.parametrize("file", OWN, ids=lambda path: path.stem)
-def test_the_house_s_own_policies_pass_their_tests(file: Path) -> None:
+def test_the_repository_s_own_policies_pass_their_tests(file: Path) -> None:
     done = run(str(file))
     assert done.exit_code == 0, done.output
     assert "FAIL" not in done.output

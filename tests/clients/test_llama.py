@@ -195,7 +195,7 @@ def test_a_tool_is_called(client: openai.OpenAI, records: Proxy) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_over_long_prompt_is_the_callers_400(
+def test_an_over_long_prompt_is_the_clients_400(
     client: openai.OpenAI, records: Proxy, stream: bool
 ) -> None:
     """llama.cpp: 400 with the type `exceed_context_size_error` and the number 400 as its code."""
@@ -220,7 +220,7 @@ def test_an_over_long_prompt_is_asked_of_the_larger_server(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_image_for_a_text_model_is_the_callers_and_takes_no_backend_away(
+def test_an_image_for_a_text_model_is_the_clients_own_and_takes_no_backend_away(
     client: openai.OpenAI, stream: bool
 ) -> None:
     """llama.cpp says 500 `image input is not supported`: no repeat and no other time mends it."""
@@ -242,7 +242,7 @@ def test_an_image_for_a_text_model_is_the_callers_and_takes_no_backend_away(
         ({"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]}, "unsupported content"),
     ],
 )  # fmt: skip
-def test_what_the_server_says_of_a_request_reaches_its_caller(
+def test_what_the_server_says_of_a_request_reaches_its_client(
     client: openai.OpenAI, more: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(openai.BadRequestError, match=said):
@@ -258,7 +258,7 @@ def test_the_models_are_the_policys(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["small", "large"]
 
 
-def test_callers_wait_their_turn_at_a_server_with_one_slot(records: Proxy) -> None:
+def test_clients_wait_their_turn_at_a_server_with_one_slot(records: Proxy) -> None:
     async def ask() -> list[str]:
         url = f"http://127.0.0.1:{records.port}/v1"
         async with openai.AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as client:
@@ -272,7 +272,7 @@ def test_callers_wait_their_turn_at_a_server_with_one_slot(records: Proxy) -> No
     assert all(said)
 
 
-def test_a_caller_that_leaves_frees_the_slot(records: Proxy, client: openai.OpenAI) -> None:
+def test_a_client_that_leaves_frees_the_slot(records: Proxy, client: openai.OpenAI) -> None:
     parts = client.chat.completions.create(**{**ASK, "max_tokens": 450}, stream=True)
     next(parts)
     parts.close()

@@ -57,8 +57,8 @@ def test_a_plan_is_the_same_twice_and_as_json() -> None:
 def test_a_leaking_stack_ends_with_1_and_a_curl_line(project: Path) -> None:
     stack = project / "stacks" / "Pulumi.dev.yaml"
     stack.write_text(stack.read_text().replace("[pii, phi]", "[pii]"))
-    for verb in ("plan", "check"):
-        done = lockgate(verb, "dev", cwd=project)
+    for name in ("plan", "check"):
+        done = lockgate(name, "dev", cwd=project)
         assert done.returncode == 1
         curl = next(line for line in done.stdout.splitlines() if line.startswith("curl "))
         assert "x-llmkube-classification: phi" in curl
@@ -68,8 +68,8 @@ def test_a_broken_stack_ends_with_2_and_its_lines(project: Path) -> None:
     stack = project / "stacks" / "Pulumi.dev.yaml"
     stack.write_text(stack.read_text().replace("failClosed: true", "failClosd: true"))
     line = next(i for i, t in enumerate(stack.read_text().splitlines(), 1) if "failClosd" in t)
-    for verb in ("plan", "check"):
-        done = lockgate(verb, "dev", cwd=project)
+    for name in ("plan", "check"):
+        done = lockgate(name, "dev", cwd=project)
         assert done.returncode == 2
         assert f"Pulumi.dev.yaml:{line}: config.lockgate:router.rules[0].failClosd" in done.stderr
 
@@ -125,18 +125,18 @@ def test_explain_says_where_and_why() -> None:
     assert "pii-stays-local" in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["audit"])
-def test_a_verb_to_come_is_refused_by_name(verb: str) -> None:
-    done = lockgate(verb)
+@pytest.mark.parametrize("name", ["audit"])
+def test_a_command_to_come_is_refused_by_name(name: str) -> None:
+    done = lockgate(name)
     assert done.returncode == 2
     assert "not implemented in this version" in done.stderr
 
 
-def test_help_lists_the_verbs_without_loading_them() -> None:
+def test_help_lists_the_commands_without_loading_them() -> None:
     done = lockgate("--help")
     assert done.returncode == 0
-    for verb in ("serve", "check", "plan", "explain", "demo"):
-        assert f"\n  {verb} " in done.stdout
+    for name in ("serve", "check", "plan", "explain", "demo"):
+        assert f"\n  {name} " in done.stdout
     assert "did you mean check?" in lockgate("chekc").stderr
 
 

@@ -28,16 +28,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: agents\nruntime: python\n")
 
-    def lockgate(verb: str, *arguments: str, text: str = STACK) -> Result:
+    def lockgate(name: str, *arguments: str, text: str = STACK) -> Result:
         (tmp_path / "Pulumi.dev.yaml").write_text(text)
-        return CliRunner().invoke(cli, [verb, "dev", *arguments])
+        return CliRunner().invoke(cli, [name, "dev", *arguments])
 
     return lockgate
 
 
 def test_a_secret_that_decides_nothing_is_named_and_the_rest_proved(run: Run) -> None:
-    for verb in ("check", "plan"):
-        done = run(verb)
+    for name in ("check", "plan"):
+        done = run(name)
         assert (done.exit_code, "PROVED" in done.stdout) == (0, True), done.output
     said = run("check").stderr
     assert "Pulumi.dev.yaml:2: config.lockgate:litellmUrl: is a secret" in said
@@ -47,16 +47,16 @@ def test_a_secret_that_decides_nothing_is_named_and_the_rest_proved(run: Run) ->
 
 def test_a_leak_is_found_though_a_secret_is_not_shown(run: Run) -> None:
     leaks = STACK.replace("[pii, phi]", "[pii]").replace("defaultRoute: l", "defaultRoute: c")
-    for verb in ("check", "plan"):
-        done = run(verb, text=leaks)
+    for name in ("check", "plan"):
+        done = run(name, text=leaks)
         assert done.exit_code == 1
         assert "x-llmkube-classification: phi" in done.stdout
 
 
 def test_a_secret_that_decides_is_refused_with_its_line(run: Run) -> None:
     decides = STACK.replace("defaultRoute: l", "defaultRoute: { secure: v1:bbbb }")
-    for verb in ("check", "plan"):
-        done = run(verb, text=decides)
+    for name in ("check", "plan"):
+        done = run(name, text=decides)
         assert done.exit_code == 2
         assert "Pulumi.dev.yaml:7: config.lockgate:router.defaultRoute: is a secret" in done.stderr
         assert "run `pulumi preview`" in done.stderr

@@ -116,11 +116,11 @@ def test_the_proxy_alone_explains_and_serves(alone: Environment, tmp_path: Path)
 
 
 def test_the_proxy_alone_says_what_checks_a_policy(alone: Environment, tmp_path: Path) -> None:
-    for verb in ("check", "plan", "graph", "diff", "import", "test", "demo"):
-        done = alone.lockgate(verb, str(LEAKS), cwd=tmp_path)
-        assert done.returncode == 2, verb
+    for name in ("check", "plan", "graph", "diff", "import", "test", "demo"):
+        done = alone.lockgate(name, str(LEAKS), cwd=tmp_path)
+        assert done.returncode == 2, name
         assert "pip install pulumi-lockgate" in done.stderr
-        assert f"\n  {verb} " not in alone.lockgate("--help", cwd=tmp_path).stdout
+        assert f"\n  {name} " not in alone.lockgate("--help", cwd=tmp_path).stdout
 
 
 def test_the_extra_brings_the_same(alone: Environment) -> None:

@@ -8,7 +8,7 @@ from lockgate.policy.spec.rules import RouteTo, Rule
 from pulumi_lockgate.proof.diff import Diff, compare
 from pulumi_lockgate.proof.report import text_of
 
-from tests.proof.house import CLOUD, KEEP, LOCAL, policy, rule
+from tests.proof.policies import CLOUD, KEEP, LOCAL, policy, rule
 
 ALL_LOCAL = rule("all", "l")
 

@@ -7,7 +7,7 @@ from lockgate.policy.spec.model_router import Classification, Governance
 from pulumi_lockgate.proof.checks import prove
 from pulumi_lockgate.proof.report import ContradictionError
 
-from tests.proof.house import CLOUD, KEEP, LOCAL, SENSITIVE, of, policy, report, rule
+from tests.proof.policies import CLOUD, KEEP, LOCAL, SENSITIVE, of, policy, report, rule
 
 CLASS, COMPLEXITY = "x-llmkube-classification", "x-llmkube-task-complexity"
 

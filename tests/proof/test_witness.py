@@ -14,7 +14,7 @@ from lockgate.doors import NO_RULES
 from lockgate.http1.request_head import read_head
 from pulumi_lockgate.proof.report import URL, Witness
 
-from tests.proof.house import of, report, rule
+from tests.proof.policies import of, report, rule
 
 ROOT = Path(__file__).parent.parent.parent
 curl = pytest.mark.skipif(not shutil.which("curl"), reason="NOT RUN: no `curl` on PATH")

@@ -1,1 +1,1 @@
-"""The plan-time verbs."""
+"""The commands of plan time: check, plan, diff, graph, test, import, demo."""

@@ -55,7 +55,7 @@ class StandInProcess:
 
 
 @define
-class House:
+class RunningDemo:
     """Everything that runs during the demo."""
 
     local: StandInProcess
@@ -82,7 +82,7 @@ class House:
 
 
 @contextmanager
-def running_house(policy_json: bytes) -> Iterator[House]:
+def running_demo(policy_json: bytes) -> Iterator[RunningDemo]:
     """Run the proxy on `policy_json` between two stand-ins; everything is ended on leaving."""
     started: list[subprocess.Popen[str]] = []
     with tempfile.TemporaryDirectory(prefix="lockgate-demo-") as folder:
@@ -95,7 +95,7 @@ def running_house(policy_json: bytes) -> Iterator[House]:
                 process.wait(timeout=10)
 
 
-def _open(folder: Path, policy_json: bytes, started: list[subprocess.Popen[str]]) -> House:
+def _open(folder: Path, policy_json: bytes, started: list[subprocess.Popen[str]]) -> RunningDemo:
     policy = folder / "policy.json"
     policy.write_bytes(policy_json)
     secret = folder / "secrets" / "openai-key"
@@ -116,10 +116,10 @@ def _open(folder: Path, policy_json: bytes, started: list[subprocess.Popen[str]]
         text=True,
     )
     started.append(proxy)
-    house = House(local, cloud, proxy, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}")
-    _wait_ready(house, folder / "proxy.log")
-    threading.Thread(target=house.collect, args=(proxy.stdout,), daemon=True).start()
-    return house
+    demo = RunningDemo(local, cloud, proxy, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}")
+    _wait_ready(demo, folder / "proxy.log")
+    threading.Thread(target=demo.collect, args=(proxy.stdout,), daemon=True).start()
+    return demo
 
 
 def _stand_in(name: str, started: list[subprocess.Popen[str]]) -> StandInProcess:
@@ -133,11 +133,11 @@ def _stand_in(name: str, started: list[subprocess.Popen[str]]) -> StandInProcess
     return StandInProcess(name, process, int(process.stdout.readline()))
 
 
-def _wait_ready(house: House, log: Path) -> None:
+def _wait_ready(demo: RunningDemo, log: Path) -> None:
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and house.proxy.poll() is None:
+    while time.monotonic() < deadline and demo.proxy.poll() is None:
         try:
-            with urllib.request.urlopen(house.admin_url + "/readyz", timeout=1):  # noqa: S310
+            with urllib.request.urlopen(demo.admin_url + "/readyz", timeout=1):  # noqa: S310
                 return
         except OSError:
             time.sleep(0.05)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 from lockgate.policy.reading.load import load_policy
 
-from pulumi_lockgate.demo.processes import House, running_house
+from pulumi_lockgate.demo.processes import RunningDemo, running_demo
 from pulumi_lockgate.demo.story import Actor, Shown, StepFailedError, acts
 from pulumi_lockgate.planned import render_plan
 from pulumi_lockgate.proof.checks import prove
@@ -39,9 +39,9 @@ def run() -> int:
         "Two stand-ins play the models: local-qwen and cloud-gpt. They are programs with canned "
         "words, not models. The proxy is the real one; the client is the openai SDK."
     )
-    with running_house(plan.policy_json) as house:
+    with running_demo(plan.policy_json) as demo:
         try:
-            _story(house)
+            _story(demo)
             _published()
         except (StepFailedError, OSError) as failed:
             click.echo(click.style(f"\nFAILED: {failed}", fg="red", bold=True))
@@ -51,7 +51,7 @@ def run() -> int:
             + f" ({time.monotonic() - started:.0f} s)."
         )
         if sys.stdout.isatty() and not os.environ.get("CI"):
-            _stay(house)
+            _stay(demo)
     return 0
 
 
@@ -59,8 +59,8 @@ def _leave(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
-def _story(house: House) -> None:
-    for step, shown in acts(Actor(house)):
+def _story(demo: RunningDemo) -> None:
+    for step, shown in acts(Actor(demo)):
         _step(step.claim, shown)
 
 
@@ -105,15 +105,15 @@ def _check(path: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
 
 
-def _stay(house: House) -> None:
+def _stay(demo: RunningDemo) -> None:
     """Leave the proxy up for whoever wants to try it."""
     _title("The proxy stays up: Ctrl-C ends it")
     _say("local-qwen was killed above, so this goes to the stand-in of the cloud:")
-    click.echo(f"curl {house.url}/v1/chat/completions \\")
+    click.echo(f"curl {demo.url}/v1/chat/completions \\")
     click.echo('  -d \'{"model": "any", "messages": [{"role": "user", "content": "hi"}]}\'')
-    click.echo(f"metrics: {house.admin_url}/metrics")
+    click.echo(f"metrics: {demo.admin_url}/metrics")
     try:
-        house.proxy.wait()
+        demo.proxy.wait()
     except KeyboardInterrupt:
         click.echo()
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import openai
 from attrs import define, field
 
-from pulumi_lockgate.demo.processes import House
+from pulumi_lockgate.demo.processes import RunningDemo
 from pulumi_lockgate.demo.stand_in import WORDS
 
 MODEL: Final = "assistant"
@@ -39,12 +39,12 @@ class Step:
 class Actor:
     """An agent: it knows one URL and sends headers."""
 
-    house: House
+    demo: RunningDemo
     client: openai.OpenAI = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.client = openai.OpenAI(
-            base_url=self.house.url + "/v1", api_key="agents-need-no-key", max_retries=0
+            base_url=self.demo.url + "/v1", api_key="agents-need-no-key", max_retries=0
         )
 
     def ask(self, **headers: str) -> tuple[str, dict[str, Any]]:
@@ -55,7 +55,7 @@ class Actor:
                 model=MODEL, messages=PROMPT, extra_headers=named
             )
         finally:
-            record = self.house.next_record()
+            record = self.demo.next_record()
         return answer.choices[0].message.content or "", record
 
     def stream(self, **headers: str) -> Any:
@@ -80,7 +80,7 @@ def _plain(actor: Actor) -> Shown:
 
 def _streaming(actor: Actor) -> Shown:
     words = [chunk.choices[0].delta.content or "" for chunk in actor.stream()]
-    record = actor.house.next_record()
+    record = actor.demo.next_record()
     text = "".join(words)
     expect(text.split() == WORDS, "the streamed words are not the stand-in's")
     expect(record["outcome"] == "complete", f"outcome {record['outcome']}")
@@ -108,9 +108,9 @@ def _unknown_label(actor: Actor) -> Shown:
 
 
 def _cloud_500(actor: Actor) -> Shown:
-    actor.house.cloud.become("fail")
+    actor.demo.cloud.become("fail")
     _, record = actor.ask(x_llmkube_task_complexity="complex")
-    actor.house.cloud.become("ok")
+    actor.demo.cloud.become("ok")
     tried = [attempt["backend"] for attempt in record["attempts"]]
     expect(record["backend"] == "local-qwen", "the answer did not fall back to local-qwen")
     expect(tried[0] == "cloud-gpt", f"tried {tried}")
@@ -118,33 +118,33 @@ def _cloud_500(actor: Actor) -> Shown:
 
 
 def _cut(actor: Actor) -> Shown:
-    actor.house.local.become("cut")
+    actor.demo.local.become("cut")
     words: list[str] = []
     said = ""
     try:
         words.extend(chunk.choices[0].delta.content or "" for chunk in actor.stream())
     except openai.APIError as error:
         said = type(error).__name__
-    actor.house.local.become("ok")
-    record = actor.house.next_record()
+    actor.demo.local.become("ok")
+    record = actor.demo.next_record()
     expect(said != "", "the SDK took a cut stream for a whole one")
     expect(record["outcome"] in {"truncated", "upstream_died"}, f"outcome {record['outcome']}")
     return Shown(f"after {len(words)} events the SDK raises {said}", record)
 
 
 def _hang_up(actor: Actor) -> Shown:
-    house = actor.house
-    house.local.become("slow")
-    before = house.local.cancelled()
+    demo = actor.demo
+    demo.local.become("slow")
+    before = demo.local.cancelled()
     stream = actor.stream()
     next(iter(stream))
     stream.close()
     deadline = time.monotonic() + CANCEL_S
-    while house.local.cancelled() == before and time.monotonic() < deadline:
+    while demo.local.cancelled() == before and time.monotonic() < deadline:
         time.sleep(0.02)
-    record = house.next_record()
-    house.local.become("ok")
-    expect(house.local.cancelled() > before, "the upstream was not cancelled")
+    record = demo.next_record()
+    demo.local.become("ok")
+    expect(demo.local.cancelled() > before, "the upstream was not cancelled")
     expect(record["outcome"] == "client_gone", f"outcome {record['outcome']}")
     _, after = actor.ask()
     expect(after["backend"] == "local-qwen", "the breaker counted the caller's hang-up")
@@ -152,13 +152,13 @@ def _hang_up(actor: Actor) -> Shown:
 
 
 def _pii_refused(actor: Actor) -> Shown:
-    actor.house.local.kill()
+    actor.demo.local.kill()
     try:
         actor.client.chat.completions.create(
             model=MODEL, messages=PROMPT, extra_headers={"x-llmkube-classification": "pii"}
         )
     except openai.InternalServerError as error:
-        record = actor.house.next_record()
+        record = actor.demo.next_record()
         expect(error.status_code == 503, f"status {error.status_code}")
         expect(error.code == "no_allowed_upstream", f"code {error.code}")
         expect(all(a["tier"] == "local" for a in record["attempts"]), "a cloud backend was tried")

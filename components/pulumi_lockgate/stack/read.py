@@ -1,4 +1,4 @@
-"""Reads what a verb was pointed at: a policy file, a stack file, or a stack by its name.
+"""Reads the policy that a command is given: a policy file, a stack file, or a stack by its name.
 
 A file is read once, up to a bound, and only as one version: one that is written to while it is
 read is read again, and refused when that does not stop.

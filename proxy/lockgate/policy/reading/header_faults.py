@@ -18,7 +18,7 @@ def header_faults(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fau
         if not TOKEN.match(name):
             yield place, f"{name!r} is not a header name", write(place, as_header(name))
         elif name.lower() in NEVER_UPWARD | routing:
-            yield place, f"{name!r} never goes up from a caller", "take it out of the list"
+            yield place, f"{name!r} never goes up from a client", "take it out of the list"
     for number, name in enumerate(backend.downward_headers):
         place = f"{path}.downwardHeaders[{number}]"
         if not TOKEN.match(name):

@@ -37,7 +37,7 @@ TABLE: Final = (
         "bedrock, vertex_ai, azure_openai",
     ),
     Row("rules[].onUnsupported", _LEAVE_OUT),
-    Row("policy.auth", "leave it out; keep callers apart with a NetworkPolicy"),
+    Row("policy.auth", "leave it out; keep clients apart with a NetworkPolicy"),
     Row("policy.budgets", _LEAVE_OUT),
     Row(
         "policy.classification.mode",

@@ -1,4 +1,4 @@
-"""What every verb keeps to: help with its exit statuses, JSON for machines, colour on terminals."""
+"""What every command keeps to: help with its exit statuses, JSON for machines, colour on terminals."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from lockgate.cli.main import GROUP, cli
 from tests.cli.test_refusals import GOOD
 
 ROOT = Path(__file__).parent.parent.parent
-VERBS = sorted(verb.name for verb in entry_points(group=GROUP))
+COMMANDS = sorted(entry.name for entry in entry_points(group=GROUP))
 LEAKING = "examples/llmkube-readme.yaml"
 SPEAKING: dict[str, tuple[list[str], int]] = {
     "check": ([LEAKING], 1),
@@ -26,9 +26,9 @@ SPEAKING: dict[str, tuple[list[str], int]] = {
     "replay": (["RECORD", "--policy", LEAKING], 0),
     "test": (["TESTS", "--policy", LEAKING], 0),
 }  # fmt: skip
-"""Each verb whose answer a machine reads: arguments, exit status."""
+"""Each command whose output a machine reads: arguments, exit status."""
 SILENT = {"demo", "graph", "serve"}
-"""A story, a file, a server: there is no answer to read. `audit` has its own tests."""
+"""A story, a file, a server: there is no output to read. `audit` has its own tests."""
 TESTS = """\
 tests:
 - name: simple
@@ -39,7 +39,7 @@ tests:
 
 @pytest.fixture
 def line(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
-    """The arguments of one verb, with the files that it needs."""
+    """The arguments of one command, with the files that it needs."""
     record, tests = tmp_path / "record.jsonl", tmp_path / "tests.yaml"
     record.write_text("")
     tests.write_text(TESTS)
@@ -51,26 +51,26 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "lockgate.cli.main", *words]
 
 
-def test_each_verb_speaks_to_machines_or_has_nothing_to_say() -> None:
-    assert set(VERBS) - {"audit"} == set(SPEAKING) | SILENT
+def test_each_command_speaks_to_machines_or_has_nothing_to_say() -> None:
+    assert set(COMMANDS) - {"audit"} == set(SPEAKING) | SILENT
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_says_how_it_ends_in_eighty_columns(verb: str) -> None:
-    shown = CliRunner().invoke(cli, [verb, "--help"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_how_it_ends_in_eighty_columns(name: str) -> None:
+    shown = CliRunner().invoke(cli, [name, "--help"])
     assert shown.exit_code == 0
-    assert "xit status" in shown.output or verb == "audit"
+    assert "xit status" in shown.output or name == "audit"
     assert all(len(text) <= 80 for text in shown.output.splitlines())
-    assert ("--json" in shown.output) == (verb not in SILENT) or verb == "audit"
+    assert ("--json" in shown.output) == (name not in SILENT) or name == "audit"
 
 
-@pytest.mark.parametrize(("line", "verb"), [(v, v) for v in SPEAKING], indirect=["line"])
-def test_json_is_json_and_nothing_else(line: list[str], verb: str) -> None:
+@pytest.mark.parametrize(("line", "name"), [(v, v) for v in SPEAKING], indirect=["line"])
+def test_json_is_json_and_nothing_else(line: list[str], name: str) -> None:
     done = subprocess.run(
-        command(verb, *line, "--json"), cwd=ROOT, capture_output=True, text=True, check=False
+        command(name, *line, "--json"), cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == SPEAKING[verb][1], done.stderr
-    documents = done.stdout.splitlines() if verb == "replay" else [done.stdout]
+    assert done.returncode == SPEAKING[name][1], done.stderr
+    documents = done.stdout.splitlines() if name == "replay" else [done.stdout]
     assert documents
     for document in documents:
         json.loads(document)
@@ -97,10 +97,10 @@ def on_terminal(line: list[str], folder: Path) -> str:
     return shown.decode()
 
 
-@pytest.mark.parametrize(("line", "verb"), [(v, v) for v in SPEAKING], indirect=["line"])
-def test_what_is_piped_has_no_colour(line: list[str], verb: str) -> None:
-    done = subprocess.run(command(verb, *line), cwd=ROOT, capture_output=True, check=False)
-    assert done.returncode == SPEAKING[verb][1], done.stderr
+@pytest.mark.parametrize(("line", "name"), [(v, v) for v in SPEAKING], indirect=["line"])
+def test_what_is_piped_has_no_colour(line: list[str], name: str) -> None:
+    done = subprocess.run(command(name, *line), cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == SPEAKING[name][1], done.stderr
     assert b"\x1b" not in done.stdout + done.stderr
 
 
