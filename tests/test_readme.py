@@ -78,6 +78,17 @@ def test_every_link_of_every_page_leads_somewhere(page: Path) -> None:
     assert broken(page) == []
 
 
+SOURCES = [path for path in ROOT.glob("*/**/*.py") if not {".venv", "build"} & set(path.parts)]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_source_file_that_a_page_names_is_there(page: Path) -> None:
+    named = set(re.findall(r"`([\w./-]+\.py)`", page.read_text()))
+    ends = {name: f"/{name}" for name in named}
+    found = {name for name, end in ends.items() if any(str(s).endswith(end) for s in SOURCES)}
+    assert named == found
+
+
 def test_a_link_that_leads_nowhere_is_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A title\n[a](gone.md) [b](page.md#a-title) [c](#gone) [d](https://e.f/)\n")

@@ -32,7 +32,7 @@ class StandIn(ThreadingHTTPServer):
         self.cancelled = 0
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of callers that went away: that is part of the story."""
+        """Log nothing about clients that went away: that is part of the demo."""
 
 
 class _Door(BaseHTTPRequestHandler):

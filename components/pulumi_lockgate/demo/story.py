@@ -147,7 +147,7 @@ def _hang_up(actor: Actor) -> Shown:
     expect(demo.local.cancelled() > before, "the upstream was not cancelled")
     expect(record["outcome"] == "client_gone", f"outcome {record['outcome']}")
     _, after = actor.ask()
-    expect(after["backend"] == "local-qwen", "the breaker counted the caller's hang-up")
+    expect(after["backend"] == "local-qwen", "the breaker counted the client's hang-up")
     return Shown("upstream cancelled at once; the next request is served as before", record)
 
 

@@ -185,7 +185,7 @@ def _is_open(decider: Decider, recorded: Recorded, name: str) -> bool:
 
 
 def outcome_of(decision: Decision) -> tuple[Places, str | None]:
-    """Return what makes two decisions the same to a caller: the candidates, or the refusal."""
+    """Return what makes two decisions the same to a client: the candidates, or the refusal."""
     if isinstance(decision, Refuse):
         return (), decision.code
     return tuple((b.name, b.tier) for b in decision.candidates), None

@@ -38,7 +38,7 @@ class DirectEPollReactor(epollreactor.EPollReactor):
                 _log.failure("unexpected error in the main loop")
 
     def doPoll(self, timeout: float | None) -> None:
-        """Wait once, for a caller who takes the turns itself (`iterate`)."""
+        """Wait for events once, for code that runs the loop step by step (`iterate`)."""
         wait(self, self.outbox, -1.0 if timeout is None else timeout)
 
     doIteration = doPoll

@@ -95,7 +95,7 @@ class Head(Value):
 
 
 class Heads:
-    """Reads heads, and remembers them: a caller sends the same one but for its length.
+    """Reads heads, and remembers them: a client sends the same one but for its length.
 
     `rules` are those of the policy in force; what was admitted under others is forgotten.
     """
