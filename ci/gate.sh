@@ -4,7 +4,7 @@
 #   ci/gate.sh BASE STACK...      BASE: the revision that the change is made on
 #
 # Leaves in lockgate-out/: summary.md (verdict, diff and resources of every stack), comment.md (the
-# same, cut where a comment would be too long) and lockgate.sarif.
+# same, cut where a comment would be too long), lockgate.sarif and a picture of each stack, STACK.svg.
 # Exit status: the worst of all stacks; 0 good, 1 a leak, 2 refused, 3 a widening not accepted.
 set -u
 [ $# -ge 2 ] || { echo "usage: $0 BASE STACK..." >&2; exit 2; }
@@ -33,6 +33,7 @@ for stack in "$@"; do
   fi
   status=$?
   [ "$status" -le "$worst" ] || worst=$status
+  "$lockgate" graph "$stack" --out "$out/$stack.svg" > /dev/null 2>&1 # no picture of what is refused
   echo >> "$out/summary.md"
   cat "$out/$stack.md" >> "$out/summary.md" || worst=2
 done

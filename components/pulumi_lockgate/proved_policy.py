@@ -26,9 +26,9 @@ class PolicyViolatedError(pulumi.RunError):
 class WideningNotAcceptedError(pulumi.RunError):
     """More may reach a cloud than before. Its text is the diff and what to write."""
 
-    def __init__(self, passage: WideningVerdict) -> None:
-        self.passage = passage
-        super().__init__(text_of(passage))
+    def __init__(self, widening: WideningVerdict) -> None:
+        self.widening = widening
+        super().__init__(text_of(widening))
 
 
 class NotKnownError(pulumi.RunError):
@@ -111,10 +111,10 @@ def prove_policy(
         raise PolicyViolatedError(draft.policy, report)
     if not draft.is_known:  # against a stand-in every comparison would be a false one
         return _kept(ProvedPolicy(_MADE_HERE, draft, draft.policy, report, None))
-    passage = judge(base_of(deployed), draft.policy, accepted_widening, pulumi.get_stack())
-    if not passage.passed:
-        raise WideningNotAcceptedError(passage)
-    return _kept(ProvedPolicy(_MADE_HERE, draft, draft.policy, report, passage))
+    widening = judge(base_of(deployed), draft.policy, accepted_widening, pulumi.get_stack())
+    if not widening.passed:
+        raise WideningNotAcceptedError(widening)
+    return _kept(ProvedPolicy(_MADE_HERE, draft, draft.policy, report, widening))
 
 
 _PROVED: Final[ContextVar[list[ProvedPolicy] | None]] = ContextVar("proved", default=None)

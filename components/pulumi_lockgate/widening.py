@@ -84,20 +84,20 @@ def judge(base: Base, policy: LoadedPolicy, acceptance: str | None, stack: str) 
     return WideningVerdict(base, policy.digest, diff, acceptance, stack)
 
 
-def _judgement(passage: WideningVerdict) -> Iterator[str]:
-    setting = f"  pulumi config set {KEY} {passage.digest} --stack {passage.stack}"
+def _judgement(verdict: WideningVerdict) -> Iterator[str]:
+    setting = f"  pulumi config set {KEY} {verdict.digest} --stack {verdict.stack}"
     refused = click.style("WIDENING NOT ACCEPTED", fg="red", bold=True)
-    accepted = passage.acceptance
-    if not passage.widens:
+    accepted = verdict.acceptance
+    if not verdict.widens:
         if accepted is not None:
             yield f"{KEY} is stale: nothing widens. Left in place it would let a later change"
             yield f"back to {accepted} pass. Remove it:"
-            yield f"  pulumi config rm {KEY} --stack {passage.stack}"
+            yield f"  pulumi config rm {KEY} --stack {verdict.stack}"
     elif accepted is None:
         yield f"{refused}: more may reach a cloud than under what is deployed."
         yield "Where that is meant, accept this policy and no other:"
         yield setting
-    elif accepted != passage.digest:
+    elif accepted != verdict.digest:
         yield f"{refused}: the stack accepts another policy than this one,"
         yield f"{accepted}. Read the changes again, and accept this one:"
         yield setting

@@ -298,9 +298,10 @@ def test_only_a_proof_makes_a_proved_policy() -> None:
 
 
 def loaded() -> Any:
-    from lockgate.policy.reading.load import load_object
+    from lockgate.policy.reading.document import from_plain
+    from lockgate.policy.reading.load import load_tree
 
-    return load_object(HOLDS, "policy")
+    return load_tree(from_plain(HOLDS), "", "policy")
 
 
 def test_a_router_is_held_to_what_it_last_put_out() -> None:

@@ -181,7 +181,7 @@ def test_the_program_refuses_to_widen_what_it_last_put_out(project: Path) -> Non
     with pytest.raises(WideningNotAcceptedError) as refused:
         evaluate("dev", config(project), last)
     text = str(refused.value)
-    digest = refused.value.passage.digest
+    digest = refused.value.widening.digest
     assert text.splitlines()[-1] == f"  pulumi config set {KEY} {digest} --stack dev"
     assert "\x1b" not in text
     accepted = evaluate("dev", config(project, acceptWidening=digest), last)
@@ -212,5 +212,5 @@ def test_what_cannot_be_compared_counts_as_widening(
     with pytest.raises(WideningNotAcceptedError, match="counts as widening") as refused:
         evaluate("dev", config(project), change(dict(last)))
     assert said in str(refused.value)
-    digest = refused.value.passage.digest
+    digest = refused.value.widening.digest
     assert evaluate("dev", config(project, acceptWidening=digest), change(dict(last))).resources

@@ -4,7 +4,8 @@ import json
 
 import pytest
 from hypothesis import given
-from lockgate.policy.reading.load import compiled, load_object, load_policy
+from lockgate.policy.reading.document import from_plain
+from lockgate.policy.reading.load import compiled, load_policy, load_tree
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.unimplemented import TABLE
 from lockgate.policy.spec.model_router import RouterSpec
@@ -187,7 +188,7 @@ def test_json_and_plain_data_mean_the_same_as_yaml() -> None:
     assert (again.json, again.digest) == (policy.json, policy.digest)
     tabbed = json.dumps(json.loads(policy.json), indent="\t").encode()
     assert load_policy(tabbed, "t").digest == policy.digest
-    assert load_object(json.loads(policy.json), "o").digest == policy.digest
+    assert load_tree(from_plain(json.loads(policy.json)), "", "o").digest == policy.digest
 
 
 def test_json_escapes_of_one_character_are_joined() -> None:

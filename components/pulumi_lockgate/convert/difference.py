@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 from attrs import asdict, define, field, frozen
 from lockgate.policy.reading.document import from_plain
+from lockgate.policy.reading.paths import is_within
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 
 from pulumi_lockgate.stack.settings import read_stack_tree
@@ -88,7 +89,7 @@ class Notes:
 
 def inside(path: str, others: Iterable[str]) -> bool:
     """Whether `path` is, or lies in, one of `others`."""
-    return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in others)
+    return any(is_within(path, other) for other in others)
 
 
 def problems_of(config: dict[str, Any], name: str) -> tuple[Problem, ...]:

@@ -3,6 +3,7 @@
 from attrs import evolve
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.load import recheck
+from lockgate.policy.reading.paths import joined
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.spec.backends import Backend
 from lockgate.policy.spec.model_router import RouterSpec
@@ -16,10 +17,9 @@ def place(
     `path` is its place in the file `name`. PolicyRefusedError says which backend has no address.
     """
     backends = tuple(_placed(backend, namespace, litellm_url) for backend in policy.spec.backends)
-    above = f"{path}." if path else ""
     missing = tuple(
         Problem(
-            f"{above}backends[{number}].external.url",
+            joined(path, f"backends[{number}].external.url"),
             policy.line_of(f"backends[{number}].external"),
             "is missing: a litellm backend has no address of its own",
             "add `url: https://HOST`, or `lockgate:litellmUrl: https://HOST` for all of them",

@@ -9,6 +9,7 @@ from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import Member, Node, from_plain
 from lockgate.policy.reading.load import STACK_KEY, load_tree
 from lockgate.policy.reading.nearest import nearest
+from lockgate.policy.reading.paths import joined
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.structure import INVALID, Builder
 from lockgate.policy.reading.suggestions import worded
@@ -88,18 +89,6 @@ class Stack:
     secret: frozenset[str] = frozenset()
 
 
-def read_settings(
-    config: Mapping[str, object],
-) -> tuple[StackSettings, Mapping[str, Inference], LoadedPolicy]:
-    """Return settings, model servers and the compiled policy of a stack's ``lockgate`` config.
-
-    `config` maps keys without their namespace to plain values. PolicyRefusedError otherwise.
-    """
-    whole = {f"{PROJECT}:{key}": value for key, value in config.items()}
-    stack = read_stack_tree(from_plain(whole), "", "stack configuration")
-    return stack.settings, stack.models, stack.policy
-
-
 def read_stack_tree(config: Node, path: str, name: str) -> Stack:
     """Return what the tree `config` says; `path` is its place in the file `name`.
 
@@ -132,7 +121,7 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
         problems.append(_within(_no_router(misspelt, config.line), path))
     else:
         try:
-            inner = f"{path}.{STACK_KEY}" if path else STACK_KEY
+            inner = joined(path, STACK_KEY)
             loaded = load_tree(router.node, inner, name)
             policy = place(loaded, settings.namespace, settings.litellm_url, inner, name)
         except PolicyRefusedError as refused:
@@ -141,7 +130,7 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
     good = {n: m for n, m in models.items() if m}
     return Stack(
-        settings, good, policy, creates, tuple(evolve(m, path=_inside(path, m.path)) for m in found)
+        settings, good, policy, creates, tuple(evolve(m, path=joined(path, m.path)) for m in found)
     )
 
 
@@ -149,7 +138,7 @@ def _refuse_hidden(found: tuple[Missing, ...], path: str, name: str) -> None:
     """Refuse secrets without which nothing can be proved."""
     message = "is a secret, which a file does not show, and the proof depends on it"
     suggestion = "run `pulumi preview`, which reads it, or keep this value plain"
-    problems = (Problem(_inside(path, m.path), m.line, message, suggestion) for m in found)
+    problems = (Problem(joined(path, m.path), m.line, message, suggestion) for m in found)
     if found:
         raise PolicyRefusedError(name, tuple(problems))
 
@@ -238,11 +227,7 @@ def _model_ref_fault(model_ref: str) -> tuple[str, str] | None:
 
 
 def _within(problem: Problem, path: str) -> Problem:
-    return evolve(problem, path=_inside(path, problem.path))
-
-
-def _inside(path: str, inner: str) -> str:
-    return f"{path}.{inner}" if path else inner
+    return evolve(problem, path=joined(path, problem.path))
 
 
 KEYS: Final = (STACK_KEY, *(wire_name(f) for f in fields(StackSettings)))

@@ -12,9 +12,10 @@ import attrs
 
 from lockgate.policy.canonical import digest_of, policy_json
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.reading.document import Member, Node, from_plain, parse
+from lockgate.policy.reading.document import Member, Node, parse
 from lockgate.policy.reading.invariant_faults import invariant_faults
 from lockgate.policy.reading.nearest import nearest
+from lockgate.policy.reading.paths import is_within, joined
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.proxy_faults import proxy_faults
 from lockgate.policy.reading.structure import INVALID, Builder, TooManyError
@@ -49,11 +50,6 @@ def load_documents(documents: tuple[Node, ...], name: str) -> LoadedPolicy:
         _refuse(name, documents[1].line, "has more than one document", "keep one, without `---`")
     root, path = _spec_of(documents[0], name)
     return load_tree(root, path, name)
-
-
-def load_object(value: object, name: str) -> LoadedPolicy:
-    """Load plain Python data, such as a Pulumi config object."""
-    return load_tree(from_plain(value), "", name)
 
 
 def compiled(spec: RouterSpec, lines: Mapping[str, int] | None = None) -> LoadedPolicy:
@@ -155,7 +151,7 @@ def _faults(spec: RouterSpec) -> Iterator[Fault]:
 
 
 def _refused(problems: list[Problem], path: str, name: str) -> PolicyRefusedError:
-    placed = (attrs.evolve(p, path=_placed(path, p.path)) for p in problems)
+    placed = (attrs.evolve(p, path=joined(path, p.path)) for p in problems)
     return PolicyRefusedError(name, tuple(placed))
 
 
@@ -182,19 +178,10 @@ def _meaningless(builder: Builder, spec: Any, root: Node) -> Iterator[Problem]:
         return
     reported = builder.reported | {problem.path for problem in tiers}
     unreported = (
-        row for row in _faults(spec) if not any(_within(row[0], path) for path in reported)
+        row for row in _faults(spec) if not any(is_within(row[0], path) for path in reported)
     )
     for path, message, suggestion in islice(unreported, builder.MOST + 1):
         yield Problem(path, builder.line_of(path), message, suggestion)
-
-
-def _placed(prefix: str, path: str) -> str:
-    return f"{prefix}.{path}" if prefix and path else prefix or path
-
-
-def _within(path: str, other: str) -> bool:
-    """Whether `path` is, or lies in, `other`."""
-    return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
 def _unstated_tiers(root: Node) -> list[Problem]:

@@ -13,6 +13,7 @@ import attrs
 from lockgate.policy.loaded import nearest_line
 from lockgate.policy.reading.document import Member, Node
 from lockgate.policy.reading.nearest import nearest
+from lockgate.policy.reading.paths import joined
 from lockgate.policy.reading.problem import Kind, Refusal
 from lockgate.policy.reading.unimplemented import BY_PATH, Row
 from lockgate.policy.spec.fields import Bytes, Rate, Seconds, bare_kind, wire_name
@@ -99,7 +100,7 @@ class Builder:
         stated = {member.key for member in node.value}
         values: dict[str, Any] = {}
         for member in node.value:
-            inner = f"{path}.{member.key}" if path else member.key
+            inner = joined(path, member.key)
             field = fields.get(member.key)
             if field is None:
                 meant = self._unknown(member, inner, set(fields) - stated)
@@ -126,7 +127,7 @@ class Builder:
             if field.default is not attrs.NOTHING or field.name in good:
                 continue
             if field.name not in values:
-                self._refuse("missing", f"{path}.{name}" if path else name, node, field)
+                self._refuse("missing", joined(path, name), node, field)
             good[field.name] = _substitute(field.type)
         return kind(**good)
 
