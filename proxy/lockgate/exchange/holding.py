@@ -29,7 +29,7 @@ from lockgate.exchange.response_body import (
 from lockgate.exchange.resume import DeliveredText
 from lockgate.exchange.retry import Failure
 from lockgate.exchange.state import State
-from lockgate.http1.response_head import ProtocolError, ResponseHead, check_timely, check_usable
+from lockgate.http1.response_head import ProtocolError, ResponseHead, check_usable, is_early
 
 HOLD_LIMIT_BYTES: Final = 1 << 20
 """A response that is not streamed is held up to this size, until it is one whole JSON document."""
@@ -75,10 +75,10 @@ class Holding:
         self._attempting.answered(head)
         try:
             check_usable(head, streaming=streams)
-            check_timely(head, whole=request.whole)
-        except ProtocolError as problem:
-            timely = not problem.args[0].startswith("an answer before")
-            return self._fail(Failure("upstream_protocol", head.status, deterministic=timely))
+        except ProtocolError:
+            return self._fail(Failure("upstream_protocol", head.status, deterministic=True))
+        if is_early(head, whole=request.whole):
+            return self._fail(Failure("upstream_protocol", head.status))
         if head.status >= 400:
             return self._judge_status()
         if not streams:

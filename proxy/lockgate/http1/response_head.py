@@ -277,10 +277,9 @@ def check_usable(head: ResponseHead, *, streaming: bool) -> None:
         raise ProtocolError("content-type")
 
 
-def check_timely(head: ResponseHead, *, whole: bool) -> None:
-    """Raise ProtocolError for a good response to a request whose body is not whole yet.
+def is_early(head: ResponseHead, *, whole: bool) -> bool:
+    """Whether this is a good response to a request whose body is not whole yet.
 
     An error may come early (RFC 9112, section 9.5): the body may be too large for the upstream.
     """
-    if head.status < 400 and not whole:
-        raise ProtocolError("a response before its request")
+    return head.status < 400 and not whole
