@@ -1,5 +1,6 @@
 """Rows H and S: what upstreams answer."""
 
+import itertools
 import json
 import socket
 import threading
@@ -188,8 +189,12 @@ def test_h9_another_type_than_was_asked_for(house: House, stream: bool, said: by
 # -- streams
 
 
+_asked = itertools.count()
+
+
 def streamed(house: House, model: str = "alone") -> Answer:
-    return house.ask(body(model, stream=True))
+    """Ask for a stream, with a body of its own: one that failed alike before would be no news."""
+    return house.ask(body(model, stream=True, seed=next(_asked)))
 
 
 def cut(house: House, answer: Answer, *outcomes: str) -> None:
