@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trustme
 from lockgate.connections.credentials import PLATFORM, TlsFiles
-from lockgate.connections.tls import SESSION_S, StrictClient, upstream_tls
+from lockgate.connections.tls import SESSION_S, StrictClient, server_context, upstream_tls
 from OpenSSL import SSL
 
 
@@ -122,3 +122,13 @@ def test_a_connection_that_has_lost_its_name_is_refused() -> None:
     peer.client._peer = None
     with pytest.raises(SSL.Error, match="certificate verify failed"):
         peer.meet(1.0)
+
+
+def test_t11_a_key_that_is_half_written_is_refused_and_no_fault() -> None:
+    issued = trustme.CA().issue_cert("localhost")
+    chain = b"".join(one.bytes() for one in issued.cert_chain_pems)
+    key = issued.private_key_pem.bytes()
+    server_context(chain, key)
+    for size in (0, 1, 20, len(key) // 2, len(key) - 30):
+        with pytest.raises(ValueError, match="not a private key"):
+            server_context(chain, key[:size])

@@ -22,8 +22,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from cryptography import x509
-from OpenSSL import SSL
-from OpenSSL.crypto import FILETYPE_PEM, X509, load_privatekey
+from OpenSSL import SSL, crypto
+from OpenSSL.crypto import FILETYPE_PEM, X509, PKey, load_privatekey
 from service_identity.hazmat import DNS_ID, IPAddress_ID, ServiceID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -89,8 +89,16 @@ def use_pair(context: SSL.Context, certificate: bytes, key: bytes) -> None:
     context.use_certificate(X509.from_cryptography(leaf))
     for between in chain:
         context.add_extra_chain_cert(X509.from_cryptography(between))
-    context.use_privatekey(load_privatekey(FILETYPE_PEM, key, _no_passphrase))
+    context.use_privatekey(_private_key(key))
     context.check_privatekey()
+
+
+def _private_key(pem: bytes) -> PKey:
+    """Return a key; ValueError for what is none, as half a file is while it is written."""
+    try:
+        return load_privatekey(FILETYPE_PEM, pem, _no_passphrase)
+    except crypto.Error as problem:
+        raise ValueError(f"not a private key: {problem}") from problem
 
 
 def _no_passphrase(*_: object) -> bytes:
