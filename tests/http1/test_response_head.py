@@ -23,3 +23,21 @@ def head(*lines: bytes) -> bytes:
 )  # fmt: skip
 def test_retry_after_is_read_in_both_forms(lines: tuple[bytes, ...], seconds: float | None) -> None:
     assert read_response_head(head(*lines)).retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "is_hint"),
+    [
+        (b"RateLimit", True),
+        (b"ratelimit-policy", True),
+        (b"X-RateLimit-Remaining-Tokens", True),
+        (b"x-ratelimit", False),
+        (b"set-cookie", False),
+        (b"server", False),
+        (b"location", False),
+        (b"access-control-allow-origin", False),
+    ],
+)
+def test_of_an_upstreams_fields_its_rate_limits_are_hints(name: bytes, is_hint: bool) -> None:
+    hints = read_response_head(head(name + b": 1")).hints
+    assert (name.lower() in hints.lower()) is is_hint
