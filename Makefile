@@ -10,6 +10,9 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 # a C compiler and Python's headers: what mypyc needs
 CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys, sysconfig; \
 	sys.exit(not os.path.isfile(sysconfig.get_path("include") + "/Python.h"))' && echo yes)
+# tests wait for processes more than they compute: four at once on two cores
+ABREAST := -n 4 --dist worksteal
+
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
@@ -39,16 +42,16 @@ typecheck: $(VENV)/.test ## mypy, and that it reports what is planted in a copy 
 	$(BIN)/pytest tests/test_types.py -m ''
 
 pytest: $(VENV)/.test
-	$(BIN)/pytest
+	$(BIN)/pytest $(ABREAST)
 
 properties: $(VENV)/.test ## every property on 2,000 examples that are new each time; `make test` runs the same fifty
-	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n 2 -m 'hypothesis and not slow'
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n 2 --dist worksteal -m 'hypothesis and not slow'
 
 policies: $(VENV)/.program ## the stacks' and the examples' own policy tests
 	$(BIN)/lockgate test stacks/tests/*.yaml examples/tests/*.yaml
 
 faults: $(VENV)/.test ## every row of the fault matrix, a line each; minutes, since some faults are slow
-	$(BIN)/pytest tests/faults -m '' --rows
+	$(BIN)/pytest $(ABREAST) tests/faults -m '' --rows
 
 packages: $(VENV)/.test ## both distributions in empty environments; needs a package index
 	$(BIN)/pytest tests/packages -m ''
@@ -73,7 +76,7 @@ compiled: $(COMPILED)/.made ## the package as it is deployed: the data path comp
 
 test-compiled: $(COMPILED)/.made $(VENV)/.test ## the data path's tests on the compiled package
 	$(WITH_COMPILED) $(BIN)/python -c 'import lockgate.server.driver as run; assert run.__file__.endswith(".so")'
-	$(WITH_COMPILED) $(BIN)/python -m pytest -o pythonpath='$(COMPILED) components .' \
+	$(WITH_COMPILED) $(BIN)/python -m pytest $(ABREAST) -o pythonpath='$(COMPILED) components .' \
 		tests/http1 tests/bodies tests/exchange tests/net tests/faults tests/properties tests/spec
 
 bench: $(VENV)/.bench $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lockgate against nginx and Envoy on the same core

@@ -3,11 +3,11 @@
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 from tests.support.proxy import ROOT, environment, free_port
+from tests.support.wait import eventually
 
 
 class Llama:
@@ -27,15 +27,15 @@ class Llama:
         self._wait()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                urllib.request.urlopen(f"{self.url}/health", timeout=5).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError(self.log.read_text(errors="replace"))
+        eventually(self._is_up, 60, what=self.log.read_text, every_s=0.05)
+
+    def _is_up(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text(errors="replace")
+        try:
+            urllib.request.urlopen(f"{self.url}/health", timeout=5).close()
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         self.process.kill()

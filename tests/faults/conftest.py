@@ -86,43 +86,34 @@ def rows_of(item: pytest.Item) -> list[tuple[str, str, str]]:
     return [(m.args[0], m.args[1], m.args[2]) for m in item.iter_markers("fault")]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Remember which test is about which rows."""
-    found: dict[str, list[tuple[str, str, str]]] = {}
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each test's report say which rows it is about, from whichever process it comes."""
     for item in items:
         if "tests/faults/" in item.nodeid:
-            found[item.nodeid] = rows_of(item)
-    config.stash[_ROWS] = found
-
-
-_ROWS = pytest.StashKey[dict[str, list[tuple[str, str, str]]]]()
+            item.user_properties += [("row", row) for row in rows_of(item)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print each row: id, what was injected, what was seen, how it ended."""
-    config = terminalreporter.config
-    if not config.getoption("--rows", default=False):
+    if not terminalreporter.config.getoption("--rows", default=False):
         return
-    ended: dict[str, set[str]] = {}
+    rows: dict[str, dict[tuple[str, str], set[str]]] = {}
     for how in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(how, []):
             if how == "passed" and report.when != "call":
                 continue
-            ended.setdefault(report.nodeid, set()).add(how)
-    rows: dict[str, list[tuple[str, str, set[str]]]] = {}
-    for nodeid, about in config.stash[_ROWS].items():
-        for row, injected, seen in about:
-            rows.setdefault(row, []).append((injected, seen, ended.get(nodeid, {"not run"})))
+            for name, (row, injected, seen) in report.user_properties:
+                if name == "row":
+                    rows.setdefault(row, {}).setdefault((injected, seen), set()).add(how)
     terminalreporter.section("fault matrix")
     for row in ROWS:
         if row in NOT_HERE:
             terminalreporter.write_line(f"{row:<4} NOT HERE: {NOT_HERE[row]}")
             continue
-        tests = rows.get(row, [])
-        verdicts = set().union(*(how for *_, how in tests)) if tests else {"no test"}
+        tests = rows.get(row, {})
+        verdicts = set().union(*tests.values()) or {"no test"}
         verdict = "ok" if verdicts == {"passed"} else ", ".join(sorted(verdicts))
-        words = {(injected, seen): None for injected, seen, _ in tests}
-        said = "; ".join(f"{injected} -> {seen}" for injected, seen in words)
+        said = "; ".join(f"{injected} -> {seen}" for injected, seen in tests)
         terminalreporter.write_line(f"{row:<4} {said or ROWS[row]}: {verdict}")
 
 

@@ -39,7 +39,7 @@ def ports() -> None:
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40010")
 
     def script(connection: socket.socket, one: bytes) -> None:
-        goes_on.wait(timeout=20)
+        goes_on.wait(timeout=60)
         serve_well(connection, one)
 
     upstream.script = script

@@ -5,12 +5,12 @@ import os
 import socket
 import subprocess
 import sys
-import time
 
 from tests.faults.house import body, request
-from tests.support.client import Answer
+from tests.support.client import Answer, connected
 from tests.support.proxy import ROOT, free_port
 from tests.support.upstream import Upstream
+from tests.support.wait import eventually
 
 POLICY = {"backends": [{"name": "a", "inferenceServiceRef": {"name": "a"}}], "defaultRoute": "a"}
 
@@ -33,12 +33,8 @@ def main() -> None:
     command += ["--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{free_port()}"]
     command += ["--address", f"a=http://127.0.0.1:{upstream.port}"]
     running = subprocess.Popen(command, cwd=ROOT, pass_fds=[policy], stdout=subprocess.PIPE)
-    for _ in range(500):
-        try:
-            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.02)
+    connection = eventually(lambda: connected(port), 20)
+    assert connection is not None
     with connection:
         connection.sendall(request({**body(), "x": "y" * 200_000}, close=True))
         assert Answer.read(connection).status == 200

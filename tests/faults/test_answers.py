@@ -4,7 +4,6 @@ import itertools
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,7 +13,7 @@ from tests.net.corpus import BAD_ANSWERS, GOOD_ANSWERS
 from tests.support.client import Answer, unchunked
 from tests.support.responses import ANSWER, DONE, END, SSE_HEAD, chunk, http, word
 from tests.support.upstream import reset, serve_well
-from tests.support.wait import eventually
+from tests.support.wait import eventually, let_pass, pace
 
 fault = pytest.mark.fault
 Script = Callable[[socket.socket, bytes], None]
@@ -31,7 +30,7 @@ def says(*pieces: bytes, then: str = "keep") -> Script:
         for piece in pieces:
             connection.sendall(piece)
             if len(pieces) > 1:
-                time.sleep(0.02)
+                pace(0.02)
         if then == "reset":
             reset(connection)
         if then in {"close", "reset"}:
@@ -98,7 +97,7 @@ def test_h6_answers_that_are_too_early_or_too_long(house: House) -> None:
     def answer_early(connection: socket.socket) -> None:
         connection.recv(1024)
         connection.sendall(http(200, LEAST))
-        early.wait(timeout=5)
+        early.wait(timeout=60)
         connection.close()
 
     real, house.local._serve = house.local._serve, answer_early  # type: ignore[method-assign, assignment]
@@ -249,7 +248,7 @@ def beats(beat: bytes, first: str = "one") -> Script:
     def script(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + (word(first) if first else b""))
         while beat or not connection.recv(1):
-            time.sleep(0.05)
+            pace(0.05)
             connection.sendall(chunk(beat))
 
     return script
@@ -395,7 +394,7 @@ def test_s10_a_slow_caller_slows_its_upstream(house: House) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     connection.connect(("127.0.0.1", house.proxy.port))
     connection.sendall(request(STREAM, close=True))
-    time.sleep(0.5)
+    let_pass(0.5)
     assert total < 16 << 20  # it waits; the kernel's buffers hold some of it
     assert house.metrics()["lockgate_memory_held_bytes"] <= 4 * 65536
     data = bytearray()
@@ -455,7 +454,7 @@ class Relay:
             while data := a.recv(65536):
                 for at in range(0, len(data), self._slice):
                     number += 1
-                    time.sleep(self._latency_s * (number % 3) / 2)
+                    pace(self._latency_s * (number % 3) / 2)
                     b.sendall(data[at : at + self._slice])
             b.shutdown(socket.SHUT_WR)
         except OSError:

@@ -19,7 +19,7 @@ from tests.support.client import Answer
 from tests.support.proxy import free_port
 from tests.support.responses import SSE_HEAD, http, word
 from tests.support.upstream import reset, serve_well
-from tests.support.wait import eventually
+from tests.support.wait import eventually, let_pass
 
 fault = pytest.mark.fault
 STATE = 'lockgate_breaker_state{backend="local"}'
@@ -73,7 +73,7 @@ def test_r31_a_body_that_is_not_whole_is_no_probe(start: Start) -> None:
     """Its verdict may be as far off as its caller likes: getnora-io/nora #585 (a probe is held)."""
     house = opened(start)
     house.local.script = serve_well
-    time.sleep(0.6)  # it may be tried
+    let_pass(0.6)  # it may be tried
     house.records += house.proxy.flushed()
     house.local.requests.clear()
     with house.connect() as client:  # where another candidate is well, that one is asked
@@ -94,11 +94,11 @@ def test_r31_a_body_that_is_not_whole_is_no_probe(start: Start) -> None:
     while house.metrics()[STATE] != 2:
         house.ask(body("alone"))
     house.local.script = serve_well
-    time.sleep(2)
+    let_pass(2)
     house.local.requests.clear()
     with house.connect() as client:
         client.sendall(document[:-100_000])
-        time.sleep(0.2)
+        let_pass(0.2)
         assert (house.local.requests, house.metrics()[STATE]) == ([], 2)
         client.sendall(document[-100_000:])
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
@@ -296,12 +296,12 @@ def test_x10_a_herd_at_a_half_open_breaker(start: Start) -> None:
     probed = threading.Event()
 
     def script(connection: socket.socket, _: bytes) -> None:
-        probed.wait(timeout=10)
+        probed.wait(timeout=60)
         reset(connection)
 
     house.local.script = script
     house.local.requests.clear()
-    time.sleep(2.1)
+    let_pass(2.1)
     connections = [house.connect() for _ in range(200)]
     for connection in connections:
         connection.sendall(request(body("alone")) * 5)  # a thousand, five on each
@@ -340,7 +340,7 @@ def test_x11_what_does_not_count(house: House) -> None:
     house.local.script = lambda c, _: reset(c)
     for _ in range(5):
         house.ask(body("alone"))
-    time.sleep(0.1)
+    let_pass(0.1)
     house.local.script = lambda c, _: c.recv(1)
     before = len(house.local.requests)
     connection = house.connect()

@@ -8,7 +8,6 @@ import json
 import os
 import queue
 import socket
-import time
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from tests.faults.house import POLICY, House, body, request
 from tests.support.client import Answer
 from tests.support.responses import SSE_HEAD, word
 from tests.support.upstream import reset, serve_well
-from tests.support.wait import eventually
+from tests.support.wait import eventually, let_pass, pace
 
 fault = pytest.mark.fault
 WHOLE = ("dial", "serve", "served", "connected", "unconnected", "heard", "read", "deadline", "total", "lost")  # fmt: skip
@@ -52,7 +51,7 @@ def upstream(connection: socket.socket, one: bytes) -> None:
     if b'"qwen"' not in one:
         raise AssertionError(one[:200])
     if b"SILENT" in one:
-        time.sleep(1.5)
+        pace(1.5)
     elif b"LEAVE" in one:
         reset(connection)
     elif b'"stream": true' in one:
@@ -100,9 +99,9 @@ def streamed(house: House, place: str) -> Answer:
         if place in {"caller", "taken"}:
             connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
         else:
-            time.sleep(1.3 if place == "looked" else 0.3)
+            let_pass(1.3 if place == "looked" else 0.3)
         if place == "taken":  # the next request cannot be read; this one goes on
-            time.sleep(0.2)
+            let_pass(0.2)
             assert house.metrics()["lockgate_in_flight"] == 1
         else:
             begun += rest(connection)

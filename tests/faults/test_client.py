@@ -3,7 +3,6 @@
 import gzip
 import json
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from tests.support.client import Answer
 from tests.support.proxy import Proxy
 from tests.support.responses import ANSWER, DONE, END, SSE_HEAD, http, word
 from tests.support.upstream import Upstream, reset
-from tests.support.wait import eventually
+from tests.support.wait import eventually, let_pass
 
 fault = pytest.mark.fault
 STREAM = body(stream=True)
@@ -47,7 +46,7 @@ def test_c2_a_body_that_is_never_whole_is_one_record(house: House) -> None:
     for data in begun:
         with house.connect() as connection:
             connection.sendall(data)
-            time.sleep(0.02)
+            let_pass(0.02)
         record = house.record()
         assert (record["outcome"], record["terminal"]) == ("client_gone", "Cb")
     assert house.local.requests == []
@@ -64,7 +63,7 @@ def full_backlog() -> tuple[socket.socket, list[socket.socket]]:
         one.setblocking(False)
         one.connect_ex(listener.getsockname())
         waiting.append(one)
-    time.sleep(0.05)
+    let_pass(0.05)
     return listener, waiting
 
 
@@ -207,10 +206,10 @@ def test_c12_a_caller_that_does_not_read_is_cut(house: House) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", house.proxy.port))
     connection.sendall(request(STREAM))
-    time.sleep(3)
+    let_pass(3)
     after_three = sent
     assert after_three < 16 << 20  # the kernel's buffers on both sides, and one high-water mark
-    time.sleep(2)
+    let_pass(2)
     assert sent == after_three  # paused
     record = house.record(seconds=40)
     connection.close()
@@ -262,7 +261,7 @@ def test_c14_nothing_more_is_made_for_a_caller_that_does_not_read(house: House) 
     with house.connect() as connection:
         connection.sendall(request() * 60)
         eventually(lambda: house.metrics()["lockgate_memory_held_bytes"] > 0)
-        time.sleep(0.5)
+        let_pass(0.5)
         assert len(house.local.requests) < 30  # what the kernel's buffers take, and one
         seen, tail = 0, b""
         while seen < 60:

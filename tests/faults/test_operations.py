@@ -21,7 +21,7 @@ from tests.faults.load import Load
 from tests.support.proxy import ROOT, Proxy, environment, secrets
 from tests.support.responses import http
 from tests.support.upstream import Upstream
-from tests.support.wait import eventually
+from tests.support.wait import eventually, let_pass
 
 fault = pytest.mark.fault
 KEPT = "lockgate.cli.main"
@@ -151,7 +151,7 @@ def test_r62_a_flood_of_scrapers(start: Start) -> None:
     for one in scrapers:
         one.start()
     load = Load(house.proxy.port)
-    time.sleep(2)
+    let_pass(2)
     load.stop()
     over.set()
     for one in scrapers:
@@ -163,7 +163,7 @@ def test_r62_a_flood_of_scrapers(start: Start) -> None:
     assert count[0] <= 8 * (lasted_s * 100 + 20)
     while len(house.records) < load.count:
         house.record()
-    time.sleep(1.1)  # the page that the invariants read is kept too
+    let_pass(1.1)  # the page that the invariants read is kept too
     house.proxy.process.kill()
     house.proxy.process.wait()
 

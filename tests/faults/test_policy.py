@@ -1,7 +1,6 @@
 """Rows P and A: what the policy keeps in, and what the records say."""
 
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from tests.faults.conftest import Start
 from tests.faults.house import HARD, PII, House, body, changed
 from tests.support.responses import SSE_HEAD, http, word
 from tests.support.upstream import reset, serve_well
+from tests.support.wait import let_pass
 
 fault = pytest.mark.fault
 
@@ -97,7 +97,7 @@ def test_p2_the_bound_needs_no_policy(start: Start, label: str) -> None:
         for model in ("primary", "weighted", "resume", "shadow"):
             answer = house.ask(body(model), field)
             assert (answer.status, answer.code) == (503, "no_allowed_upstream")
-    time.sleep(0.2)  # for a copy that must not be made
+    let_pass(0.2)  # for a copy that must not be made
     assert house.cloud.connections == 0
     house.local.script = serve_well
     assert "x-lockgate-backend: cloud" in house.ask(body("primary")).head

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from tests.support.client import Answer
 from tests.support.proxy import ROOT, Proxy, environment, free_port
 from tests.support.responses import DONE, END, SSE_HEAD, word
 from tests.support.upstream import Upstream, serve_well
-from tests.support.wait import eventually
+from tests.support.wait import eventually, let_pass, pace
 
 fault = pytest.mark.fault
 
@@ -29,7 +28,7 @@ fault = pytest.mark.fault
 def slow_stream(connection: socket.socket, one: bytes) -> None:
     """A word, a while, and the end; for "long" a long while."""
     connection.sendall(SSE_HEAD + word("one"))
-    time.sleep(6 if b'"long"' in one else 0.5)
+    pace(6 if b'"long"' in one else 0.5)
     connection.sendall(word("two") + END + DONE)
 
 
@@ -42,8 +41,8 @@ def test_x1_sigterm_lets_streams_finish(start: Start) -> None:
         asked = [pool.submit(house.proxy.ask, document) for document in documents]
         eventually(lambda: house.metrics()["lockgate_in_flight"] == 50)
         house.proxy.process.send_signal(signal.SIGTERM)
-        answers = [one.result(timeout=20) for one in asked]
-    assert house.proxy.process.wait(timeout=10) == 0
+        answers = [one.result(timeout=60) for one in asked]
+    assert house.proxy.process.wait(timeout=30) == 0
     assert [answer.clean for answer in answers] == [n % 5 != 0 for n in range(50)]
     for number, answer in enumerate(answers):
         assert (b'"draining"' in answer.body) == (number % 5 == 0)
@@ -95,12 +94,12 @@ def test_x4_stopped_for_a_minute(start: Start) -> None:
     house.local.script = script
     with ThreadPoolExecutor(10) as pool:
         asked = [pool.submit(ask, number) for number in range(10)]
-        time.sleep(0.15)  # the idle deadline is 300 ms
+        let_pass(0.15)  # the idle deadline is 300 ms
         house.proxy.process.send_signal(signal.SIGSTOP)
         stopped.set()
-        time.sleep(60)
+        let_pass(60)
         house.proxy.process.send_signal(signal.SIGCONT)
-        answers = [one.result(timeout=20) for one in asked]
+        answers = [one.result(timeout=60) for one in asked]
     assert [answer.clean for answer in answers] == [True] * 10
     assert house.metrics()["lockgate_stalls"] == 1
     assert house.ask().status == 200
@@ -141,7 +140,7 @@ def test_x7_bodies_beyond_the_budget(start: Start) -> None:
     goes_on = threading.Event()
 
     def script(connection: socket.socket, one: bytes) -> None:
-        goes_on.wait(timeout=30)
+        goes_on.wait(timeout=60)
         serve_well(connection, one)
 
     house.local.script = script
@@ -150,7 +149,7 @@ def test_x7_bodies_beyond_the_budget(start: Start) -> None:
         asked = [pool.submit(house.proxy.ask, big) for _ in range(12)]
         eventually(lambda: sum(one.done() for one in asked) == 8, seconds=20)
         goes_on.set()
-        answers = [one.result(timeout=30) for one in asked]
+        answers = [one.result(timeout=60) for one in asked]
     statuses = [answer.status for answer in answers]
     assert (statuses.count(200), statuses.count(503)) == (4, 8)
     for answer in answers:
@@ -172,9 +171,9 @@ def test_x8_a_blocked_reactor_fires_no_deadlines_at_once(start: Start) -> None:
             serve_well(connection, one)
             return
         connection.sendall(SSE_HEAD + word("one"))
-        time.sleep(0.25)
+        pace(0.25)
         connection.sendall(word("two"))
-        time.sleep(0.25)
+        pace(0.25)
         connection.sendall(END + DONE)
 
     house.local.script = script
@@ -182,7 +181,7 @@ def test_x8_a_blocked_reactor_fires_no_deadlines_at_once(start: Start) -> None:
         asked = [pool.submit(house.proxy.ask, body("strict", stream=True)) for _ in range(7)]
         eventually(lambda: len(house.local.requests) == 7)
         blocking = pool.submit(house.proxy.ask, body("block"))
-        answers = [one.result(timeout=20) for one in (*asked, blocking)]
+        answers = [one.result(timeout=60) for one in (*asked, blocking)]
     assert [answer.clean for answer in answers] == [True] * 8
     assert house.metrics()["lockgate_stalls"] == 1
     assert house.metrics()["lockgate_stalled_seconds"] > 1
@@ -205,17 +204,17 @@ def test_x9_the_clock_jumps(start: Start, tmp_path: Path) -> None:
     house = start(env=env)
     house.local.script = lambda c, _: (
         c.sendall(SSE_HEAD + word("one")),
-        time.sleep(0.2),
+        pace(0.2),
         c.sendall(word("two")),
-        time.sleep(0.2),
+        pace(0.2),
         c.sendall(END + DONE),
     )
     for jump in ("+3600s", "-3600s", "2016-12-31 23:59:59", "@2020-02-29 23:59:59"):
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(house.proxy.ask, body("strict", stream=True))
-            time.sleep(0.1)
+            let_pass(0.1)
             when.write_text(jump)
-            assert asked.result(timeout=10).clean
+            assert asked.result(timeout=60).clean
     records = [house.record() for _ in range(4)]
     assert [r["outcome"] for r in records] == ["complete"] * 4
     sequences = [r["sequence"] for r in records]
@@ -241,7 +240,7 @@ def test_x13_a_thundering_start(tmp_path: Path, upstreams: dict[str, Upstream]) 
                     statuses.append(Answer.read(one).status)
                     return
             except ConnectionRefusedError:
-                time.sleep(0.02)
+                pace(0.02)
 
     addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
     port = free_port()

@@ -14,6 +14,7 @@ from tests.faults.house import POLICY, House, body
 from tests.support.client import unchunked
 from tests.support.responses import ANSWER, DONE, END, SSE_HEAD, chunk, http, word
 from tests.support.upstream import reset, serve_well
+from tests.support.wait import pace
 
 fault = pytest.mark.fault
 Script = Callable[[socket.socket, bytes], None]
@@ -144,7 +145,7 @@ def test_r8_an_end_that_never_comes(house: House) -> None:
     def pings(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + word("whole") + END)
         while True:
-            time.sleep(0.1)
+            pace(0.1)
             connection.sendall(chunk(b": ping\n\n"))
 
     house.local.script = pings
@@ -186,7 +187,7 @@ def test_r11_the_comment_of_a_resumed_answer(house: House) -> None:
     def dies(connection: socket.socket, _: bytes) -> None:
         first = word("one ").partition(b"\r\n")[2][:-2]
         connection.sendall(SSE_HEAD + chunk(b"id: 1\n" + first))
-        time.sleep(0.1)
+        pace(0.1)
         reset(connection)
         raise OSError
 
@@ -202,7 +203,7 @@ def test_r12_thoughts_are_no_answer(house: House) -> None:
 
     def dies(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + chunk(thought))
-        time.sleep(0.1)
+        pace(0.1)
         reset(connection)
         raise OSError
 
@@ -220,7 +221,7 @@ def test_r13_signs_of_life(start: Callable[..., House]) -> None:
     house = start(policy={**POLICY, "proxy": proxy})
 
     def slow(connection: socket.socket, request: bytes) -> None:
-        time.sleep(0.7)
+        pace(0.7)
         if json.loads(request.partition(b"\r\n\r\n")[2]).get("stream"):
             connection.sendall(SSE_HEAD + word("late") + END + DONE)
         else:

@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from tests.faults.house import House, body, request
 from tests.support.proxy import Proxy, free_port
 from tests.support.responses import word
 from tests.support.upstream import Upstream
-from tests.support.wait import eventually
+from tests.support.wait import eventually, let_pass, pace
 
 fault = pytest.mark.fault
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -186,7 +185,7 @@ def test_t8_a_handshake_that_is_none(ca: trustme.CA, run: Run) -> None:
                     return
                 if name == "drip":
                     connection.sendall(b"\x16")
-                time.sleep(0.1)
+                pace(0.1)
         except OSError:
             pass
 
@@ -215,7 +214,7 @@ def test_t9_an_end_without_close_notify_is_a_cut(ca: trustme.CA, run: Run, strea
 
     def cut(secure: ssl.SSLSocket, raw: socket.socket, _: bytes) -> None:
         secure.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n\r\n%b" % (kind, data))
-        time.sleep(0.1)
+        pace(0.1)
         raw.shutdown(socket.SHUT_RDWR)
 
     server = TlsUpstream(issued(ca, "localhost"), cut)
@@ -243,10 +242,10 @@ def test_t3_a_backends_own_authority(tmp_path: Path, ca: trustme.CA, run: Run) -
     assert house.ask(body("a")).status == 200
     assert house.ask(body("b")).code == "upstream_tls"
     (secret / "ca.crt").write_text("garbage")
-    time.sleep(1.1)
+    let_pass(1.1)
     assert house.ask(body("a")).code == "upstream_tls"
     (secret / "ca.crt").unlink()
-    time.sleep(1.1)
+    let_pass(1.1)
     assert house.ask(body("a")).code == "credentials_missing"
     assert platform.requests == []
 

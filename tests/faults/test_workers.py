@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 import urllib.error
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tests.faults.house import POLICY, changed
 from tests.faults.load import Load
 from tests.support.proxy import Proxy, secrets
 from tests.support.upstream import Upstream
-from tests.support.wait import eventually
+from tests.support.wait import eventually, let_pass
 
 fault = pytest.mark.fault
 
@@ -30,7 +29,7 @@ def test_x5_a_worker_is_killed(tmp_path: Path, upstreams: dict[str, Upstream]) -
     for _ in range(40):
         assert proxy.ask().status == 200
     load = Load(proxy.port)
-    time.sleep(0.3)
+    let_pass(0.3)
     os.kill(before[0], signal.SIGKILL)
     eventually(lambda: len(set(children.read_text().split())) == 2)
     assert str(before[1]) in children.read_text().split()
@@ -101,7 +100,7 @@ def test_x14_a_rolling_update(start: Start) -> None:
     first.proxy.process.send_signal(signal.SIGTERM)
     eventually(lambda: not _ready(first.proxy))
     load.port = second.proxy.port  # what a Service does once readiness is off
-    assert first.proxy.process.wait(timeout=15) == 0
+    assert first.proxy.process.wait(timeout=30) == 0
     load.stop()
     assert load.failures == []
     assert load.count > 0

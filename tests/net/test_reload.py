@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from tests.support.proxy import POLICY, Proxy
 from tests.support.responses import SSE_HEAD, word
 from tests.support.upstream import Upstream
-from tests.support.wait import eventually
+from tests.support.wait import eventually, pace
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_x1_the_drain_grace_of_a_new_policy_acts(running: Proxy, local: Upstream
         connection.sendall(SSE_HEAD)
         while True:
             connection.sendall(word("x"))
-            time.sleep(0.1)
+            pace(0.1)
 
     local.script = endless
     reload(running, drainGrace="300ms")

@@ -4,7 +4,6 @@ import http.client as http_client
 import json
 import socket
 import threading
-import time
 
 import openai
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from tests.support.proxy import Proxy
 from tests.support.responses import DONE, END, SSE_HEAD, http, word
 from tests.support.upstream import Upstream, reset
+from tests.support.wait import let_pass, pace
 
 PII = ("x-llmkube-classification", "pii")
 HARD = ("x-llmkube-task-complexity", "complex")
@@ -84,7 +84,7 @@ def test_a_stream_arrives_as_it_is_sent(proxy: Proxy, local: Upstream) -> None:
 
     def script(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + word("one"))
-        assert first_came.wait(timeout=10)  # nothing more is sent before the caller has the first
+        assert first_came.wait(timeout=60)  # nothing more is sent before the caller has the first
         connection.sendall(word("two") + END + DONE)
 
     local.script = script
@@ -100,7 +100,7 @@ def test_a_stream_arrives_as_it_is_sent(proxy: Proxy, local: Upstream) -> None:
 def test_a_cut_stream_is_an_error_and_never_an_end(proxy: Proxy, local: Upstream, how: str) -> None:
     def script(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + word("one"))
-        time.sleep(0.05)
+        pace(0.05)
         if how == "reset":
             reset(connection)
         elif how == "clean end":
@@ -216,11 +216,11 @@ def test_five_failures_open_the_breaker_and_one_probe_closes_it(
 def test_c2_pipelined_requests_of_a_caller_that_leaves_are_recorded_each(
     proxy: Proxy, local: Upstream
 ) -> None:
-    local.script = lambda c, _: time.sleep(0.5)
+    local.script = lambda c, _: pace(0.5)
     one = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 14\r\n\r\n"
     with proxy.connect() as connection:
         connection.sendall((one + b'{"model": "m"}') * 2 + one + b"{")
-        time.sleep(0.1)
+        let_pass(0.1)
     found = [proxy.record() for _ in range(3)]
     assert [record["outcome"] for record in found] == ["client_gone"] * 3
     assert [record["terminal"] for record in found] == ["Cw", "Cb", "Cb"]

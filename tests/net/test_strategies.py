@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from tests.support.proxy import Proxy
 from tests.support.responses import DONE, END, SSE_HEAD, http, word
 from tests.support.upstream import Upstream, reset, serve_well
-from tests.support.wait import eventually
+from tests.support.wait import eventually, pace
 
 Serve = Callable[..., Proxy]
 
@@ -66,7 +65,7 @@ def test_a_shadow_gets_a_copy_that_can_neither_delay_nor_fail_a_caller(
     answered = threading.Event()
 
     def sulk(connection: socket.socket, _: bytes) -> None:
-        assert answered.wait(timeout=10)  # the caller does not wait for this
+        assert answered.wait(timeout=60)  # the caller does not wait for this
         reset(connection)
 
     for number, script in enumerate((serve_well, sulk), start=1):
@@ -133,7 +132,7 @@ def test_the_sdk_sees_one_answer_where_a_stream_died_and_was_resumed(
 ) -> None:
     def die(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + word("one ") + word("two "))
-        time.sleep(0.1)
+        pace(0.1)
         reset(connection)
 
     local.script = die

@@ -74,7 +74,7 @@ def embedded(address: IPv4Address) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("address", [str(address) for address in METADATA])
+@pytest.mark.parametrize("address", sorted(map(str, METADATA)))
 def test_r66_metadata_is_nobodys_address(address: str) -> None:
     """langflow-ai/langflow#14174, nuxt-modules/og-image#624: each embedding was found by itself."""
     found = ip_address(address)

@@ -38,6 +38,14 @@ class Answer:
         return code
 
 
+def connected(port: int) -> socket.socket | None:
+    """Return a connection to a local port, None while nothing listens there."""
+    try:
+        return socket.create_connection(("127.0.0.1", port), timeout=10)
+    except ConnectionRefusedError:
+        return None
+
+
 def unchunked(data: bytes) -> bytes:
     """Return what a chunked body carries, as far as it goes."""
     out = b""

@@ -1,17 +1,19 @@
 """The real proxy in a process of its own."""
 
+import contextlib
+import itertools
 import json
 import os
+import random
 import selectors
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +24,9 @@ from tests.support.wait import eventually
 ROOT = Path(__file__).parent.parent.parent
 KEY = "sk-CANARY"
 SERVE = "tests.support.serve"
+LISTEN_PORTS = (10_000, 32_000)
+WORKERS = 8
+PORTS_EACH = (LISTEN_PORTS[1] - LISTEN_PORTS[0]) // WORKERS
 
 POLICY: dict[str, Any] = {
     "backends": [
@@ -64,12 +69,27 @@ def secrets(folder: Path) -> Path:
     return found
 
 
+def _ports() -> Iterator[int]:
+    """Yield ports below those that the kernel gives to clients; each xdist worker has its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    first, last = (
+        LISTEN_PORTS[0] + worker * PORTS_EACH,
+        LISTEN_PORTS[0] + (worker + 1) * PORTS_EACH,
+    )
+    start = random.randrange(first, last)
+    yield from itertools.cycle([*range(start, last), *range(first, start)])
+
+
+_next_port = _ports()
+
+
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port that nothing listens on, and that no client of another test is given."""
+    while True:
+        port = next(_next_port)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Records:
@@ -154,15 +174,15 @@ class Proxy:
         self._wait()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                self.get("/readyz")
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return
-        raise AssertionError(self.log.read_text())
+        eventually(self._is_up, 60, what=self.log.read_text, every_s=0.02)
+
+    def _is_up(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            self.get("/readyz")
+        except OSError:
+            return False
+        return True
 
     def get(self, path: str, seconds: float = 5.0) -> str:
         """Return an admin page."""
@@ -199,7 +219,7 @@ class Proxy:
 
     def connect(self) -> socket.socket:
         """Return a raw connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def ask(
         self, body: bytes | dict[str, Any] | None = None, *fields: tuple[str, str], **more: Any
@@ -231,4 +251,4 @@ class Proxy:
     def stop(self, how: int = signal.SIGTERM) -> int:
         """Signal and wait; return the exit status."""
         self.process.send_signal(how)
-        return self.process.wait(timeout=15)
+        return self.process.wait(timeout=30)
