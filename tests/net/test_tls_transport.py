@@ -512,6 +512,8 @@ def hears(server: subprocess.Popen[bytes], text: bytes) -> bool:
 
 def test_keys_are_changed_when_the_peer_asks_for_it(house: House, s_server: Any) -> None:
     server = s_server("-tls1_3")
+    said: list[bytes] = []
+    threading.Thread(target=said.extend, args=(server.stdout,), daemon=True).start()
     transport = house.dial()
     came: list[bytes] = []
     take_in = transport.connection.bio_write
@@ -528,11 +530,10 @@ def test_keys_are_changed_when_the_peer_asks_for_it(house: House, s_server: Any)
         house.until(lambda: house.seen.data.endswith(word))  # noqa: B023 - called here
         transport.write(word)
         house.until(lambda: transport.sent_bytes > sent)  # noqa: B023 - called here
+        house.until(lambda: word in said)  # noqa: B023 - called here
     tell(server, b"Q")
     house.until(lambda: house.seen.lost)
-    assert server.stdout
-    said = server.stdout.read()
-    assert all(word in said for word in (b"one\n", b"two\n", b"three\n"))
+    assert b"one\n" in said
 
 
 def test_t12_a_peer_cannot_renegotiate(house: House, s_server: Any) -> None:
