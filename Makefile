@@ -77,7 +77,7 @@ compiled: $(COMPILED)/.made ## the package as it is deployed: the data path comp
 test-compiled: $(COMPILED)/.made $(VENV)/.test ## the data path's tests on the compiled package
 	$(WITH_COMPILED) $(BIN)/python -c 'import lockgate.server.driver as run; assert run.__file__.endswith(".so")'
 	$(WITH_COMPILED) $(BIN)/python -m pytest $(ABREAST) -o pythonpath='$(COMPILED) components .' \
-		tests/http1 tests/bodies tests/exchange tests/net tests/faults tests/properties tests/spec
+		tests/http1 tests/bodies tests/exchange tests/eventloop tests/connections tests/server tests/faults tests/properties tests/spec
 
 bench: $(VENV)/.bench $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lockgate against nginx and Envoy on the same core
 	@$(if $(CAN_COMPILE),:,echo "no C compiler or no Python.h: plain Python is measured (apt-get install gcc python3-dev)")

@@ -30,6 +30,18 @@ def upstreams() -> dict[str, Upstream]:
     return {"local": Upstream(), "cloud": Upstream()}
 
 
+@pytest.fixture
+def local(upstreams: dict[str, Upstream]) -> Upstream:
+    """The local upstream."""
+    return upstreams["local"]
+
+
+@pytest.fixture
+def cloud(upstreams: dict[str, Upstream]) -> Upstream:
+    """The cloud's upstream."""
+    return upstreams["cloud"]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, object, object]:
     """Fail a test that passed but left a transcript without its end."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.net.corpus import pieces
+from tests.http1.corpus import pieces
 
 _ATOMS = [
     b"{", b"}", b"[", b"]", b",", b":", b'"', b'"model"', b'"a"', b'"stream"', b'"stream_options"', b'"n"',

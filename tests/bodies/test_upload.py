@@ -11,7 +11,7 @@ from lockgate.bodies.upload import Upload
 from lockgate.errors.kinds import RejectedError
 
 from tests.exchange.playbook import Playbook, local
-from tests.net.corpus import pieces
+from tests.http1.corpus import pieces
 
 SIZES = st.integers(0, 3 * WITHHELD_BYTES)
 

@@ -140,13 +140,6 @@ def test_help_lists_the_commands_without_loading_them() -> None:
     assert "did you mean check?" in lockgate("chekc").stderr
 
 
-def test_the_demo_shows_what_it_claims() -> None:
-    done = lockgate("demo")
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.count("\nok  ") == 12
-    assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("curl")) <= 80
-
-
 @pytest.mark.parametrize("against", [[], ["--against", "prod"]])
 def test_a_policy_is_loaded_and_proved_once_a_plan(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, against: list[str]

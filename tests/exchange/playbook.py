@@ -244,13 +244,6 @@ class Playbook:
             cls.begun[0].leave()
 
 
-def asserted(book: Playbook, *expected: Any) -> Playbook:
-    """Assert several commands, in order."""
-    for command in expected:
-        book << command
-    return book
-
-
 def dial(name: str) -> Callable[[Any], bool]:
     """Expect a dial to this backend."""
     return lambda command: isinstance(command, do.Dial) and command.backend.name == name

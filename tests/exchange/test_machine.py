@@ -15,7 +15,6 @@ from tests.exchange.playbook import (
     SSE,
     STREAM,
     Playbook,
-    asserted,
     cloud,
     dial,
     down,
@@ -34,11 +33,7 @@ def test_a_whole_answer_is_passed_on() -> None:
     book = Playbook(local("a")).answered()
     book >> started(200, JSON) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
     length = b"content-length: %d" % len(ANSWER)
-    asserted(
-        book,
-        down(b"200 OK", length, b"x-lockgate-backend: a", b"\r\n\r\n" + ANSWER),
-        *WHOLE[1:],
-    )
+    book << (down(b"200 OK", length, b"x-lockgate-backend: a", b"\r\n\r\n" + ANSWER), *WHOLE[1:])
     exchange = book.end()
     assert (exchange.outcome, exchange.terminal, exchange.status) == ("complete", "Ud", 200)
     assert book.ports.log == [("a", "succeeded")]
@@ -60,7 +55,7 @@ def test_the_body_goes_up_with_the_backends_model_and_nothing_else_changed() -> 
     book = Playbook(local("a"))
     book >> on.Start() << do.Dial
     book >> on.Connected(reused=False)
-    asserted(book, lambda c: c.body == b'{"model": "a", "messages": []}')
+    book << (lambda c: c.body == b'{"model": "a", "messages": []}')
     assert book.exchange.splices == ("model",)
 
 
@@ -77,7 +72,7 @@ def test_an_answer_that_is_not_what_the_door_promises_goes_to_nobody_and_comes_n
     if body:
         book >> on.ResponseData(body)
     book >> on.ResponseEnded()
-    asserted(book, do.ReleaseUpstream, dial("b"))
+    book << (do.ReleaseUpstream, dial("b"))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +82,7 @@ def test_a_backend_that_cannot_be_reached_is_not_asked_twice(code: str) -> None:
     book = Playbook(local("a"), local("b"))
     book >> on.Start() << dial("a")
     book >> on.UpstreamFailed(code)
-    asserted(book, do.DropUpstream, dial("b"))
+    book << (do.DropUpstream, dial("b"))
 
 
 def test_a_reset_is_worth_one_more_try_and_then_the_next_backend() -> None:
@@ -151,7 +146,7 @@ def test_a_stricter_rules_idle_deadline_is_not_the_backends_fault(
     book = Playbook(backend, body=STREAM, timeouts=Timeouts(idle=of_rule)).answered()
     book >> started(200, SSE) >> event("one") << do.SendDown << do.Relay
     book >> on.DeadlinePassed("idle")
-    asserted(book, do.DropUpstream, down(b"idle_timeout"), do.Ended, do.Break)
+    book << (do.DropUpstream, down(b"idle_timeout"), do.Ended, do.Break)
     assert book.ports.log == [("a", how)]
 
 
@@ -168,15 +163,14 @@ def test_a_short_retry_after_is_waited_for_and_a_long_one_is_not() -> None:
     for seconds, expected in ((b"2", do.Pause(2.0)), (b"4", dial("b"))):
         book = Playbook(local("a"), local("b")).answered()
         book >> started(429, [(b"retry-after", seconds)]) >> on.ResponseEnded()
-        asserted(book, do.ReleaseUpstream, expected)
+        book << (do.ReleaseUpstream, expected)
         assert book.ports.log == [("a", "released")]
 
 
 def test_429_from_all_stays_429_with_its_retry_after() -> None:
     book = Playbook(local("a")).answered()
     book >> started(429, [(b"retry-after", b"30")]) >> on.ResponseEnded()
-    asserted(
-        book,
+    book << (
         do.ReleaseUpstream,
         down(b"429", b"retry-after: 30", b"rate_limit_error"),
         do.Ended,
@@ -200,7 +194,7 @@ def test_the_callers_own_error_is_passed_back_and_nobody_else_is_asked() -> None
     body = b'{"error": {"message": "bad tool", "type": "invalid_request_error", "code": "x", "secret": "s"}}'
     book = Playbook(local("a"), local("b")).answered()
     book >> started(422, JSON) >> on.ResponseData(body) >> on.ResponseEnded()
-    asserted(book, do.ReleaseUpstream, down(b"422", b"bad tool"), do.Ended, do.Finish)
+    book << (do.ReleaseUpstream, down(b"422", b"bad tool"), do.Ended, do.Finish)
     assert b"secret" not in book.down
     assert book.end().outcome == "upstream_refused"
     assert book.ports.log == [("a", "released")]
@@ -215,7 +209,7 @@ def test_a_prompt_too_long_goes_to_a_larger_context_only() -> None:
     body = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
     book = Playbook(*backends).answered()
     book >> started(400, JSON) >> on.ResponseData(body) >> on.ResponseEnded()
-    asserted(book, do.ReleaseUpstream, dial("c"))
+    book << (do.ReleaseUpstream, dial("c"))
 
 
 def test_a_prompt_too_long_for_all_is_the_callers_400() -> None:
@@ -223,7 +217,7 @@ def test_a_prompt_too_long_for_all_is_the_callers_400() -> None:
     book = Playbook(local("a", context_length=8)).answered()
     book >> started(400, JSON) >> on.ResponseData(body) >> on.ResponseEnded()
     told = down(b" 400 ", b"too long", b'"code":"context_length_exceeded"')
-    asserted(book, do.ReleaseUpstream, told, do.Ended, do.Finish)
+    book << (do.ReleaseUpstream, told, do.Ended, do.Finish)
     assert book.end().outcome == "upstream_refused"
 
 
@@ -257,7 +251,7 @@ def test_p2_a_sensitive_request_with_all_local_backends_down_is_503() -> None:
     book = Playbook(local("a"), cloud("b"), label="pii")
     book >> on.Start() << dial("a")
     book >> on.UpstreamFailed("upstream_connect") << do.DropUpstream
-    asserted(book, down(b" 503 ", b"no_allowed_upstream"), do.Ended, do.Finish)
+    book << (down(b" 503 ", b"no_allowed_upstream"), do.Ended, do.Finish)
     assert book.end().terminal == "Uc-connect"
 
 
@@ -265,7 +259,7 @@ def test_open_breakers_say_when_to_come_back() -> None:
     book = Playbook(local("a"))
     book.ports.closed["a"] = Skipped("a", "breaker_open", 2.5)
     book >> on.Start()
-    asserted(book, down(b" 503 ", b"upstreams_unavailable", b"retry-after: 3"), do.Ended, do.Finish)
+    book << (down(b" 503 ", b"upstreams_unavailable", b"retry-after: 3"), do.Ended, do.Finish)
     assert book.end().outcome == "upstream_failed"
 
 
@@ -288,7 +282,7 @@ def test_a_stream_that_dies_before_content_is_served_by_the_next_backend() -> No
     book = Playbook(local("a"), local("b"), body=STREAM).answered()
     book.ports.repeats = 0
     book >> started(200, SSE) >> on.UpstreamFailed("upstream_truncated")
-    asserted(book, do.DropUpstream, dial("b"))
+    book << (do.DropUpstream, dial("b"))
 
 
 @pytest.mark.parametrize(
@@ -306,7 +300,7 @@ def test_an_error_or_a_bare_done_before_content_fails_the_attempt(
 ) -> None:
     book = Playbook(local("a"), local("b"), body=STREAM).answered()
     book >> started(200, SSE) >> on.ResponseData(data)
-    asserted(book, do.DropUpstream, then)
+    book << (do.DropUpstream, then)
 
 
 def committed(**rule: object) -> Playbook:
@@ -335,7 +329,7 @@ def test_what_is_cut_after_commit_never_ends_cleanly(
 ) -> None:
     book = committed()
     book >> what
-    asserted(book, *CUT)
+    book << CUT
     exchange = book.end()
     assert (exchange.outcome, exchange.terminal) == (outcome, terminal)
     assert b"[DONE]" not in book.down
@@ -346,14 +340,14 @@ def test_s5_a_clean_end_after_a_finish_reason_is_complete_and_gets_its_done() ->
     book = committed()
     book >> finish() << down(b"stop")
     book >> on.ResponseEnded() << down(b"[DONE]") << down(b"0\r\n\r\n")
-    asserted(book, do.ReleaseUpstream, do.Ended, do.Finish)
+    book << (do.ReleaseUpstream, do.Ended, do.Finish)
     assert book.end().outcome == "complete"
 
 
 def test_an_event_that_cannot_be_read_may_have_been_content() -> None:
     book = committed()
     book >> on.ResponseData(b"data: {nonsense\n\n")
-    asserted(book, *CUT)
+    book << CUT
     assert b"nonsense" not in book.down
     exchange = book.end()
     assert (exchange.malformed_events, exchange.outcome) == (1, "truncated")
@@ -363,7 +357,7 @@ def test_s4_a_partial_event_is_never_given_out() -> None:
     book = committed()
     book >> on.ResponseData(b'data: {"choices":[{"delta":{"content":"par')
     book >> on.UpstreamFailed("upstream_truncated")
-    asserted(book, *CUT)
+    book << CUT
     assert b"par" not in book.down.replace(b"param", b"")
 
 
@@ -402,7 +396,7 @@ def test_a_caller_that_goes_away_cancels_the_upstream_in_every_phase(steps: int)
 def test_draining_before_commit_is_a_whole_503() -> None:
     book = Playbook(local("a")).answered()
     book >> on.Interrupted("draining") << do.DropUpstream << down(b" 503 ", b"draining")
-    asserted(book, do.Ended, do.Finish(close=True))
+    book << (do.Ended, do.Finish(close=True))
     assert book.end().outcome == "drained"
 
 
@@ -410,7 +404,7 @@ def test_the_total_deadline_ends_the_search_for_a_backend() -> None:
     book = Playbook(local("a"), local("b"), timeouts=Timeouts(total=5.0)).answered()
     assert book.armed["total"] == 5.0
     book >> on.DeadlinePassed("total") << do.DropUpstream << down(b" 504 ")
-    asserted(book, do.Ended, do.Finish)
+    book << (do.Ended, do.Finish)
     assert book.end().outcome == "total_timeout"
 
 
@@ -424,7 +418,7 @@ def test_a_large_answer_commits_at_the_limit_and_goes_on() -> None:
     book = Playbook(local("a")).answered()
     data = LARGE % b'{"finish_reason": "stop"}'
     book >> started(200, JSON) >> on.ResponseData(data[:HALF]) >> on.ResponseData(data[HALF:-9])
-    asserted(book, down(b"chunked"), do.Relay)
+    book << (down(b"chunked"), do.Relay)
     book >> on.ResponseData(data[-9:]) << do.SendDown
     book >> on.ResponseEnded() << down(b"0\r\n\r\n") << do.ReleaseUpstream << do.Ended << do.Finish
     assert book.end().outcome == "complete"
@@ -453,10 +447,10 @@ def test_p6_a_policy_that_changed_during_the_dial_sends_no_byte_there() -> None:
     book >> on.Start() << dial("a")
     book.ports.forbidden = {"a"}
     book >> on.Connected(reused=False)
-    asserted(book, do.DropUpstream, dial("b"))
+    book << (do.DropUpstream, dial("b"))
     book >> on.Connected(reused=False) << do.SendUp
     book >> started(200, JSON) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
-    asserted(book, *WHOLE)
+    book << WHOLE
     exchange = book.end()
     assert [attempt.backend.name for attempt in exchange.candidates.log] == ["b"]
     assert exchange.candidates.skipped == [Skipped("a", "policy_changed")]
@@ -466,5 +460,5 @@ def test_p6_a_dead_connection_is_not_replaced_where_the_policy_has_changed() -> 
     book = Playbook(local("a")).answered()
     book.ports.forbidden = {"a"}
     book >> on.UpstreamFailed("upstream_stale")
-    asserted(book, do.DropUpstream, down(b"503", b"no_allowed_upstream"), do.Ended, do.Finish)
+    book << (do.DropUpstream, down(b"503", b"no_allowed_upstream"), do.Ended, do.Finish)
     assert book.end().candidates.log == []

@@ -20,7 +20,6 @@ from tests.exchange.playbook import (
     SSE,
     STREAM,
     Playbook,
-    asserted,
     cloud,
     dial,
     down,
@@ -66,7 +65,7 @@ CUT = (do.DropUpstream, down(b'"error"'), do.Ended, do.Break)
 
 
 def is_cut(book: Playbook, outcome: str) -> None:
-    asserted(book, *CUT)
+    book << CUT
     assert book.end().outcome == outcome
     assert b"[DONE]" not in book.down
 
@@ -112,7 +111,7 @@ def test_without_done_as_many_choices_as_were_asked_for_must_have_ended() -> Non
 def test_with_done_those_that_were_seen_are_enough() -> None:
     book = streaming(chunk((0, "Yes.", None)), chunk((0, None, "stop")), body=TWO)
     book >> DONE
-    asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.ReleaseUpstream, do.Ended, do.Finish)
+    book << (down(b"[DONE]"), down(b"0\r\n\r\n"), do.ReleaseUpstream, do.Ended, do.Finish)
     assert book.end().outcome == "complete"
 
 
@@ -134,7 +133,7 @@ def test_an_end_that_never_comes_is_made_after_a_grace_and_nobody_is_blamed() ->
     assert book.armed["grace"] == GRACE_S
     book >> on.ResponseData(b": ping\n\n") << do.SendDown
     book >> on.DeadlinePassed("grace")
-    asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.DropUpstream, do.Ended, do.Finish)
+    book << (down(b"[DONE]"), down(b"0\r\n\r\n"), do.DropUpstream, do.Ended, do.Finish)
     exchange = book.end()
     assert (exchange.outcome, exchange.terminal) == ("complete", "Ud")
     assert book.ports.log == [("a", "succeeded")]
@@ -154,7 +153,7 @@ def test_a_server_that_writes_a_reason_into_every_event_is_waited_for() -> None:
     book >> chunk((0, "answer", "stop")) << down(b"answer")
     assert "grace" not in book.armed
     book >> on.DeadlinePassed("silence")
-    asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.DropUpstream, do.Ended, do.Finish)
+    book << (down(b"[DONE]"), down(b"0\r\n\r\n"), do.DropUpstream, do.Ended, do.Finish)
     assert book.end().outcome == "complete"
 
 
@@ -167,7 +166,7 @@ def test_a_last_word_may_come_with_its_reason() -> None:
 def test_an_odd_end_behind_text_and_usage_is_complete_and_stands_in_the_record(code: str) -> None:
     book = streaming(event("a"), finish(), USAGE)
     book >> on.UpstreamFailed(code)
-    asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.DropUpstream, do.Ended, do.Finish)
+    book << (down(b"[DONE]"), down(b"0\r\n\r\n"), do.DropUpstream, do.Ended, do.Finish)
     exchange = book.end()
     assert exchange.outcome == "complete"
     assert exchange.terminal == f"Ud-{code.removeprefix('upstream_')}"
@@ -185,7 +184,7 @@ def test_a_last_done_needs_no_blank_line(tail: bytes) -> None:
     # NousResearch/hermes-agent#106404
     book = streaming(event("a"), finish(), on.ResponseData(tail))
     book >> on.ResponseEnded()
-    asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.ReleaseUpstream, do.Ended, do.Finish)
+    book << (down(b"[DONE]"), down(b"0\r\n\r\n"), do.ReleaseUpstream, do.Ended, do.Finish)
     assert book.end().outcome == "complete"
 
 
@@ -204,7 +203,7 @@ def test_an_empty_event_is_none() -> None:
         on.ResponseData(b"data: \n\n"), event("a"), on.ResponseData(b"data:\n\n"), finish()
     )
     book >> DONE
-    asserted(book, down(b"[DONE]"), down(b"0\r\n\r\n"), do.ReleaseUpstream, do.Ended, do.Finish)
+    book << (down(b"[DONE]"), down(b"0\r\n\r\n"), do.ReleaseUpstream, do.Ended, do.Finish)
     exchange = book.end()
     assert (exchange.outcome, exchange.malformed_events) == ("complete", 0)
     assert b"data: \n" not in book.down
@@ -319,7 +318,7 @@ def test_json_for_a_stream_may_be_an_error_that_came_too_late_for_its_status() -
     events >> started(200, JSON) >> event("hi") << down(b"text/event-stream", b"hi") << do.Relay
     again = Playbook(local("a"), local("b"), body=STREAM).answered()
     again >> started(200, JSON) >> on.ResponseData(ANSWER) >> on.ResponseEnded()
-    asserted(again, do.ReleaseUpstream, dial("b"))
+    again << (do.ReleaseUpstream, dial("b"))
 
 
 NAMELESS = [(b"content-length", b"9999")]
@@ -336,7 +335,7 @@ def test_without_a_telling_type_the_first_bytes_decide(begin: bytes, then: Any) 
     # maximhq/bifrost#3928, sigoden/aichat#651
     book = Playbook(local("a"), local("b"), body=STREAM).answered()
     book >> started(200, NAMELESS) >> on.ResponseData(begin)
-    asserted(book, *(then or ()))
+    book << (*(then or ()),)
     assert not book.pending
 
 
@@ -372,7 +371,7 @@ def test_path_and_model_are_ours_so_the_next_backend_serves(
     status: int, body: bytes, code: str
 ) -> None:
     # openclaw/openclaw#61411
-    book = asserted(answered(status, body), do.ReleaseUpstream, dial("b"))
+    book = answered(status, body) << (do.ReleaseUpstream, dial("b"))
     assert book.exchange.candidates.log[0].outcome == (code if status == 404 else "upstream_path")
     assert book.ports.log == [("a", "released")]
 
@@ -383,7 +382,7 @@ def test_alone_it_says_which_setting_to_look_at_and_that_no_repeat_helps() -> No
     told = down(
         b" 502 ", b"external.url", b"/v1", b"x-should-retry: false", b"x-lockgate-backend: a"
     )
-    asserted(book, do.ReleaseUpstream, told, do.Ended, do.Finish)
+    book << (do.ReleaseUpstream, told, do.Ended, do.Finish)
     book.end()
 
 
@@ -394,7 +393,7 @@ def test_a_model_of_the_callers_own_choice_that_nobody_has_is_the_callers_404() 
     book >> started(404, JSON) >> missing >> on.ResponseEnded() << do.ReleaseUpstream << dial("b")
     book >> on.Connected(reused=False) << do.SendUp
     book >> started(404, JSON) >> missing >> on.ResponseEnded() << do.ReleaseUpstream
-    asserted(book, down(b" 404 ", b"model_not_found", b"model x not found"), do.Ended, do.Finish)
+    book << (down(b" 404 ", b"model_not_found", b"model x not found"), do.Ended, do.Finish)
     assert book.end().outcome == "upstream_refused"
 
 
@@ -413,20 +412,20 @@ def test_a_model_of_the_callers_own_choice_that_nobody_has_is_the_callers_404() 
 )
 def test_a_flagged_prompt_is_the_callers_and_goes_to_nobody_else(body: bytes) -> None:
     # OpenRouter's error page; maximhq/bifrost#3261
-    book = asserted(answered(403, body), do.ReleaseUpstream, down(b" 403 "), do.Ended, do.Finish)
+    book = answered(403, body) << (do.ReleaseUpstream, down(b" 403 "), do.Ended, do.Finish)
     assert [a.outcome for a in book.end().candidates.log] == ["upstream_refused"]
 
 
 def test_a_flagged_prompt_stays_one_whatever_else_is_said_of_it() -> None:
     said = b'{"error":{"message":"maximum context length; filtered","code":"content_filter"}}'
-    asserted(answered(400, said), do.ReleaseUpstream, down(b" 400 "), do.Ended, do.Finish)
+    answered(400, said) << (do.ReleaseUpstream, down(b" 400 "), do.Ended, do.Finish)
 
 
 @pytest.mark.parametrize(
     "body", [b'{"error":{"message":"no identity-based policy allows","type":"AccessDenied"}}', b""]
 )
 def test_any_other_403_is_about_our_key(body: bytes) -> None:
-    book = asserted(answered(403, body), do.ReleaseUpstream, dial("b"))
+    book = answered(403, body) << (do.ReleaseUpstream, dial("b"))
     assert book.exchange.candidates.log[0].outcome == "upstream_auth"
 
 
@@ -434,11 +433,11 @@ def test_any_other_403_is_about_our_key(body: bytes) -> None:
 def test_an_empty_account_is_no_rate_limit(kind: str) -> None:
     body = json.dumps({"error": {"message": "quota", kind: "insufficient_quota"}}).encode()
     wait = (b"retry-after", b"1")
-    asserted(answered(429, body, wait), do.ReleaseUpstream, dial("b"))
+    answered(429, body, wait) << (do.ReleaseUpstream, dial("b"))
     alone = Playbook(local("a")).answered()
     alone >> started(429, [*JSON, wait]) >> on.ResponseData(body) >> on.ResponseEnded()
     told = down(b" 429 ", b"insufficient_quota", b"x-should-retry: false")
-    asserted(alone, do.ReleaseUpstream, told, do.Ended, do.Finish)
+    alone << (do.ReleaseUpstream, told, do.Ended, do.Finish)
     alone.end()
     assert b"retry-after" not in alone.down
 
@@ -453,7 +452,7 @@ def test_an_empty_account_is_no_rate_limit(kind: str) -> None:
 def test_our_own_account_is_not_the_callers_fault(message: str, code: str) -> None:
     # anthropics/anthropic-sdk-typescript#618
     body = json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
-    book = asserted(answered(400, body), do.ReleaseUpstream, dial("b"))
+    book = answered(400, body) << (do.ReleaseUpstream, dial("b"))
     assert book.exchange.candidates.log[0].outcome == code
 
 
@@ -469,13 +468,13 @@ def test_our_own_account_is_not_the_callers_fault(message: str, code: str) -> No
 )  # fmt: skip
 def test_the_words_of_an_error_reach_the_caller_in_whatever_shape(body: object) -> None:
     book = answered(422, json.dumps(body).encode())
-    asserted(book, do.ReleaseUpstream, down(b" 422 ", b"WORDS"), do.Ended, do.Finish)
+    book << (do.ReleaseUpstream, down(b" 422 ", b"WORDS"), do.Ended, do.Finish)
     assert b"PROMPT" not in book.down
 
 
 @pytest.mark.parametrize("status", [504, 522, 524])
 def test_somebody_elses_first_token_time_out_is_not_asked_twice(status: int) -> None:
-    book = asserted(answered(status), do.DropUpstream, dial("b"))
+    book = answered(status) << (do.DropUpstream, dial("b"))
     assert book.exchange.candidates.log[0].outcome == "first_token_timeout"
 
 
@@ -499,7 +498,7 @@ def test_somebody_elses_first_token_time_out_is_not_asked_twice(status: int) -> 
 def test_what_a_server_cannot_do_is_the_callers_400(status: int, message: str) -> None:
     body = json.dumps({"error": {"message": message, "type": "server_error"}}).encode()
     told = down(b" 400 ", message[:20].encode())
-    book = asserted(answered(status, body), do.ReleaseUpstream, told, do.Ended, do.Finish)
+    book = answered(status, body) << (do.ReleaseUpstream, told, do.Ended, do.Finish)
     book.end()
     assert book.ports.log == [("a", "released")]
 
@@ -507,7 +506,7 @@ def test_what_a_server_cannot_do_is_the_callers_400(status: int, message: str) -
 @pytest.mark.parametrize("message", ["CUDA error: feature not supported by this GPU", "boom"])
 def test_a_servers_own_trouble_stays_its_own(message: str) -> None:
     body = json.dumps({"error": {"message": message}}).encode()
-    asserted(answered(500, body), do.ReleaseUpstream, do.Pause)
+    answered(500, body) << (do.ReleaseUpstream, do.Pause)
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500])
@@ -535,7 +534,7 @@ def test_a_splice_that_is_refused_is_left_out_and_remembered() -> None:
     book >> on.Start() << do.Dial
     book >> on.Connected(reused=False) << (lambda c: b"stream_options" in c.body)
     book >> started(422, JSON) >> on.ResponseData(refusal) >> on.ResponseEnded()
-    asserted(book, do.ReleaseUpstream, dial("a"))
+    book << (do.ReleaseUpstream, dial("a"))
     book >> on.Connected(reused=False) << (lambda c: b"stream_options" not in c.body)
     assert book.ports.log == [("a", "released")]
     assert book.ports.without_usage == {"a"}
@@ -548,7 +547,7 @@ def test_a_splice_may_be_refused_inside_a_200(kind: list[tuple[bytes, bytes]]) -
     book >> started(200, kind) >> on.ResponseData(b"data: %b\n\n" % said if kind is SSE else said)
     if kind is JSON:
         book >> on.ResponseEnded()
-    asserted(book, do.DropUpstream if kind is SSE else do.ReleaseUpstream, dial("a"))
+    book << (do.DropUpstream if kind is SSE else do.ReleaseUpstream, dial("a"))
     book >> on.Connected(reused=False) << (lambda c: b"stream_options" not in c.body)
 
 
@@ -561,7 +560,7 @@ def test_where_it_may_not_be_asked_again_the_refusal_comes_back(usage: Any, retr
     book >> on.Start() << do.Dial
     book >> on.Connected(reused=False) << (lambda c: (b"stream_options" in c.body) is bool(usage))
     book >> started(422, JSON) >> on.ResponseData(refusal) >> on.ResponseEnded()
-    asserted(book, do.ReleaseUpstream, down(b" 422 "), do.Ended, do.Finish)
+    book << (do.ReleaseUpstream, down(b" 422 "), do.Ended, do.Finish)
     book.end()
 
 
@@ -576,7 +575,7 @@ def test_a_rate_limits_hints_come_down_and_long_waits_are_cut() -> None:
     told = down(
         b"retry-after: 60\r\n", b"retry-after-ms: 60000", b"x-ratelimit-reset", b"ratelimit: r"
     )
-    asserted(book, told, do.Ended, do.Finish)
+    book << (told, do.Ended, do.Finish)
 
 
 def test_an_overloaded_backend_says_when_to_come_back_too() -> None:
@@ -584,7 +583,7 @@ def test_an_overloaded_backend_says_when_to_come_back_too() -> None:
     book = Playbook(local("a")).answered()
     book >> started(503, fields) << do.DropUpstream
     told = down(b" 502 ", b"upstream_overloaded", b"retry-after: 4", b"x-ratelimit-remaining")
-    asserted(book, told, do.Ended, do.Finish)
+    book << (told, do.Ended, do.Finish)
 
 
 def test_with_the_capable_backend_down_it_is_no_capable_backend() -> None:
@@ -592,7 +591,7 @@ def test_with_the_capable_backend_down_it_is_no_capable_backend() -> None:
     book = Playbook(local("a", capabilities=("vision",)), match=rule)
     book >> on.Start() << dial("a")
     book >> on.UpstreamFailed("upstream_connect") << do.DropUpstream
-    asserted(book, down(b" 503 ", b"no_capable_backend", b"retry-after: 1"), do.Ended, do.Finish)
+    book << (down(b" 503 ", b"no_capable_backend", b"retry-after: 1"), do.Ended, do.Finish)
     assert book.end().terminal == "Uc-connect"
 
 
@@ -673,7 +672,7 @@ def test_an_error_behind_a_sign_of_life_is_an_event_and_no_clean_end() -> None:
     book = Playbook(local("a"), body=STREAM, **HEART).answered()
     book >> BEAT << do.SendDown
     book >> on.UpstreamFailed("upstream_connect") << do.DropUpstream
-    asserted(book, down(b'data: {"error"', b"upstream_connect", b'"terminal"'), do.Ended, do.Break)
+    book << (down(b'data: {"error"', b"upstream_connect", b'"terminal"'), do.Ended, do.Break)
     book.end()
 
 
@@ -687,7 +686,7 @@ def test_the_callers_own_error_behind_a_sign_of_life_is_an_event_too() -> None:
         >> on.ResponseEnded()
     )
     told = down(b'data: {"error":{"message":"bad"')
-    asserted(book, do.ReleaseUpstream, told, do.Ended, do.Break)
+    book << (do.ReleaseUpstream, told, do.Ended, do.Break)
     book.end()
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.faults.house import POLICY, House
+from tests.faults.rig import POLICY, Rig
 from tests.faults.rows import NOT_HERE, ROWS
 from tests.support.proxy import Proxy, secrets
 from tests.support.upstream import Upstream
 from tests.support.wait import eventually
 
-Start = Callable[..., House]
+Start = Callable[..., Rig]
 """Starts a proxy of a row's own."""
 
 
@@ -34,13 +34,13 @@ def session_proxy(
 
 
 @pytest.fixture
-def house(session_proxy: Proxy, upstreams: dict[str, Upstream]) -> Iterator[House]:
+def rig(session_proxy: Proxy, upstreams: dict[str, Upstream]) -> Iterator[Rig]:
     """A proxy with closed breakers between upstreams that serve well; the invariants hold after."""
     for upstream in upstreams.values():
         upstream.reset()
     session_proxy.rest()
     eventually(lambda: session_proxy.metrics()["lockgate_connections"] == 0)
-    held = House(session_proxy, upstreams["local"], upstreams["cloud"])
+    held = Rig(session_proxy, upstreams["local"], upstreams["cloud"])
     for upstream in upstreams.values():
         upstream.reset()
     yield held
@@ -52,7 +52,7 @@ def start(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[Start]:
     """Run proxies of the row's own; the invariants hold of those that still run."""
     for upstream in upstreams.values():
         upstream.reset()
-    houses: list[House] = []
+    rigs: list[Rig] = []
     held = secrets(tmp_path)
 
     def run(
@@ -61,21 +61,21 @@ def start(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[Start]:
         spare_fds: int = 0,
         addresses: dict[str, str] | None = None,
         **options: Any,
-    ) -> House:
-        folder = tmp_path / str(len(houses))
+    ) -> Rig:
+        folder = tmp_path / str(len(rigs))
         folder.mkdir()
         if addresses is None:
             addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
         proxy = Proxy(folder, policy, addresses, "--secrets", str(held), *more, **options)
-        house = House(proxy, upstreams["local"], upstreams["cloud"], spare_fds=spare_fds)
-        houses.append(house)
-        return house
+        rig = Rig(proxy, upstreams["local"], upstreams["cloud"], spare_fds=spare_fds)
+        rigs.append(rig)
+        return rig
 
     yield run
-    for house in houses:
-        if house.proxy.process.poll() is None:
-            house.hold_the_invariants()
-            assert house.proxy.stop() == 0
+    for rig in rigs:
+        if rig.proxy.process.poll() is None:
+            rig.hold_the_invariants()
+            assert rig.proxy.stop() == 0
 
 
 # -- a line for each row

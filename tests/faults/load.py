@@ -3,7 +3,7 @@
 import socket
 import threading
 
-from tests.faults.house import request
+from tests.faults.rig import request
 
 
 class Load:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from tests.faults.dns import NXDOMAIN, Dns
-from tests.faults.house import POLICY, House, body, request
+from tests.faults.rig import POLICY, Rig, body, request
 from tests.faults.test_client import full_backlog
 from tests.support.proxy import Proxy, free_port
 from tests.support.upstream import Upstream, serve_well
@@ -19,23 +19,23 @@ def network() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
-def local_only(addresses: dict[str, str], *more: str) -> tuple[House, Upstream]:
+def local_only(addresses: dict[str, str], *more: str) -> tuple[Rig, Upstream]:
     """Run a proxy on one backend."""
     policy = {**POLICY, "backends": POLICY["backends"][:1], "rules": []}
     policy["defaultRoute"] = "local"
     upstream = Upstream()
     filled = {k: v.replace("PORT", str(upstream.port)) for k, v in addresses.items()}
     proxy = Proxy(Path(tempfile.mkdtemp()), policy, filled, *more)
-    return House(proxy, upstream, upstream), upstream
+    return Rig(proxy, upstream, upstream), upstream
 
 
 def ports() -> None:
     """U8: eleven local ports; what finds none is 503 and nobody's fault."""
     goes_on = threading.Event()
-    house, upstream = local_only({"local": "http://127.0.0.1:PORT"})
-    listener = ("127.0.0.1", house.proxy.port)
+    rig, upstream = local_only({"local": "http://127.0.0.1:PORT"})
+    listener = ("127.0.0.1", rig.proxy.port)
     connections = [socket.create_connection(listener) for _ in range(30)]
-    house.metrics()
+    rig.metrics()
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40010")
 
     def script(connection: socket.socket, one: bytes) -> None:
@@ -59,15 +59,15 @@ def ports() -> None:
             connection.settimeout(10)
             assert connection.recv(65536).split(b" ")[1] == b"200"
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("32768 60999")
-    records = [house.record() for _ in range(30)]
+    records = [rig.record() for _ in range(30)]
     refused = [r for r in records if r["status"] == 503]
     assert {r["error"] for r in refused} == {"proxy_capacity"}
     assert {r["outcome"] for r in refused} == {"refused_overload"}
-    assert house.grew("lockgate_breaker_failures") == 0
+    assert rig.grew("lockgate_breaker_failures") == 0
     for connection in connections:
         connection.close()
-    house.hold_the_invariants()
-    assert house.proxy.stop() == 0
+    rig.hold_the_invariants()
+    assert rig.proxy.stop() == 0
 
 
 def dead_v6() -> None:
@@ -90,16 +90,16 @@ def dead_v6() -> None:
         stuck.append(one)
     meaning = {"both.test": ["::1", "127.0.0.1"], "six.test": ["::1"]}
     dns = Dns(lambda name: meaning.get(name, NXDOMAIN))
-    house, _ = local_only(
+    rig, _ = local_only(
         {"local": f"http://both.test:{port}"}, "--resolver", f"127.0.0.1:{dns.port}"
     )
-    answer = house.ask()
+    answer = rig.ask()
     assert answer.status == 200, answer.raw
-    record = house.record()
+    record = rig.record()
     assert 200 <= record["attempts"][0]["ms"] < 900, record
     assert free_port()
-    house.hold_the_invariants()
-    assert house.proxy.stop() == 0
+    rig.hold_the_invariants()
+    assert rig.proxy.stop() == 0
 
 
 if __name__ == "__main__":

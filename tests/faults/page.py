@@ -14,7 +14,7 @@ HEAD: Final = """\
 What goes wrong between an agent, Lockgate and a model, how a test makes it go wrong, and what was seen. `make faults`
 runs all of it and prints a line for each row. This page is written by `make docs` from the tests; a test compares.
 
-Every row is checked against ten invariants (`tests/faults/house.py`): a response that is cut never ends cleanly (I1); one record
+Every row is checked against ten invariants (`tests/faults/rig.py`): a response that is cut never ends cleanly (I1); one record
 for each admitted request (I2); a sensitive request touches local backends only (I3); an upstream is cancelled within a
 second of its client's leaving (I4); attempts stay inside the retry law (I5); memory is bounded (I6); every wait has a
 deadline (I7); no key and no prompt in a response, a record or the log (I8); no descriptor, timer, permit or byte of the

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-from tests.faults.house import body, request
+from tests.faults.rig import body, request
 from tests.support.client import Answer, connected
 from tests.support.proxy import ROOT, free_port
 from tests.support.upstream import Upstream

@@ -17,8 +17,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.faults.house import HARD, PII, POLICY, House, body, request
-from tests.net.corpus import BAD, BAD_ANSWERS
+from tests.faults.rig import HARD, PII, POLICY, Rig, body, request
+from tests.http1.corpus import BAD, BAD_ANSWERS
 from tests.support.proxy import Proxy, secrets
 from tests.support.responses import DONE, END, SSE_HEAD, http, word
 from tests.support.upstream import Upstream, reset, serve_well
@@ -101,7 +101,7 @@ def main() -> None:
     addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
     policy = {**POLICY, "proxy": {**POLICY["proxy"], "memoryBudget": "64Mi"}}
     proxy = Proxy(folder, policy, addresses, "--secrets", str(secrets(folder)))
-    house = House(proxy, upstreams["local"], upstreams["cloud"])
+    rig = Rig(proxy, upstreams["local"], upstreams["cloud"])
     seen: Counter[str] = Counter()
     for number, upstream in enumerate(upstreams.values()):
         upstream.script = upstream_script(random.Random(seed * 10 + number))
@@ -125,7 +125,7 @@ def main() -> None:
             changed["rules"][-1]["name"] = f"all-{number}"
             proxy.policy_file.write_text(json.dumps(changed))
             proxy.process.send_signal(signal.SIGHUP)
-            memory.append(house.metrics()["process_resident_memory_bytes"] / 2**20)
+            memory.append(rig.metrics()["process_resident_memory_bytes"] / 2**20)
         for thread in threads:
             thread.join()
 
@@ -135,8 +135,8 @@ def main() -> None:
     print(f"{sum(seen.values())} requests in {seconds:.0f} s (seed {seed}):")
     for what, count in seen.most_common():
         print(f"  {what:<20} {count}")
-    house.hold_the_invariants()
-    now = house.metrics()
+    rig.hold_the_invariants()
+    now = rig.metrics()
     print(f"  descriptors {now['process_open_fds']:.0f}, deadlines {now['lockgate_timers']:.0f}, "
           f"permits {now['lockgate_permits_out']:.0f}, budget held {now['lockgate_memory_held_bytes']:.0f}: "
           "all as at the start")  # fmt: skip

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.house import HARD, House, body, request
-from tests.net.corpus import BAD_ANSWERS, GOOD_ANSWERS
+from tests.faults.rig import HARD, Rig, body, request
+from tests.http1.corpus import BAD_ANSWERS, GOOD_ANSWERS
 from tests.support.client import Answer, unchunked
 from tests.support.responses import ANSWER, DONE, END, SSE_HEAD, chunk, http, word
 from tests.support.upstream import reset, serve_well
@@ -43,9 +43,9 @@ def of(case_starts: str) -> list[str]:
     return [case for case in BAD_ANSWERS if case.startswith(case_starts)]
 
 
-def failed_as(house: House, code: str, *, stream: bool = False) -> None:
+def failed_as(rig: Rig, code: str, *, stream: bool = False) -> None:
     """The one backend failed as `code`: 502 or 504, with nothing of the answer before it."""
-    answer = house.ask(body("alone", stream=stream))
+    answer = rig.ask(body("alone", stream=stream))
     assert answer.code == code, answer.raw
     assert answer.status in {502, 504}
     assert "x-lockgate-backend: local" in answer.head
@@ -54,12 +54,12 @@ def failed_as(house: House, code: str, *, stream: bool = False) -> None:
 @fault("H1", "closed, reset in the status line, in a field, after the head", "502, one repeat each")
 @pytest.mark.parametrize("size", [0, 5, 14, 30, 60])
 @pytest.mark.parametrize("then", ["close", "reset"])
-def test_h1_a_head_that_breaks(house: House, size: int, then: str) -> None:
+def test_h1_a_head_that_breaks(rig: Rig, size: int, then: str) -> None:
     whole = http(200, json.dumps(ANSWER).encode())
-    house.local.script = says(whole[:size], then=then)
-    failed_as(house, "upstream_reset")
-    assert len(house.record()["attempts"]) == 2
-    assert "x-lockgate-backend: cloud" in house.ask().head
+    rig.local.script = says(whole[:size], then=then)
+    failed_as(rig, "upstream_reset")
+    assert len(rig.record()["attempts"]) == 2
+    assert "x-lockgate-backend: cloud" in rig.ask().head
 
 
 @fault("H2", "every status line of the corpus that is none", "502 upstream_protocol")
@@ -67,31 +67,31 @@ def test_h1_a_head_that_breaks(house: House, size: int, then: str) -> None:
 @fault("H4", "control characters, 101 and 5,000 fields, 40 KiB", "502 upstream_protocol")
 @fault("H5", "an unsolicited 101, nine interim responses", "502 upstream_protocol")
 @pytest.mark.parametrize("case", [*of("H2"), *of("H3"), *of("H4"), *of("H5")])
-def test_h2_to_h5_an_answer_that_cannot_be_trusted(house: House, case: str) -> None:
-    house.local.script = says(BAD_ANSWERS[case])
-    failed_as(house, "upstream_protocol")
-    assert len(house.local.requests) == 2
-    assert house.metrics()["lockgate_idle_upstreams"] == 0
-    assert "x-lockgate-backend: cloud" in house.ask().head
+def test_h2_to_h5_an_answer_that_cannot_be_trusted(rig: Rig, case: str) -> None:
+    rig.local.script = says(BAD_ANSWERS[case])
+    failed_as(rig, "upstream_protocol")
+    assert len(rig.local.requests) == 2
+    assert rig.metrics()["lockgate_idle_upstreams"] == 0
+    assert "x-lockgate-backend: cloud" in rig.ask().head
 
 
 @fault("H5", "100, 102 and 103, up to eight", "swallowed")
 @pytest.mark.parametrize("case", GOOD_ANSWERS)
-def test_h5_a_plain_answer_is_passed_on(house: House, case: str) -> None:
+def test_h5_a_plain_answer_is_passed_on(rig: Rig, case: str) -> None:
     size = len(LEAST)
     raw = GOOD_ANSWERS[case].replace(b"2;a=b", b"%x;a=b" % size).replace(b"{}", LEAST)
     raw = raw.replace(b"Content-Length: 2", b"Content-Length: %d" % size)
     raw = raw.replace(b"2\r\n" + LEAST, b"%x\r\n" % size + LEAST)
-    house.local.script = says(raw, then="close" if "HTTP/1.0" in case else "keep")
-    answer = house.ask()
+    rig.local.script = says(raw, then="close" if "HTTP/1.0" in case else "keep")
+    answer = rig.ask()
     assert (answer.status, answer.body) == (200, LEAST)
 
 
 @fault("H6", "204 with a body; a whole response before our 8 MiB were read", "502; upload stopped")
-def test_h6_answers_that_are_too_early_or_too_long(house: House) -> None:
-    house.local.script = says(b"HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n{}")
-    failed_as(house, "upstream_protocol")
-    house.record()
+def test_h6_answers_that_are_too_early_or_too_long(rig: Rig) -> None:
+    rig.local.script = says(b"HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n{}")
+    failed_as(rig, "upstream_protocol")
+    rig.record()
     early = threading.Event()
 
     def answer_early(connection: socket.socket) -> None:
@@ -100,29 +100,29 @@ def test_h6_answers_that_are_too_early_or_too_long(house: House) -> None:
         early.wait(timeout=60)
         connection.close()
 
-    real, house.local._serve = house.local._serve, answer_early  # type: ignore[method-assign, assignment]
+    real, rig.local._serve = rig.local._serve, answer_early  # type: ignore[method-assign, assignment]
     try:
-        big = house.ask({**body("alone"), "x": "y" * (8 << 20)})
+        big = rig.ask({**body("alone"), "x": "y" * (8 << 20)})
     finally:
-        house.local._serve = real  # type: ignore[method-assign]
+        rig.local._serve = real  # type: ignore[method-assign]
         early.set()
     assert (big.status, big.body) == (200, LEAST)
-    assert house.metrics()["lockgate_idle_upstreams"] == 0
+    assert rig.metrics()["lockgate_idle_upstreams"] == 0
 
 
 @fault("H7", "Set-Cookie, Server, CORS, Alt-Svc; a redirect inside", "not passed on; not followed")
-def test_h7_an_answers_own_headers_stay_here(house: House) -> None:
+def test_h7_an_answers_own_headers_stay_here(rig: Rig) -> None:
     lies = ["set-cookie: a=b", "server: nginx", "alt-svc: h3", "access-control-allow-origin: *",
             "location: http://10.0.0.1/", "x-ratelimit-limit-requests: 5", "x-secret: s"]  # fmt: skip
-    house.local.script = says(http(200, LEAST, *lies))
-    names = {line.partition(":")[0] for line in house.ask().head.lower().split("\r\n")[1:]}
+    rig.local.script = says(http(200, LEAST, *lies))
+    names = {line.partition(":")[0] for line in rig.ask().head.lower().split("\r\n")[1:]}
     assert names == {
         "content-type", "content-length", "x-request-id", "x-ratelimit-limit-requests",
         "connection", "x-lockgate-backend", "x-lockgate-rule", "x-lockgate-policy",
     }  # fmt: skip
-    house.local.script = says(http(307, b"", f"location: http://127.0.0.1:{house.cloud.port}/"))
-    failed_as(house, "upstream_protocol")
-    assert house.cloud.requests == []
+    rig.local.script = says(http(307, b"", f"location: http://127.0.0.1:{rig.cloud.port}/"))
+    failed_as(rig, "upstream_protocol")
+    assert rig.cloud.requests == []
 
 
 ERROR = b'{"error": {"message": "secret sk-CANARY", "type": "x", "code": "y"}}'
@@ -140,28 +140,28 @@ ERROR = b'{"error": {"message": "secret sk-CANARY", "type": "x", "code": "y"}}'
     ],
 )  # fmt: skip
 def test_h8_statuses_follow_the_retry_law(
-    house: House, status: int, fields: tuple[str, ...], attempts: int, last: str
+    rig: Rig, status: int, fields: tuple[str, ...], attempts: int, last: str
 ) -> None:
-    house.cloud.script = says(http(status, ERROR, *fields))
-    assert "x-lockgate-backend: local" in house.ask(None, HARD).head
-    record = house.record()
+    rig.cloud.script = says(http(status, ERROR, *fields))
+    assert "x-lockgate-backend: local" in rig.ask(None, HARD).head
+    record = rig.record()
     assert len(record["attempts"]) == attempts
     assert record["attempts"][0]["outcome"] == last
     if status == 429 or 401 <= status <= 403:
-        assert house.grew("lockgate_breaker_failures") == 0
+        assert rig.grew("lockgate_breaker_failures") == 0
 
 
 @fault("H8", "404 of the model, 404 of anything else", "our alarm and the next candidate")
-def test_h8_a_404_is_ours(house: House) -> None:
-    house.cloud.script = says(
+def test_h8_a_404_is_ours(rig: Rig) -> None:
+    rig.cloud.script = says(
         http(404, b'{"error": {"message": "m does not exist", "code": "model_not_found"}}')
     )
-    assert "x-lockgate-backend: local" in house.ask(None, HARD).head
-    assert house.record()["attempts"][0]["outcome"] == "upstream_model"
-    assert house.grew("lockgate_configuration_alarms_total") == 1
-    house.cloud.script = says(http(404, b'{"error": {"message": "no such file"}}'))
-    assert "x-lockgate-backend: local" in house.ask(None, HARD).head
-    assert house.record()["attempts"][0]["outcome"] == "upstream_path"
+    assert "x-lockgate-backend: local" in rig.ask(None, HARD).head
+    assert rig.record()["attempts"][0]["outcome"] == "upstream_model"
+    assert rig.grew("lockgate_configuration_alarms_total") == 1
+    rig.cloud.script = says(http(404, b'{"error": {"message": "no such file"}}'))
+    assert "x-lockgate-backend: local" in rig.ask(None, HARD).head
+    assert rig.record()["attempts"][0]["outcome"] == "upstream_path"
 
 
 @fault(
@@ -179,10 +179,10 @@ def test_h8_a_404_is_ours(house: House) -> None:
         (False, http(200, b"{}")),
     ],
 )
-def test_h9_another_type_than_was_asked_for(house: House, stream: bool, said: bytes) -> None:
-    house.local.script = says(said)
-    failed_as(house, "upstream_protocol", stream=stream)
-    assert len(house.local.requests) == 1, "it would come again"
+def test_h9_another_type_than_was_asked_for(rig: Rig, stream: bool, said: bytes) -> None:
+    rig.local.script = says(said)
+    failed_as(rig, "upstream_protocol", stream=stream)
+    assert len(rig.local.requests) == 1, "it would come again"
 
 
 # -- streams
@@ -191,34 +191,34 @@ def test_h9_another_type_than_was_asked_for(house: House, stream: bool, said: by
 _asked = itertools.count()
 
 
-def streamed(house: House, model: str = "alone") -> Answer:
+def streamed(rig: Rig, model: str = "alone") -> Answer:
     """Ask for a stream, with a body of its own: one that failed alike before would be no news."""
-    return house.ask(body(model, stream=True, seed=next(_asked)))
+    return rig.ask(body(model, stream=True, seed=next(_asked)))
 
 
-def cut(house: House, answer: Answer, *outcomes: str) -> None:
+def cut(rig: Rig, answer: Answer, *outcomes: str) -> None:
     """The stream was cut with both signals, and the record says how."""
     assert answer.status == 200
     assert not answer.clean
     assert b"[DONE]" not in answer.body
     event = [line for line in answer.body.split(b"\n") if line.startswith(b'data: {"error"')][-1]
     said = json.loads(event[6:].rstrip(b"\r"))["error"]
-    record = house.record()
+    record = rig.record()
     assert record["outcome"] in outcomes
     assert (said["outcome"], said["terminal"]) == (record["outcome"], record["terminal"])
     assert said["request_id"] == record["request_id"]
 
 
 @fault("S1", "silence after the head", "the first-token deadline: the next candidate, else 504")
-def test_s1_silence_after_the_head(house: House) -> None:
+def test_s1_silence_after_the_head(rig: Rig) -> None:
     def script(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + chunk(b": hello\n\n"))
         connection.recv(1)
 
-    house.local.script = script
-    house.cloud.script = says(SSE_HEAD + word("x") + END + DONE)
-    assert "x-lockgate-backend: cloud" in streamed(house, "twice").head
-    answer = streamed(house, "strict")
+    rig.local.script = script
+    rig.cloud.script = says(SSE_HEAD + word("x") + END + DONE)
+    assert "x-lockgate-backend: cloud" in streamed(rig, "twice").head
+    answer = streamed(rig, "strict")
     assert (answer.status, answer.code) == (504, "first_token_timeout")
 
 
@@ -226,17 +226,17 @@ def test_s1_silence_after_the_head(house: House) -> None:
 @pytest.mark.parametrize(
     "beat", [b"", b": ping\n\n", b'event: ping\ndata: {"type": "ping"}\n\n', b"event: ping\n\n"]
 )
-def test_s2_comments_do_not_keep_a_stream_alive(house: House, beat: bytes) -> None:
-    house.local.script = beats(beat)
-    cut(house, streamed(house, "strict"), "idle_timeout")
+def test_s2_comments_do_not_keep_a_stream_alive(rig: Rig, beat: bytes) -> None:
+    rig.local.script = beats(beat)
+    cut(rig, streamed(rig, "strict"), "idle_timeout")
 
 
 @fault("S2", "words for ever, comments for ever", "cut by the total deadline: Us-total, Uw-total")
 @pytest.mark.parametrize(("first", "terminal"), [("one", "Us-total"), ("", "Uw-total")])
-def test_s2_the_total_deadline_bounds_everything(house: House, first: str, terminal: str) -> None:
-    house.local.script = beats(plain(word("more")) if first else b": ping\n\n", first)
-    answer = streamed(house, "bounded")
-    record = house.record()
+def test_s2_the_total_deadline_bounds_everything(rig: Rig, first: str, terminal: str) -> None:
+    rig.local.script = beats(plain(word("more")) if first else b": ping\n\n", first)
+    answer = streamed(rig, "bounded")
+    record = rig.record()
     assert (record["outcome"], record["terminal"]) == ("total_timeout", terminal)
     assert b'"total_timeout"' in answer.body
     assert answer.status == (200 if first else 504)
@@ -265,98 +265,98 @@ HALF = word("two")[:-20]
 
 
 @fault("S4", "an end before the blank line of the last event", "the same")
-def test_s4_an_event_without_its_blank_line_is_a_part(house: House) -> None:
-    house.local.script = says(CLOSE_HEAD + plain(word("one")), END_EVENT[:-1], then="close")
-    answer = streamed(house)
+def test_s4_an_event_without_its_blank_line_is_a_part(rig: Rig) -> None:
+    rig.local.script = says(CLOSE_HEAD + plain(word("one")), END_EVENT[:-1], then="close")
+    answer = streamed(rig)
     assert b'finish_reason":"stop' not in answer.body
-    cut(house, answer, "truncated")
+    cut(rig, answer, "truncated")
 
 
 @fault("S3", "a reset in an event", "the part is withheld, error event, breaker +1")
 @fault("S4", "an end in an event", "the same")
 @pytest.mark.parametrize("then", ["reset", "close"])
-def test_s3_s4_a_part_of_an_event_is_never_given_out(house: House, then: str) -> None:
-    house.local.script = says(SSE_HEAD + word("one"), HALF, then=then)
-    answer = streamed(house)
+def test_s3_s4_a_part_of_an_event_is_never_given_out(rig: Rig, then: str) -> None:
+    rig.local.script = says(SSE_HEAD + word("one"), HALF, then=then)
+    answer = streamed(rig)
     assert b"two" not in answer.body
-    cut(house, answer, "truncated", "upstream_died")
-    assert house.grew("lockgate_breaker_failures") == 1
+    cut(rig, answer, "truncated", "upstream_died")
+    assert rig.grew("lockgate_breaker_failures") == 1
 
 
 @fault("S5", "a clean end without [DONE] after a finish_reason", "complete, [DONE] is added")
 @fault("S5", "a clean end without either", "truncated, error event")
 @pytest.mark.parametrize("framing", ["chunked", "close"])
 @pytest.mark.parametrize("finished", [True, False])
-def test_s5_an_end_without_done(house: House, framing: str, finished: bool) -> None:
+def test_s5_an_end_without_done(rig: Rig, framing: str, finished: bool) -> None:
     events = [word("one"), *([END] if finished else [])]
     if framing == "chunked":
-        house.local.script = says(SSE_HEAD + b"".join(events) + b"0\r\n\r\n")
+        rig.local.script = says(SSE_HEAD + b"".join(events) + b"0\r\n\r\n")
     else:
-        house.local.script = says(CLOSE_HEAD + b"".join(map(plain, events)), then="close")
-    answer = streamed(house)
+        rig.local.script = says(CLOSE_HEAD + b"".join(map(plain, events)), then="close")
+    answer = streamed(rig)
     if not finished:
-        cut(house, answer, "truncated")
+        cut(rig, answer, "truncated")
         return
     assert answer.clean
     assert answer.body.count(b"[DONE]") == 1
-    assert house.record()["outcome"] == "complete"
+    assert rig.record()["outcome"] == "complete"
 
 
 @fault("S6", "[DONE] and then more, the connection kept open", "finished at once, not used again")
-def test_s6_done_is_the_end(house: House) -> None:
-    house.local.script = says(
+def test_s6_done_is_the_end(rig: Rig) -> None:
+    rig.local.script = says(
         SSE_HEAD + word("one") + END + chunk(b"data: [DONE]\n\n") + word("late")
     )
-    answer = streamed(house)
+    answer = streamed(rig)
     assert answer.clean
     assert b"late" not in answer.body
-    assert house.record()["outcome"] == "complete"
-    assert house.metrics()["lockgate_idle_upstreams"] == 0
+    assert rig.record()["outcome"] == "complete"
+    assert rig.metrics()["lockgate_idle_upstreams"] == 0
 
 
 @fault("S7", "broken chunks in a stream; lengths too short and too long", "error event; never more")
 @pytest.mark.parametrize(
     "broken", [b"xyz\r\n", b"-1\r\n", b"\r\n", b"5\r\nab", b"ffffffffffffffffff\r\n"]
 )
-def test_s7_broken_chunks_in_a_stream(house: House, broken: bytes) -> None:
-    house.local.script = says(SSE_HEAD + word("one"), broken, then="close")
-    cut(house, streamed(house), "truncated", "upstream_died")
+def test_s7_broken_chunks_in_a_stream(rig: Rig, broken: bytes) -> None:
+    rig.local.script = says(SSE_HEAD + word("one"), broken, then="close")
+    cut(rig, streamed(rig), "truncated", "upstream_died")
 
 
 @fault("S7", "broken chunks in a stream; lengths too short and too long", "error event; never more")
-def test_s7_lengths_that_lie(house: House) -> None:
+def test_s7_lengths_that_lie(rig: Rig) -> None:
     data = json.dumps(ANSWER).encode()
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    house.local.script = says(head % (len(data) + 5) + data, then="close")
-    failed_as(house, "upstream_truncated")
-    house.record()
-    house.local.script = says(head % len(data) + data + http(200, LEAST))
-    assert house.ask(body("alone")).json == ANSWER
-    house.record()
-    assert house.metrics()["lockgate_idle_upstreams"] == 0
+    rig.local.script = says(head % (len(data) + 5) + data, then="close")
+    failed_as(rig, "upstream_truncated")
+    rig.record()
+    rig.local.script = says(head % len(data) + data + http(200, LEAST))
+    assert rig.ask(body("alone")).json == ANSWER
+    rig.record()
+    assert rig.metrics()["lockgate_idle_upstreams"] == 0
 
 
 @fault("S8", "one event of 9 MiB; a line without an end", "error event or 502, bounded")
-def test_s8_events_are_bounded(house: House) -> None:
-    house.local.script = says(SSE_HEAD + word("one"), word("x" * (9 << 20)), then="close")
-    cut(house, streamed(house), "upstream_died", "truncated")
-    house.local.script = says(SSE_HEAD + chunk(b"data: " + b"x" * (9 << 20)), then="close")
-    assert streamed(house).code == "upstream_protocol"
+def test_s8_events_are_bounded(rig: Rig) -> None:
+    rig.local.script = says(SSE_HEAD + word("one"), word("x" * (9 << 20)), then="close")
+    cut(rig, streamed(rig), "upstream_died", "truncated")
+    rig.local.script = says(SSE_HEAD + chunk(b"data: " + b"x" * (9 << 20)), then="close")
+    assert streamed(rig).code == "upstream_protocol"
 
 
 @fault("S8", "CR, LF, CRLF, a BOM, data on two lines, one byte at a time", "byte-identical")
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-def test_s8_line_ends_of_all_kinds(house: House, end: bytes) -> None:
+def test_s8_line_ends_of_all_kinds(rig: Rig, end: bytes) -> None:
     first = '{"id":"c","choices":[{"index":0,"delta":{"content":"grüße ☺"}}]}'.encode()
     split = b'data: {"id":"c",' + end + b'data: "choices":[{"index":0,"delta":{"content":"x"}}]}'
     last = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
     events = b"\xef\xbb\xbf" + (end * 2).join(
         [b"data: " + first, split, last, b"data: [DONE]", b""]
     )
-    house.local.script = says(
+    rig.local.script = says(
         SSE_HEAD + b"".join(chunk(events[n : n + 1]) for n in range(len(events))) + b"0\r\n\r\n"
     )
-    answer = streamed(house)
+    answer = streamed(rig)
     assert answer.clean
     assert unchunked(answer.body) == events
 
@@ -364,19 +364,19 @@ def test_s8_line_ends_of_all_kinds(house: House, end: bytes) -> None:
 @fault(
     "S9", "an error event before a word, after a word", "the next candidate; error event, blamed"
 )
-def test_s9_an_error_event(house: House) -> None:
+def test_s9_an_error_event(rig: Rig) -> None:
     oops = chunk(b'data: {"error": {"message": "sk-CANARY overloaded"}}\n\n')
-    house.cloud.script = says(SSE_HEAD + word("x") + END + DONE)
-    house.local.script = says(SSE_HEAD + oops)
-    assert "x-lockgate-backend: cloud" in streamed(house, "twice").head
-    house.record()
-    house.local.script = says(SSE_HEAD + word("one") + oops)
-    cut(house, streamed(house), "upstream_died")
-    assert house.grew("lockgate_breaker_failures") == 2  # one a request
+    rig.cloud.script = says(SSE_HEAD + word("x") + END + DONE)
+    rig.local.script = says(SSE_HEAD + oops)
+    assert "x-lockgate-backend: cloud" in streamed(rig, "twice").head
+    rig.record()
+    rig.local.script = says(SSE_HEAD + word("one") + oops)
+    cut(rig, streamed(rig), "upstream_died")
+    assert rig.grew("lockgate_breaker_failures") == 2  # one a request
 
 
 @fault("S10", "64 MiB at full speed against a client of 2 MiB/s", "paused upstream, bounded, whole")
-def test_s10_a_slow_caller_slows_its_upstream(house: House) -> None:
+def test_s10_a_slow_caller_slows_its_upstream(rig: Rig) -> None:
     piece = word("x" * 1000) * 64
     total = 0
 
@@ -388,44 +388,44 @@ def test_s10_a_slow_caller_slows_its_upstream(house: House) -> None:
             total += len(piece)
         connection.sendall(END + DONE)
 
-    house.local.script = script
-    before = house.metrics()["process_resident_memory_bytes"]
+    rig.local.script = script
+    before = rig.metrics()["process_resident_memory_bytes"]
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    connection.connect(("127.0.0.1", house.proxy.port))
+    connection.connect(("127.0.0.1", rig.proxy.port))
     connection.sendall(request(STREAM, close=True))
     let_pass(0.5)
     assert total < 16 << 20  # it waits; the kernel's buffers hold some of it
-    assert house.metrics()["lockgate_memory_held_bytes"] <= 4 * 65536
+    assert rig.metrics()["lockgate_memory_held_bytes"] <= 4 * 65536
     data = bytearray()
     while piece_read := connection.recv(65536):
         data += piece_read
     connection.close()
     assert data.endswith(b"0\r\n\r\n")
     assert data.count(b"data: {") == 256 * 64 + 1
-    assert house.metrics()["process_resident_memory_bytes"] - before < 16 << 20
-    assert house.record()["outcome"] == "complete"
+    assert rig.metrics()["process_resident_memory_bytes"] - before < 16 << 20
+    assert rig.record()["outcome"] == "complete"
 
 
 @fault("S11", "a gzip stream, gzip JSON, unasked", "502, nothing of it passed on")
-def test_s11_a_coded_answer(house: House) -> None:
+def test_s11_a_coded_answer(rig: Rig) -> None:
     coded = SSE_HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")
-    house.local.script = says(coded + word("one"))
-    failed_as(house, "upstream_protocol", stream=True)
-    house.local.script = says(http(200, LEAST, "content-encoding: gzip"))
-    failed_as(house, "upstream_protocol")
+    rig.local.script = says(coded + word("one"))
+    failed_as(rig, "upstream_protocol", stream=True)
+    rig.local.script = says(http(200, LEAST, "content-encoding: gzip"))
+    failed_as(rig, "upstream_protocol")
 
 
 @fault("S12", "two responses to one request, at once, late", "the second is never delivered")
-def test_s12_a_second_answer(house: House) -> None:
+def test_s12_a_second_answer(rig: Rig) -> None:
     second = LEAST.replace(b"}}", b'"n": 2}}')
-    house.local.script = says(http(200, LEAST) + http(200, second))
-    assert house.ask().body == LEAST
-    house.local.script = says(http(200, LEAST), http(200, second))
-    assert house.ask().body == LEAST
-    eventually(lambda: house.metrics()["lockgate_idle_upstreams"] == 0)
-    house.local.script = serve_well
-    assert house.ask().json == ANSWER
+    rig.local.script = says(http(200, LEAST) + http(200, second))
+    assert rig.ask().body == LEAST
+    rig.local.script = says(http(200, LEAST), http(200, second))
+    assert rig.ask().body == LEAST
+    eventually(lambda: rig.metrics()["lockgate_idle_upstreams"] == 0)
+    rig.local.script = serve_well
+    assert rig.ask().json == ANSWER
 
 
 class Relay:
@@ -466,16 +466,16 @@ class Relay:
 
 
 @fault("S13", "latency, jitter and slices of 7 bytes on the client's side", "byte-identical")
-def test_s13_slices_change_nothing(house: House) -> None:
+def test_s13_slices_change_nothing(rig: Rig) -> None:
     pieces = [word(f"w{n}") for n in range(20)]
-    house.local.script = says(
+    rig.local.script = says(
         *[p[at : at + 11] for p in (SSE_HEAD, *pieces, END, DONE) for at in range(0, len(p), 11)]
     )
-    relay = Relay(house.proxy.port, 0.0005, 7)
+    relay = Relay(rig.proxy.port, 0.0005, 7)
     with socket.create_connection(("127.0.0.1", relay.port), timeout=30) as connection:
         connection.sendall(request(STREAM, close=True))
         answer = Answer.read(connection)
-    house.answers.append(answer)
+    rig.answers.append(answer)
     relay.stop()
     events = b"".join(map(plain, (*pieces, END))) + b"data: [DONE]\n\n"
     assert unchunked(answer.body) == events

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.house import PII, House, body
+from tests.faults.rig import PII, Rig, body
 from tests.support.client import Answer, unchunked
 from tests.support.plain_server import PlainServer, plain_server, well
 from tests.support.proxy import Proxy
@@ -21,15 +21,13 @@ fault = pytest.mark.fault
 @pytest.mark.parametrize(
     "key", ["Model", "\u017ftream", "STREAM", "Stream_Options", "N", "Fallbacks", "api_\u212aey"]
 )
-def test_r20_a_sensitive_request_cannot_choose_a_model_in_other_letters(
-    house: House, key: str
-) -> None:
+def test_r20_a_sensitive_request_cannot_choose_a_model_in_other_letters(rig: Rig, key: str) -> None:
     """golang/go #14750: Go's decoder obeys the last of `model` and `Model`; ours read the first."""
-    answer = house.ask({**body(), key: "gpt-oss:120b-cloud"}, PII)
+    answer = rig.ask({**body(), key: "gpt-oss:120b-cloud"}, PII)
     assert answer.status == 400
     assert json.loads(answer.body)["error"]["param"] == key
-    assert house.record()["outcome"] == "bad_request"
-    assert house.local.requests == []
+    assert rig.record()["outcome"] == "bad_request"
+    assert rig.local.requests == []
 
 
 POLICY = {
@@ -115,16 +113,16 @@ def test_r22_a_large_answer_until_the_close_is_whole_with_its_document(
 
 
 @fault("R24", "brackets at and about 1,024 levels, in stream_options too", "200 or 400, one record")
-def test_r24_no_depth_loses_its_record(house: House) -> None:
+def test_r24_no_depth_loses_its_record(rig: Rig) -> None:
     """owasp-modsecurity/ModSecurity #2644: a parser without a bound on depth."""
     for depth in (400, 900, 980, 990, 995, 1000, 1021, 1022, 1023, 1024, 5000):
         for start, end in ((b'"x":', b""), (b'"stream_options":{"a":', b"}")):
             levels = depth + (2 if end else 1)
             data = b'{"model":"m",' + start + b"[" * depth + b"]" * depth + end + b"}"
-            answer = house.proxy.ask(data)
-            house.answers.append(answer)
+            answer = rig.proxy.ask(data)
+            rig.answers.append(answer)
             assert answer.status == (200 if levels <= 1024 else 400)
-            assert house.record()["status"] == answer.status
+            assert rig.record()["status"] == answer.status
 
 
 COSTLY = {

@@ -14,7 +14,7 @@ import pytest
 
 from tests.exchange.test_breaker import TestAnyUse
 from tests.faults.conftest import Start
-from tests.faults.house import House, body, changed, request
+from tests.faults.rig import Rig, body, changed, request
 from tests.support.client import Answer
 from tests.support.proxy import free_port
 from tests.support.responses import SSE_HEAD, http, word
@@ -25,21 +25,21 @@ fault = pytest.mark.fault
 STATE = 'lockgate_breaker_state{backend="local"}'
 
 
-def opened(start: Start, quarantine: str = "2s") -> House:
+def opened(start: Start, quarantine: str = "2s") -> Rig:
     """Return a proxy that does not ask its local backend, for a quarter of `quarantine` at first."""
     policy = changed("all")
     policy["proxy"] = {"quarantineDuration": quarantine}
-    house = start(policy=policy)
-    house.local.script = lambda c, _: reset(c)
-    while house.metrics()[STATE] != 2:
-        house.ask(body("alone"))
-    return house
+    rig = start(policy=policy)
+    rig.local.script = lambda c, _: reset(c)
+    while rig.metrics()[STATE] != 2:
+        rig.ask(body("alone"))
+    return rig
 
 
 @fault("R30", "a stream that goes on for good is the probe", "the others are served meanwhile")
 def test_r30_a_long_stream_proves_its_backend_with_its_first_content(start: Start) -> None:
     """A probe that did not settle kept a provider shut for six days: diegosouzapw/OmniRoute #13836."""
-    house = opened(start)
+    rig = opened(start)
     over = threading.Event()
 
     def script(connection: socket.socket, asked: bytes) -> None:
@@ -51,15 +51,15 @@ def test_r30_a_long_stream_proves_its_backend_with_its_first_content(start: Star
             connection.sendall(word("x"))
         reset(connection)
 
-    house.local.script = script
-    with house.connect() as client:
+    rig.local.script = script
+    with rig.connect() as client:
         eventually(lambda: streams(client))
-        assert [house.ask(body("alone")).status for _ in range(20)] == [200] * 20
-        before = house.grew("lockgate_breaker_failures")
+        assert [rig.ask(body("alone")).status for _ in range(20)] == [200] * 20
+        before = rig.grew("lockgate_breaker_failures")
         over.set()
         eventually(lambda: not client.recv(4096))
-    assert house.grew("lockgate_breaker_failures") == before + 1  # its death counts by itself
-    assert house.metrics()[STATE] == 0
+    assert rig.grew("lockgate_breaker_failures") == before + 1  # its death counts by itself
+    assert rig.metrics()[STATE] == 0
 
 
 def streams(client: socket.socket) -> bool:
@@ -71,47 +71,47 @@ def streams(client: socket.socket) -> bool:
 @fault("R31", "a body of 2 MiB that arrives slowly", "no probe before it is whole, then one")
 def test_r31_a_body_that_is_not_whole_is_no_probe(start: Start) -> None:
     """Its verdict may be as far off as its caller likes: getnora-io/nora #585 (a probe is held)."""
-    house = opened(start)
-    house.local.script = serve_well
+    rig = opened(start)
+    rig.local.script = serve_well
     let_pass(0.6)  # it may be tried
-    house.records += house.proxy.flushed()
-    house.local.requests.clear()
-    with house.connect() as client:  # where another candidate is well, that one is asked
+    rig.records += rig.proxy.flushed()
+    rig.local.requests.clear()
+    with rig.connect() as client:  # where another candidate is well, that one is asked
         document = request(body("m", padding="x" * (2 << 20)))
         client.sendall(document[:-100_000])
-        eventually(lambda: house.cloud.connections)
+        eventually(lambda: rig.cloud.connections)
         client.sendall(document[-100_000:])
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
-    record = house.record()
+    record = rig.record()
     assert record["skipped"] == [{"backend": "local", "reason": "breaker_open"}]
-    assert (record["backend"], house.local.requests) == ("cloud", [])
+    assert (record["backend"], rig.local.requests) == ("cloud", [])
     document = request(body("alone", padding="x" * (2 << 20)))
-    with house.connect() as client:
+    with rig.connect() as client:
         client.sendall(document[:-100_000])
-        eventually(lambda: house.ask(body("alone")).status == 200)
+        eventually(lambda: rig.ask(body("alone")).status == 200)
     # alone: it is read whole, and is the probe then
-    house.local.script = lambda c, _: reset(c)
-    while house.metrics()[STATE] != 2:
-        house.ask(body("alone"))
-    house.local.script = serve_well
+    rig.local.script = lambda c, _: reset(c)
+    while rig.metrics()[STATE] != 2:
+        rig.ask(body("alone"))
+    rig.local.script = serve_well
     let_pass(2)
-    house.local.requests.clear()
-    with house.connect() as client:
+    rig.local.requests.clear()
+    with rig.connect() as client:
         client.sendall(document[:-100_000])
         let_pass(0.2)
-        assert (house.local.requests, house.metrics()[STATE]) == ([], 2)
+        assert (rig.local.requests, rig.metrics()[STATE]) == ([], 2)
         client.sendall(document[-100_000:])
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
-    assert house.metrics()[STATE] == 0
+    assert rig.metrics()[STATE] == 0
 
 
-def answers(house: House, client: str, document: dict[str, Any]) -> int:
+def answers(rig: Rig, client: str, document: dict[str, Any]) -> int:
     """Ask from an address of one's own; return the status."""
-    place = ("127.0.0.1", house.proxy.port)
+    place = ("127.0.0.1", rig.proxy.port)
     with socket.create_connection(place, 10, source_address=(client, 0)) as connection:
         connection.sendall(request(document, close=True))
         answer = Answer.read(connection)
-    house.answers.append(answer)
+    rig.answers.append(answer)
     return answer.status
 
 
@@ -138,24 +138,24 @@ def test_r32_one_callers_bodies_take_no_backend_from_another(
     """Envoy counts every 5xx against the host, whoever asked what: envoyproxy/envoy #3643."""
     policy = changed("all")
     policy["proxy"] = {"quarantineDuration": "60s"}
-    house = start(policy=policy)
-    house.local.script = poisonous(how)
+    rig = start(policy=policy)
+    rig.local.script = poisonous(how)
     if first == "bad":
         for number in range(6):
-            answers(house, "127.0.0.2", body("alone", poison=number))
-        assert house.metrics()[STATE] == 2  # nobody else was there
-    assert answers(house, "127.0.0.1", body("alone")) == 200
+            answers(rig, "127.0.0.2", body("alone", poison=number))
+        assert rig.metrics()[STATE] == 2  # nobody else was there
+    assert answers(rig, "127.0.0.1", body("alone")) == 200
     with ThreadPoolExecutor(8) as pool:
         bad = [
-            pool.submit(answers, house, "127.0.0.2", body("alone", poison=100 + number))
+            pool.submit(answers, rig, "127.0.0.2", body("alone", poison=100 + number))
             for number in range(80)
         ]
-        good = [answers(house, "127.0.0.1", body("alone"))]
+        good = [answers(rig, "127.0.0.1", body("alone"))]
         while not all(one.done() for one in bad):
-            good.append(answers(house, "127.0.0.1", body("alone")))
+            good.append(answers(rig, "127.0.0.1", body("alone")))
     assert {one.result() for one in bad} == {502}
     assert set(good) == {200}
-    assert house.metrics()[STATE] == 0
+    assert rig.metrics()[STATE] == 0
 
 
 @fault("R32", "one client, a body in five is bad, then every other one", "closed; then it opens")
@@ -163,12 +163,12 @@ def test_r32_a_caller_alone_is_judged_by_its_share(start: Start) -> None:
     """A share with a least number, not a row of them: BerriAI/litellm #17418."""
     policy = changed("all")
     policy["proxy"] = {"quarantineDuration": "60s"}
-    house = start(policy=policy)
-    house.local.script = poisonous("500")
+    rig = start(policy=policy)
+    rig.local.script = poisonous("500")
 
     def ask(number: int, of: int) -> int:
         more = {"poison": number} if number % of == 0 else {}
-        return house.ask(body("alone", seed=number, **more)).status
+        return rig.ask(body("alone", seed=number, **more)).status
 
     with ThreadPoolExecutor(4) as pool:
         statuses = list(pool.map(lambda number: ask(number, 5), range(100)))
@@ -182,16 +182,16 @@ def test_r32_one_body_takes_no_backend_from_others_behind_the_same_address(start
     """A gateway in front makes one caller of all: envoyproxy/envoy #3643, again."""
     policy = changed("all")
     policy["proxy"] = {"quarantineDuration": "60s"}
-    house = start(policy=policy)
-    house.local.script = poisonous("reset")
+    rig = start(policy=policy)
+    rig.local.script = poisonous("reset")
     bad = body("alone", poison=1)
-    while house.metrics()[STATE] != 2:
-        assert house.ask(bad).status == 502
-    assert house.ask(bad).status == 503
+    while rig.metrics()[STATE] != 2:
+        assert rig.ask(bad).status == 502
+    assert rig.ask(bad).status == 503
     for number in range(10):
-        assert house.ask(body("alone", seed=number)).status == 200
-        assert house.ask(bad).status == 502
-    assert house.metrics()[STATE] == 0
+        assert rig.ask(body("alone", seed=number)).status == 200
+        assert rig.ask(bad).status == 502
+    assert rig.metrics()[STATE] == 0
 
 
 @fault("R33", "refused; 500; a reset", "open after five requests, one client is enough")
@@ -202,28 +202,28 @@ def test_r33_a_dead_backend_opens_after_five_requests(start: Start, how: str) ->
     policy["proxy"] = {"quarantineDuration": "60s"}
     if how == "refused":
         nobody = f"http://127.0.0.1:{free_port()}"
-        house = start(policy=policy, addresses={"local": nobody, "cloud": nobody})
+        rig = start(policy=policy, addresses={"local": nobody, "cloud": nobody})
     else:
-        house = start(policy=policy)
+        rig = start(policy=policy)
         for number in range(20):
-            assert house.ask(body("alone", seed=number)).status == 200
+            assert rig.ask(body("alone", seed=number)).status == 200
         scripts = {"500": lambda c, _: c.sendall(http(500, b"{}")), "reset": lambda c, _: reset(c)}
-        house.local.script = scripts[how]
+        rig.local.script = scripts[how]
     asked = [body("alone", seed=number if how == "500" else 0) for number in range(6)]
-    statuses = [house.ask(document).status for document in asked]
+    statuses = [rig.ask(document).status for document in asked]
     assert statuses == [502] * 5 + [503]
-    assert house.grew("lockgate_breaker_failures") == 5
-    assert house.metrics()[STATE] == 2
+    assert rig.grew("lockgate_breaker_failures") == 5
+    assert rig.metrics()[STATE] == 2
 
 
 @fault("R34", "one body again and again, and the same 500", "one failure")
 def test_r34_a_repeat_of_the_same_body_is_one_failure(start: Start) -> None:
     """SDKs repeat what met a 5xx, twice by default: openai/openai-python, `max_retries`."""
-    house = start()
-    house.local.script = poisonous("500")
-    assert {house.ask(body("alone", poison=1)).status for _ in range(20)} == {502}
-    assert house.grew("lockgate_breaker_failures") == 1
-    assert house.ask(body("alone")).status == 200
+    rig = start()
+    rig.local.script = poisonous("500")
+    assert {rig.ask(body("alone", poison=1)).status for _ in range(20)} == {502}
+    assert rig.grew("lockgate_breaker_failures") == 1
+    assert rig.ask(body("alone")).status == 200
 
 
 @fault("R35", "a breaker opens, and closes again", "the log and the records say when and why")
@@ -231,11 +231,11 @@ def test_r35_a_breakers_changes_are_told(start: Start) -> None:
     """A deployment that rests without a word is hunted for hours: BerriAI/litellm #3646."""
     policy = changed("all")
     policy["proxy"] = {"quarantineDuration": "1s"}
-    house = start(policy=policy)
-    house.local.script = poisonous("500")
+    rig = start(policy=policy)
+    rig.local.script = poisonous("500")
     for number in range(5):
-        house.ask(body("alone", poison=number))
-    records = [house.record() for _ in range(5)]
+        rig.ask(body("alone", poison=number))
+    records = [rig.record() for _ in range(5)]
     (opened,) = [record["breaker_opened"] for record in records if record["breaker_opened"]]
     assert records[-1]["breaker_opened"] == opened
     seconds = opened[0].pop("seconds")
@@ -243,14 +243,14 @@ def test_r35_a_breakers_changes_are_told(start: Start) -> None:
     assert opened == [
         {"backend": "local", "failures": {"upstream_error 500": 5}, "shut_to": "one caller"}
     ]
-    log = house.proxy.log.read_text()
+    log = rig.proxy.log.read_text()
     assert log.count("breaker ") == 1
     line = next(line for line in log.splitlines() if "breaker" in line)
     for part in ("warn", "backend local", "open for 0.2", "5 x upstream_error 500", "one caller"):
         assert part in line
-    eventually(lambda: house.ask(body("alone")).status == 200)
-    eventually(lambda: house.record()["breaker_closed"] == ["local"])
-    log = house.proxy.log.read_text()
+    eventually(lambda: rig.ask(body("alone")).status == 200)
+    eventually(lambda: rig.record()["breaker_closed"] == ["local"])
+    log = rig.proxy.log.read_text()
     assert log.count("breaker ") == 2
     line = next(line for line in log.splitlines() if "breaker closed" in line)
     assert "info" in line
@@ -270,16 +270,16 @@ def test_r36_a_backend_that_moved_starts_closed(start: Start) -> None:
         for port in [free_port()]
     ]  # fmt: skip
     policy["rules"] = [{"name": "alone", "route": {"backends": ["local"]}}]
-    house = start(policy=policy, addresses={})
-    statuses = [house.ask(body("alone")).status for _ in range(6)]
+    rig = start(policy=policy, addresses={})
+    statuses = [rig.ask(body("alone")).status for _ in range(6)]
     assert statuses == [502] * 5 + [503]
-    url = f"http://127.0.0.1:{house.local.port}/v1"
+    url = f"http://127.0.0.1:{rig.local.port}/v1"
     policy["backends"][0]["external"]["url"] = url
-    house.proxy.policy_file.write_text(json.dumps(policy))
-    house.proxy.process.send_signal(signal.SIGHUP)
-    eventually(lambda: house.grew("lockgate_policy_reloads_total") >= 1)
-    assert house.ask(body("alone")).status == 200
-    assert "another address" in house.proxy.log.read_text()
+    rig.proxy.policy_file.write_text(json.dumps(policy))
+    rig.proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: rig.grew("lockgate_policy_reloads_total") >= 1)
+    assert rig.ask(body("alone")).status == 200
+    assert "another address" in rig.proxy.log.read_text()
 
 
 @fault(
@@ -288,40 +288,40 @@ def test_r36_a_backend_that_moved_starts_closed(start: Start) -> None:
 def test_x10_a_herd_at_a_half_open_breaker(start: Start) -> None:
     policy = changed("all")
     policy["proxy"] = {"quarantineDuration": "8s"}  # open for 1.6 to 2 s at first
-    house = start(policy=policy)
-    house.local.script = lambda c, _: reset(c)
+    rig = start(policy=policy)
+    rig.local.script = lambda c, _: reset(c)
     for _ in range(5):
-        house.ask(body("alone"))
-    assert house.metrics()['lockgate_breaker_state{backend="local"}'] == 2
+        rig.ask(body("alone"))
+    assert rig.metrics()['lockgate_breaker_state{backend="local"}'] == 2
     probed = threading.Event()
 
     def script(connection: socket.socket, _: bytes) -> None:
         probed.wait(timeout=60)
         reset(connection)
 
-    house.local.script = script
-    house.local.requests.clear()
+    rig.local.script = script
+    rig.local.requests.clear()
     let_pass(2.1)
-    connections = [house.connect() for _ in range(200)]
+    connections = [rig.connect() for _ in range(200)]
     for connection in connections:
         connection.sendall(request(body("alone")) * 5)  # a thousand, five on each
     firsts = []
     for connection in connections:
-        connection.settimeout(0.3 if len(house.local.requests) else 2)
+        connection.settimeout(0.3 if len(rig.local.requests) else 2)
         with contextlib.suppress(TimeoutError):
             firsts.append(connection.recv(4096).split(b" ")[1])
     assert firsts == [b"503"] * 199
-    assert len(house.local.requests) == 1
+    assert len(rig.local.requests) == 1
     probed.set()
-    eventually(lambda: house.metrics()["lockgate_in_flight"] == 0)
-    assert len(house.local.requests) == 1  # the failed probe opened it again, for longer
+    eventually(lambda: rig.metrics()["lockgate_in_flight"] == 0)
+    assert len(rig.local.requests) == 1  # the failed probe opened it again, for longer
     for connection in connections:
         connection.close()
-    house.records.clear()
+    rig.records.clear()
     records = []
-    eventually(lambda: house.grew("lockgate_requests_total") == 1005)
+    eventually(lambda: rig.grew("lockgate_requests_total") == 1005)
     while len(records) < 1005:
-        records.append(house.record())
+        records.append(rig.record())
     retry_after = {s["reason"] for r in records for s in r["skipped"]}
     assert retry_after == {"breaker_open"}
 
@@ -332,38 +332,38 @@ def test_x11_the_breaker_under_everything() -> None:
 
 
 @fault("X11", "429 storms and clients that leave during the probe", "never counted, permit back")
-def test_x11_what_does_not_count(house: House) -> None:
-    house.local.script = lambda c, _: c.sendall(http(429, b"{}"))
+def test_x11_what_does_not_count(rig: Rig) -> None:
+    rig.local.script = lambda c, _: c.sendall(http(429, b"{}"))
     for _ in range(10):
-        assert house.ask(body("alone")).status == 429
-    assert house.grew("lockgate_breaker_failures") == 0
-    house.local.script = lambda c, _: reset(c)
+        assert rig.ask(body("alone")).status == 429
+    assert rig.grew("lockgate_breaker_failures") == 0
+    rig.local.script = lambda c, _: reset(c)
     for _ in range(5):
-        house.ask(body("alone"))
+        rig.ask(body("alone"))
     let_pass(0.1)
-    house.local.script = lambda c, _: c.recv(1)
-    before = len(house.local.requests)
-    connection = house.connect()
+    rig.local.script = lambda c, _: c.recv(1)
+    before = len(rig.local.requests)
+    connection = rig.connect()
     connection.sendall(request(body("alone")))
-    eventually(lambda: len(house.local.requests) > before)
+    eventually(lambda: len(rig.local.requests) > before)
     connection.close()  # the probe's caller leaves
-    house.local.script = serve_well
-    eventually(lambda: house.metrics()["lockgate_in_flight"] == 0)
-    assert house.ask(body("alone")).status == 200
+    rig.local.script = serve_well
+    eventually(lambda: rig.metrics()["lockgate_in_flight"] == 0)
+    assert rig.ask(body("alone")).status == 200
 
 
 @fault("X12", "every upstream fails under 100 clients", "attempts within the law and the budget")
 def test_x12_a_storm(start: Start) -> None:
-    house = start()
+    rig = start()
     # what counts for no breaker, and may be asked again at once: only the budget bounds it
     limited = http(429, b"{}", "retry-after: 0")
-    house.local.script = house.cloud.script = lambda c, _: c.sendall(limited)
+    rig.local.script = rig.cloud.script = lambda c, _: c.sendall(limited)
     began = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: house.proxy.ask(body()), range(400)))
+        answers = list(pool.map(lambda _: rig.proxy.ask(body()), range(400)))
     seconds = time.monotonic() - began
     assert {answer.status for answer in answers} == {429}
-    records = [house.record() for _ in range(400)]
+    records = [rig.record() for _ in range(400)]
     attempts = [a for r in records for a in r["attempts"]]
     assert max(len(r["attempts"]) for r in records) <= 4
     repeats = sum(
@@ -371,4 +371,4 @@ def test_x12_a_storm(start: Start) -> None:
     )  # fmt: skip
     # a fifth of each second's requests or of those of the second before, at least ten
     assert 0 < repeats <= 10 * (seconds + 2) + 0.2 * 2 * 400
-    assert len(attempts) == len(house.local.requests) + len(house.cloud.requests)
+    assert len(attempts) == len(rig.local.requests) + len(rig.cloud.requests)

@@ -16,7 +16,7 @@ from lockgate.server import router as router_module
 from twisted.internet.task import Clock
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, body, request
+from tests.faults.rig import POLICY, Rig, body, request
 from tests.support.client import Answer
 from tests.support.responses import SSE_HEAD, word
 from tests.support.upstream import reset, serve_well
@@ -88,12 +88,12 @@ def rest(connection: socket.socket) -> bytes:
     return data
 
 
-def streamed(house: House, place: str) -> Answer:
+def streamed(rig: Rig, place: str) -> Answer:
     """Ask for a stream, read too little of it, then all; or send something after the request."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(10)
-        connection.connect(("127.0.0.1", house.proxy.port))
+        connection.connect(("127.0.0.1", rig.proxy.port))
         connection.sendall(request(body(place, stream=True)))
         begun = connection.recv(400)
         if place in {"caller", "taken"}:
@@ -102,34 +102,34 @@ def streamed(house: House, place: str) -> Answer:
             let_pass(1.3 if place == "looked" else 0.3)
         if place == "taken":  # the next request cannot be read; this one goes on
             let_pass(0.2)
-            assert house.metrics()["lockgate_in_flight"] == 1
+            assert rig.metrics()["lockgate_in_flight"] == 1
         else:
             begun += rest(connection)
         return Answer(begun)
 
 
-def internal(house: House, place: str) -> list[str]:
+def internal(rig: Rig, place: str) -> list[str]:
     """Return what is wrong with how the request of `place` ended."""
     wrong = []
     if place in STREAMS:
-        answer = streamed(house, place)
+        answer = streamed(rig, place)
         if answer.status != 200 or answer.clean:
             wrong.append(f"{answer.status}, clean: {answer.clean}")
         if place in {"resumed", "looked", "caller"} and b'"internal"' not in answer.raw[-2000:]:
             wrong.append(f"no error event: {answer.raw[-300:]!r}")
     elif place in {"sent", "finished"}:
-        house.ask({**body(place), "user": "well"})
+        rig.ask({**body(place), "user": "well"})
     else:
         data = (
             upload(place)
             if place in UPLOADS
             else request({**body(place), "user": says(place)}, close=True)
         )
-        answer = house.talk(data)
+        answer = rig.talk(data)
         if answer.status != 500 or b'"internal"' not in answer.body:
             wrong.append(f"{answer.raw[:300]!r}")
     try:
-        record = house.record()
+        record = rig.record()
     except queue.Empty:
         return [*wrong, "no record"]
     outcome = {"finished": "complete", "taken": "client_gone"}.get(place, "internal")
@@ -148,31 +148,31 @@ def internal(house: House, place: str) -> list[str]:
     "one 500 or cut, one record `internal`; memory, permits and connections given back",
 )
 def test_r40_an_exception_ends_the_request_that_it_was_about(start: Start) -> None:
-    house = start(
+    rig = start(
         "--address",
         "dead=http://127.0.0.1:1",
         policy=policy(),
         module="tests.faults.faulty",
         env={**os.environ, "FAULT": "callbacks"},
     )
-    house.local.script = upstream
+    rig.local.script = upstream
     held = ("lockgate_in_flight", "lockgate_permits_out", "lockgate_memory_held_bytes")
     wrong: dict[str, list[str]] = {}
     for place in PLACES:
-        found = internal(house, place)
+        found = internal(rig, place)
         try:
-            eventually(lambda: all(house.metrics()[name] == 0 for name in held), 3)
+            eventually(lambda: all(rig.metrics()[name] == 0 for name in held), 3)
         except AssertionError:
-            left = {name: house.metrics()[name] for name in held}
+            left = {name: rig.metrics()[name] for name in held}
             found.append(f"left: {left}")
-        if house.ask({**body(), "user": "well"}).status != 200:
+        if rig.ask({**body(), "user": "well"}).status != 200:
             found.append("the next request fails")
-        house.record()
+        rig.record()
         if found:
             wrong[place] = found
     assert wrong == {}
-    assert house.grew("lockgate_breaker_failures") == 0
-    house._log_from = house.proxy.log.stat().st_size  # its tracebacks are what was injected
+    assert rig.grew("lockgate_breaker_failures") == 0
+    rig._log_from = rig.proxy.log.stat().st_size  # its tracebacks are what was injected
 
 
 @fault(

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, body, changed, request
+from tests.faults.rig import POLICY, Rig, body, changed, request
 from tests.faults.test_tls import write_pair
 from tests.support.client import Answer
 from tests.support.proxy import Proxy
@@ -36,7 +36,7 @@ def with_proxy(**fields: Any) -> dict[str, Any]:
     return policy
 
 
-def connect(house: House, source: str = "127.0.0.1", room: int | None = None) -> socket.socket:
+def connect(rig: Rig, source: str = "127.0.0.1", room: int | None = None) -> socket.socket:
     """Return a connection from another address of this machine, with little room for answers."""
     connection = socket.socket()
     if room is not None:
@@ -44,20 +44,20 @@ def connect(house: House, source: str = "127.0.0.1", room: int | None = None) ->
     if source != "127.0.0.1":
         connection.bind((source, 0))
     connection.settimeout(20)
-    connection.connect(("127.0.0.1", house.proxy.port))
+    connection.connect(("127.0.0.1", rig.proxy.port))
     return connection
 
 
-def ask(house: House, size: int = 0, source: str = "127.0.0.1") -> Answer:
+def ask(rig: Rig, size: int = 0, source: str = "127.0.0.1") -> Answer:
     """Ask with a body of about `size` bytes."""
-    with connect(house, source) as connection:
+    with connect(rig, source) as connection:
         data = request({**body(), "x": "y" * size}, close=True)
         try:
             connection.sendall(data)
         except OSError:
             pass  # an early refusal
         answer = Answer.read(connection)
-    house.answers.append(answer)
+    rig.answers.append(answer)
     return answer
 
 
@@ -65,16 +65,16 @@ def ask(house: House, size: int = 0, source: str = "127.0.0.1") -> Answer:
 @fault("R42", "a body announced that does not fit beside what is held", "503 before it is read")
 def test_r42_what_is_announced_and_not_sent_holds_nothing(start: Start) -> None:
     """https://github.com/tiny-http/tiny-http/pull/290, oxidecomputer/dropshot#544."""
-    house = start(policy=with_proxy(memoryBudget="40Mi"))
-    idle = [connect(house) for _ in range(6)]
+    rig = start(policy=with_proxy(memoryBudget="40Mi"))
+    idle = [connect(rig) for _ in range(6)]
     for one in idle:
         one.sendall(ANNOUNCED % (32 * MIB))
-    eventually(lambda: house.metrics()["lockgate_connections"] >= 6)
-    assert house.metrics()["lockgate_memory_held_bytes"] == 0
-    assert ask(house, 20 * MIB).status == 200
+    eventually(lambda: rig.metrics()["lockgate_connections"] >= 6)
+    assert rig.metrics()["lockgate_memory_held_bytes"] == 0
+    assert ask(rig, 20 * MIB).status == 200
     idle[0].sendall(b'{"model": "m", "x": "' + b"y" * (9 * MIB))
-    eventually(lambda: house.metrics()["lockgate_memory_held_bytes"] > 9 * MIB)
-    with connect(house) as late:
+    eventually(lambda: rig.metrics()["lockgate_memory_held_bytes"] > 9 * MIB)
+    with connect(rig) as late:
         late.sendall(ANNOUNCED % (32 * MIB))
         answer = Answer.read(late)
     assert (answer.status, answer.code) == (503, "memory_full")
@@ -89,7 +89,7 @@ def test_r42_what_is_announced_and_not_sent_holds_nothing(start: Start) -> None:
 def test_r43_while_another_one_waits_a_caller_gets_its_share(start: Start, listed: bool) -> None:
     """warmcat/libwebsockets#2154: one peer must not have all that there is."""
     shares: dict[str, Any] = {"share": 0.5, "except": ["127.0.0.1/32"] if listed else []}
-    house = start(policy=with_proxy(memoryBudget="40Mi", callerMemory=shares))
+    rig = start(policy=with_proxy(memoryBudget="40Mi", callerMemory=shares))
     goes_on = threading.Event()
 
     def script(connection: socket.socket, one: bytes) -> None:
@@ -97,29 +97,29 @@ def test_r43_while_another_one_waits_a_caller_gets_its_share(start: Start, liste
             goes_on.wait(timeout=60)
         serve_well(connection, one)
 
-    house.local.script = script
+    rig.local.script = script
     with ThreadPoolExecutor(4) as pool:
-        held = [pool.submit(ask, house, 8 * MIB) for _ in range(4)]
-        eventually(lambda: house.metrics()["lockgate_memory_held_bytes"] > 32 * MIB, 20)
-        assert ask(house, 2 * MIB).status == 200
-        refused = ask(house, 12 * MIB, "127.0.0.2")
+        held = [pool.submit(ask, rig, 8 * MIB) for _ in range(4)]
+        eventually(lambda: rig.metrics()["lockgate_memory_held_bytes"] > 32 * MIB, 20)
+        assert ask(rig, 2 * MIB).status == 200
+        refused = ask(rig, 12 * MIB, "127.0.0.2")
         assert (refused.status, refused.code) == (503, "memory_full")
-        assert ask(house, 2 * MIB).status == (200 if listed else 503)
-        assert ask(house, 2 * MIB, "127.0.0.3").status == 200
+        assert ask(rig, 2 * MIB).status == (200 if listed else 503)
+        assert ask(rig, 2 * MIB, "127.0.0.3").status == 200
         goes_on.set()
         assert [one.result().status for one in held] == [200] * 4
-        assert ask(house, 12 * MIB, "127.0.0.2").status == 200
+        assert ask(rig, 12 * MIB, "127.0.0.2").status == 200
 
 
-def rss_mib(house: House) -> int:
-    status = Path(f"/proc/{house.proxy.process.pid}/status").read_text()
+def rss_mib(rig: Rig) -> int:
+    status = Path(f"/proc/{rig.proxy.process.pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) // 1024
 
 
 @fault("R44", "twelve 16 MiB bodies, each before a stream on the same connection", "none is kept")
 def test_r44_a_kept_connection_keeps_nothing_of_who_opened_it(start: Start) -> None:
     """https://github.com/request/request/pull/2220, nodejs/node#9668."""
-    house = start(policy=with_proxy(memoryBudget="64Mi"))
+    rig = start(policy=with_proxy(memoryBudget="64Mi"))
     leaves = threading.Event()
 
     def script(connection: socket.socket, one: bytes) -> None:
@@ -130,18 +130,18 @@ def test_r44_a_kept_connection_keeps_nothing_of_who_opened_it(start: Start) -> N
         leaves.wait(timeout=60)
         raise OSError
 
-    house.local.script = script
-    ask(house)
-    before = rss_mib(house)
+    rig.local.script = script
+    ask(rig)
+    before = rss_mib(rig)
     streams = []
     for _ in range(12):
-        assert ask(house, 16 * MIB).status == 200
-        stream = connect(house)
+        assert ask(rig, 16 * MIB).status == 200
+        stream = connect(rig)
         stream.sendall(request(body(stream=True)))
         assert stream.recv(4096).startswith(b"HTTP/1.1 200")
         streams.append(stream)
-    assert house.local.connections <= 13
-    assert rss_mib(house) - before < 80
+    assert rig.local.connections <= 13
+    assert rss_mib(rig) - before < 80
     for stream in streams:
         stream.close()
     leaves.set()
@@ -151,13 +151,13 @@ def test_r44_a_kept_connection_keeps_nothing_of_who_opened_it(start: Start) -> N
 @fault("R45", "a body of 40,000 chunks of one byte", "taken whole, a few KiB a turn")
 def test_r45_one_read_is_served_a_few_at_a_time(start: Start) -> None:
     """https://github.com/tempesta-tech/tempesta/issues/1065."""
-    house = start()
-    many = [connect(house, "127.0.0.2") for _ in range(40)]
+    rig = start()
+    many = [connect(rig, "127.0.0.2") for _ in range(40)]
     count = 1_500
     for one in many:
         one.sendall(GET * count)
     began = time.monotonic()
-    assert house.ask().status == 200
+    assert rig.ask().status == 200
     assert time.monotonic() - began < 2
     data = b""
     while data.count(b"HTTP/1.1 200") < count or not data.endswith(b"}"):
@@ -169,9 +169,9 @@ def test_r45_one_read_is_served_a_few_at_a_time(start: Start) -> None:
     tiny = json.dumps({**body(), "x": "y" * 40_000}).encode()
     lines = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in tiny) + b"0\r\n\r\n"
-    answer = house.talk(lines + b"transfer-encoding: chunked\r\n\r\n" + chunks)
+    answer = rig.talk(lines + b"transfer-encoding: chunked\r\n\r\n" + chunks)
     assert answer.status == 200
-    eventually(lambda: house.metrics()["lockgate_in_flight"] == 0)
+    eventually(lambda: rig.metrics()["lockgate_in_flight"] == 0)
 
 
 @fault("R46", "every connection taken by heads that never end, kept alive", "shed for others")
@@ -182,17 +182,17 @@ def test_r46_heads_that_do_not_end_make_room(
     upstreams["local"].reset()
     addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
     proxy = Proxy(tmp_path, POLICY, addresses, descriptors=256)
-    house = House(proxy, upstreams["local"], upstreams["cloud"])
+    rig = Rig(proxy, upstreams["local"], upstreams["cloud"])
     drips = []
     for number in range(300):
-        one = connect(house, f"127.0.0.{2 + number % 3}")
+        one = connect(rig, f"127.0.0.{2 + number % 3}")
         one.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nx: ")
         drips.append(one)
-    assert [house.ask().status for _ in range(20)] == [200] * 20
-    assert house.metrics()["lockgate_connections_closed_idle"] > 150
+    assert [rig.ask().status for _ in range(20)] == [200] * 20
+    assert rig.metrics()["lockgate_connections_closed_idle"] > 150
     for one in drips:
         one.close()
-    house.hold_the_invariants()
+    rig.hold_the_invariants()
     assert proxy.stop() == 0
 
 
@@ -200,15 +200,15 @@ def test_r46_heads_that_do_not_end_make_room(
 @fault("R47", "a client that reads 200 bytes a second of a stream", "cut after a minute: Cs-slow")
 def test_r47_a_caller_that_reads_next_to_nothing_is_cut(start: Start) -> None:
     """https://github.com/rekby/lets-proxy/issues/20; bytes are taken, so no stall is seen."""
-    house = start(policy=with_proxy(minReadRate="16KiB/s"))
+    rig = start(policy=with_proxy(minReadRate="16KiB/s"))
 
     def script(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD)
         while True:
             connection.sendall(word("x" * 10_000))
 
-    house.local.script = script
-    with connect(house, room=4096) as connection:
+    rig.local.script = script
+    with connect(rig, room=4096) as connection:
         connection.sendall(request(body(stream=True)))
         began = time.monotonic()
         try:
@@ -217,14 +217,12 @@ def test_r47_a_caller_that_reads_next_to_nothing_is_cut(start: Start) -> None:
         except ConnectionResetError:
             pass
     assert 55 < time.monotonic() - began < 80
-    record = house.record()
+    record = rig.record()
     assert (record["outcome"], record["terminal"]) == ("client_gone", "Cs-slow")
 
 
 @pytest.fixture
-def secure(
-    tmp_path: Path, upstreams: dict[str, Upstream]
-) -> Iterator[tuple[House, ssl.SSLContext]]:
+def secure(tmp_path: Path, upstreams: dict[str, Upstream]) -> Iterator[tuple[Rig, ssl.SSLContext]]:
     """A proxy that callers speak TLS to, and what they speak it with."""
     for upstream in upstreams.values():
         upstream.reset()
@@ -232,12 +230,12 @@ def secure(
     write_pair(tmp_path, authority)
     addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
     files = ("--tls-cert", str(tmp_path / "tls.crt"), "--tls-key", str(tmp_path / "tls.key"))
-    house = House(Proxy(tmp_path, POLICY, addresses, *files), *upstreams.values())
+    rig = Rig(Proxy(tmp_path, POLICY, addresses, *files), *upstreams.values())
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    yield house, context
-    house.hold_the_invariants()
-    assert house.proxy.stop() == 0
+    yield rig, context
+    rig.hold_the_invariants()
+    assert rig.proxy.stop() == 0
 
 
 def cut(connection: socket.socket, one: bytes) -> None:
@@ -273,12 +271,12 @@ def heard(connection: socket.socket) -> tuple[bytes, str]:
     "R48", "a response over TLS breaks off; the client speaks HTTP/1.0 or 1.1", "no close_notify"
 )
 def test_r48_what_is_cut_over_tls_never_ends_cleanly(
-    secure: tuple[House, ssl.SSLContext], version: bytes, stream: bool
+    secure: tuple[Rig, ssl.SSLContext], version: bytes, stream: bool
 ) -> None:
     """pyca/pyopenssl#229, cppalliance/beast2#62: in HTTP/1.0 the end is all that says "whole"."""
-    house, context = secure
-    house.local.script = cut
-    raw = socket.create_connection(("127.0.0.1", house.proxy.port), timeout=10)
+    rig, context = secure
+    rig.local.script = cut
+    raw = socket.create_connection(("127.0.0.1", rig.proxy.port), timeout=10)
     asked = request(body("alone", stream=stream)).replace(b"HTTP/1.1", b"HTTP/" + version, 1)
     with context.wrap_socket(
         raw, server_hostname="localhost", suppress_ragged_eofs=False
@@ -288,19 +286,19 @@ def test_r48_what_is_cut_over_tls_never_ends_cleanly(
     assert how == "no close_notify"
     assert data.startswith(b"HTTP/1.1 200")
     assert (b'"error"' in data[-1000:]) is stream
-    assert house.record()["outcome"] == "truncated"
+    assert rig.record()["outcome"] == "truncated"
 
 
 @fault("R48", "a stream breaks off for a client of HTTP/1.0", "error event, then a reset")
-def test_r48_a_caller_of_http_10_reads_the_error_before_the_reset(house: House) -> None:
-    house.local.script = cut
-    with house.connect() as connection:
+def test_r48_a_caller_of_http_10_reads_the_error_before_the_reset(rig: Rig) -> None:
+    rig.local.script = cut
+    with rig.connect() as connection:
         asked = request(body("alone", stream=True)).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
         connection.sendall(asked)
         data, how = heard(connection)
     assert how == "reset"
     assert b'"error"' in data
-    assert house.record()["outcome"] == "truncated"
+    assert rig.record()["outcome"] == "truncated"
 
 
 @fault("R49", "a soft limit of 64 descriptors under a hard one of 400", "raised, and said so")
@@ -310,14 +308,14 @@ def test_r49_the_soft_limit_of_descriptors_is_raised(start: Start) -> None:
     def soft() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 400))
 
-    house = start(preexec_fn=soft)
-    limits = Path(f"/proc/{house.proxy.process.pid}/limits").read_text()
+    rig = start(preexec_fn=soft)
+    limits = Path(f"/proc/{rig.proxy.process.pid}/limits").read_text()
     line = next(one for one in limits.splitlines() if one.startswith("Max open files"))
     assert line.split()[3:5] == ["400", "400"]
-    assert "file descriptors: 400 (were 64), clients: at most 188" in house.proxy.log.read_text()
-    many = [house.connect() for _ in range(100)]
-    eventually(lambda: house.metrics()["lockgate_connections"] >= 100)
-    assert house.ask().status == 200
+    assert "file descriptors: 400 (were 64), clients: at most 188" in rig.proxy.log.read_text()
+    many = [rig.connect() for _ in range(100)]
+    eventually(lambda: rig.metrics()["lockgate_connections"] >= 100)
+    assert rig.ask().status == 200
     for one in many:
         one.close()
 
@@ -326,15 +324,15 @@ def test_r49_the_soft_limit_of_descriptors_is_raised(start: Start) -> None:
 @fault("R50", "1,800 requests from each of 30 clients that never read", "few are made, and booked")
 def test_r50_answers_that_nobody_reads_are_few_and_booked(start: Start) -> None:
     """https://github.com/h2o/h2o/pull/873: the kernel takes megabytes for each, if it is let."""
-    house = start()
-    many = [connect(house, room=2304) for _ in range(30)]
+    rig = start()
+    many = [connect(rig, room=2304) for _ in range(30)]
     for one in many:
         one.sendall(GET * 1_800)
 
     def made() -> float:
-        return house.grew("lockgate_requests_total")
+        return rig.grew("lockgate_requests_total")
 
-    eventually(lambda: house.metrics()["lockgate_memory_held_bytes"] > 30 * 64 * 1024)
+    eventually(lambda: rig.metrics()["lockgate_memory_held_bytes"] > 30 * 64 * 1024)
     assert steady(made) < 30 * 1_200
     for one in many:
         one.close()

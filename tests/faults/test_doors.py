@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, changed
+from tests.faults.rig import POLICY, Rig, changed
 from tests.faults.test_reload import adopt
 from tests.support.proxy import Proxy, secrets
 from tests.support.responses import DONE, END, SSE_HEAD, http, word
@@ -68,18 +68,18 @@ def running(
 
 
 @pytest.fixture
-def doors(running: Proxy, upstreams: dict[str, Upstream]) -> Iterator[House]:
+def doors(running: Proxy, upstreams: dict[str, Upstream]) -> Iterator[Rig]:
     """A proxy whose policy has doors of every kind; the invariants hold after."""
     for upstream in upstreams.values():
         upstream.reset()
-    house = House(running, upstreams["local"], upstreams["cloud"])
-    yield house
-    house.hold_the_invariants()
+    rig = Rig(running, upstreams["local"], upstreams["cloud"])
+    yield rig
+    rig.hold_the_invariants()
 
 
-def sdk(house: House) -> openai.OpenAI:
+def sdk(rig: Rig) -> openai.OpenAI:
     """The real client with its defaults: it asks again twice where it is let."""
-    return openai.OpenAI(base_url=f"http://127.0.0.1:{house.proxy.port}/v1", api_key="x")
+    return openai.OpenAI(base_url=f"http://127.0.0.1:{rig.proxy.port}/v1", api_key="x")
 
 
 def refused(call: Callable[[], Any]) -> openai.APIStatusError:
@@ -101,7 +101,7 @@ def refused(call: Callable[[], Any]) -> openai.APIStatusError:
     ],
 )
 def test_r70_what_no_repeat_can_mend_is_asked_once(
-    doors: House, model: str, fields: dict[str, str], status: int, code: str, outcome: str
+    doors: Rig, model: str, fields: dict[str, str], status: int, code: str, outcome: str
 ) -> None:
     """mnfst/llm-gateway #1126, 8monkey-ai/hebo-gateway #128: SDKs hammer on a 5xx."""
     with sdk(doors) as client:
@@ -117,7 +117,7 @@ def test_r70_what_no_repeat_can_mend_is_asked_once(
 
 
 @fault("R70", "the one allowed backend is down", "503 with Retry-After, and a repeat is welcome")
-def test_r70_what_is_down_may_be_asked_again(doors: House) -> None:
+def test_r70_what_is_down_may_be_asked_again(doors: Rig) -> None:
     doors.local.script = lambda connection, _: reset(connection)
     answer = doors.ask(None, ("x-llmkube-classification", "pii"))
     assert (answer.status, answer.code) == (503, "no_allowed_upstream")
@@ -128,7 +128,7 @@ def test_r70_what_is_down_may_be_asked_again(doors: House) -> None:
 
 
 @fault("R70", "a backend that takes our key no more", "502, and the SDK asks once")
-def test_r70_a_rejected_key_is_asked_once(doors: House) -> None:
+def test_r70_a_rejected_key_is_asked_once(doors: Rig) -> None:
     doors.local.script = lambda connection, _: connection.sendall(http(401, b"{}"))
     with sdk(doors) as client:
         error = refused(lambda: client.chat.completions.create(model="m", messages=[]))
@@ -142,7 +142,7 @@ def test_r70_a_rejected_key_is_asked_once(doors: House) -> None:
     "a model that nobody publishes, and no rule for it",
     "404 model_not_found, as OpenAI says it",
 )
-def test_r71_a_model_that_is_not_there_is_the_callers_404(doors: House) -> None:
+def test_r71_a_model_that_is_not_there_is_the_callers_404(doors: Rig) -> None:
     with sdk(doors) as client:
         error = refused(lambda: client.chat.completions.create(model="gpt-9", messages=[]))
     assert isinstance(error, openai.NotFoundError)
@@ -175,7 +175,7 @@ def test_r71_a_model_that_is_not_there_is_the_callers_404(doors: House) -> None:
     ],
 )
 def test_r72_an_answer_has_one_request_id(
-    doors: House, method: str, path: str, content: bytes
+    doors: Rig, method: str, path: str, content: bytes
 ) -> None:
     """openai-python reads `x-request-id` for its `request_id`; httpx joins two with a comma."""
     url = f"http://127.0.0.1:{doors.proxy.port}{path}"
@@ -189,14 +189,14 @@ def test_r72_an_answer_has_one_request_id(
         assert answer.json()["error"]["request_id"] == ids[0]
 
 
-def url(house: House, path: str) -> str:
-    return f"http://127.0.0.1:{house.proxy.port}{path}"
+def url(rig: Rig, path: str) -> str:
+    return f"http://127.0.0.1:{rig.proxy.port}{path}"
 
 
 @fault(
     "R73", "the list, one model by its id with a slash, one that is not there", "as OpenAI answers"
 )
-def test_r73_the_sdk_finds_every_model_by_its_id(doors: House) -> None:
+def test_r73_the_sdk_finds_every_model_by_its_id(doors: Rig) -> None:
     """ollama/ollama #10139, BerriAI/litellm #37275, lmstudio-ai/lmstudio-bug-tracker #2139."""
     with sdk(doors) as client:
         listed = {model.id: model for model in client.models.list()}
@@ -222,7 +222,7 @@ def test_r73_the_sdk_finds_every_model_by_its_id(doors: House) -> None:
     ("path", "status"),
     [("/v1/models", 200), ("/v1/models/acme/keyless", 200), ("/v1/models/x", 404), ("/x", 404)],
 )
-def test_r73_head_is_answered_as_get_is(doors: House, path: str, status: int) -> None:
+def test_r73_head_is_answered_as_get_is(doors: Rig, path: str, status: int) -> None:
     get = httpx.get(url(doors, path))
     lines = [f"HEAD {path} HTTP/1.1", "host: x", "connection: close", "", ""]
     answer = doors.talk("\r\n".join(lines).encode())
@@ -240,7 +240,7 @@ CORS = {"origin": "https://chat.example"}
 @fault(
     "R74", "preflights and requests of a listed origin and of another", "CORS for the listed one"
 )
-def test_r74_a_listed_origin_is_answered_with_cors_on_every_door(doors: House) -> None:
+def test_r74_a_listed_origin_is_answered_with_cors_on_every_door(doors: Rig) -> None:
     """pollinations/pollinations #10165, lidge-jun/opencodex #1773: SDKs send x-stainless-* too."""
     asked = {
         **CORS,
@@ -280,7 +280,7 @@ def test_r74_a_listed_origin_is_answered_with_cors_on_every_door(doors: House) -
 
 
 @fault("R75", "langfuse_trace_id, and names that fold into ours", "dropped; 400, by name")
-def test_r75_an_underscore_is_dropped_or_told(doors: House) -> None:
+def test_r75_an_underscore_is_dropped_or_told(doors: Rig) -> None:
     """BerriAI/litellm #7604 and #13901, langfuse/langfuse #5173: its users send langfuse_trace_id."""
     answer = doors.ask(None, ("langfuse_trace_id", "u1"), ("X_Org_Unit", "a"))
     assert answer.status == 200
@@ -296,17 +296,17 @@ def test_r75_an_underscore_is_dropped_or_told(doors: House) -> None:
 
 @fault("R75", "a reload makes a rule read a header that was dropped", "the next request is 400")
 def test_r75_a_reload_reads_other_names(start: Start) -> None:
-    house = start()
+    rig = start()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx_unit: a\r\n"
     policy = changed("unit")
     policy["rules"][-1]["match"] = {"headers": {"x-unit": "a"}}
-    with house.connect() as connection:
-        assert house.ask(None, ("x_unit", "a")).status == 200
+    with rig.connect() as connection:
+        assert rig.ask(None, ("x_unit", "a")).status == 200
         connection.sendall(head + b"content-length: %d\r\n\r\n" % len(BODY))
-        adopt(house, policy)  # the head was admitted by the old one
+        adopt(rig, policy)  # the head was admitted by the old one
         connection.sendall(BODY)
         assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
-    assert house.ask(None, ("x_unit", "a")).status == 400
+    assert rig.ask(None, ("x_unit", "a")).status == 400
 
 
 CHUNKED = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n"
@@ -323,7 +323,7 @@ BODY = b'{"model": "m", "messages": []}'
     [b"X-Llmkube-Classification: pii", b"x-org: acme", b"a: b\r\nX_Llmkube_Team: red",
      b"x-llmkube-task-complexity: complex"],
 )  # fmt: skip
-def test_r76_a_label_in_a_trailer_is_refused_with_a_record(doors: House, trailer: bytes) -> None:
+def test_r76_a_label_in_a_trailer_is_refused_with_a_record(doors: Rig, trailer: bytes) -> None:
     """RFC 9110, 6.5.1: servers behind may merge a trailer into the head, and route by it."""
     chunks = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
     answer = doors.talk(CHUNKED + b"\r\n" + chunks + trailer + b"\r\n\r\n")
@@ -335,7 +335,7 @@ def test_r76_a_label_in_a_trailer_is_refused_with_a_record(doors: House, trailer
 
 
 @fault("R76", "a label that Trailer names; other trailers", "400 at the head; dropped")
-def test_r76_what_trailer_names_is_refused_at_the_head(doors: House) -> None:
+def test_r76_what_trailer_names_is_refused_at_the_head(doors: Rig) -> None:
     answer = doors.talk(CHUNKED + b"trailer: a, X-Org\r\n\r\n")
     assert (answer.status, answer.code) == (400, "bad_request")
     chunks = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
@@ -348,7 +348,7 @@ def test_r76_what_trailer_names_is_refused_at_the_head(doors: House) -> None:
     "a label in the trailer of a body that goes up while it arrives",
     "400; the upload is reset",
 )
-def test_r76_a_large_body_ends_with_a_label(doors: House) -> None:
+def test_r76_a_large_body_ends_with_a_label(doors: Rig) -> None:
     large = b'{"model": "m", "messages": [], "x": "' + b"x" * (2 << 20) + b'"}'
     chunks = b"%x\r\n%b\r\n0\r\nX-Org: acme\r\n\r\n" % (len(large), large)
     answer = doors.talk(CHUNKED + b"\r\n", chunks[: 1 << 20], chunks[1 << 20 :])
@@ -367,7 +367,7 @@ def test_r76_a_large_body_ends_with_a_label(doors: House) -> None:
     ],
 )
 def test_r74_a_page_may_read_why_its_body_is_refused(
-    doors: House, framing: bytes, rest: bytes, status: int
+    doors: Rig, framing: bytes, rest: bytes, status: int
 ) -> None:
     head = (
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\norigin: https://chat.example\r\n"
@@ -392,7 +392,7 @@ def test_r74_a_page_may_read_why_its_body_is_refused(
     ],
 )
 def test_r77_a_page_of_another_origin_is_refused(
-    doors: House, fields: dict[str, str], status: int
+    doors: Rig, fields: dict[str, str], status: int
 ) -> None:
     """CVE-2024-28224 (Ollama), NousResearch/hermes-agent #21939."""
     prompt = {"model": "m", "messages": []}
@@ -407,7 +407,7 @@ def test_r77_a_page_of_another_origin_is_refused(
 @fault(
     "R78", "X-Request-Id of the client's own, long and odd", "in the record; ours in the response"
 )
-def test_r78_the_callers_own_id_is_in_the_record(doors: House) -> None:
+def test_r78_the_callers_own_id_is_in_the_record(doors: Rig) -> None:
     """kubernetes-sigs/gateway-api-inference-extension #556, emissary-ingress/emissary #1010."""
     for sent, kept in (("trace-1", "trace-1"), ("x" * 300, "x" * 128)):
         for document in ({"model": "m"}, {"model": "none"}, {}):

@@ -16,8 +16,8 @@ import pytest
 
 from tests.faults.conftest import Start
 from tests.faults.dns import NXDOMAIN, Answer, Dns
-from tests.faults.house import HARD, POLICY, House, body, changed, request
 from tests.faults.load import Load
+from tests.faults.rig import HARD, POLICY, Rig, body, changed, request
 from tests.support.proxy import ROOT, Proxy, environment, secrets
 from tests.support.responses import http
 from tests.support.upstream import Upstream
@@ -38,25 +38,25 @@ def test_r60_a_disk_that_fills_in_a_record(start: Start, tmp_path: Path) -> None
     """can1357/oh-my-pi#8596."""
     audit = tmp_path / "audit.jsonl"
     policy = {**POLICY, "policy": {"auditLog": {"sink": "file", "filePath": str(audit)}}}
-    house = start(policy=policy, spare_fds=1)
-    pid, asked = house.proxy.process.pid, 30
+    rig = start(policy=policy, spare_fds=1)
+    pid, asked = rig.proxy.process.pid, 30
     for number in range(asked):
         if number == 10:
             eventually(lambda: len(_whole(audit)) == 10)
             _limit(pid, audit.stat().st_size + 700)  # room for one, and the half of another
-        assert house.proxy.ask().status == 200
-    eventually(lambda: "audit not writable" in _readyz(house.proxy))
+        assert rig.proxy.ask().status == 200
+    eventually(lambda: "audit not writable" in _readyz(rig.proxy))
     assert len(_whole(audit)) < asked
     _limit(pid, "unlimited")
-    eventually(lambda: "ready" in _readyz(house.proxy))
+    eventually(lambda: "ready" in _readyz(rig.proxy))
     records = _whole(audit)
     assert [record["sequence"] for record in records] == list(range(1, asked + 1))
-    assert house.metrics()["lockgate_audit_lost"] == 0
-    log = house.proxy.log.read_text()
+    assert rig.metrics()["lockgate_audit_lost"] == 0
+    log = rig.proxy.log.read_text()
     assert log.count("File too large") == 1
     assert "audit sink: writes again; 0 records lost so far" in log
-    house.proxy.process.kill()  # its records are not where the invariants look
-    house.proxy.process.wait()
+    rig.proxy.process.kill()  # its records are not where the invariants look
+    rig.proxy.process.wait()
 
 
 def _whole(file: Path) -> list[dict[str, Any]]:
@@ -110,12 +110,12 @@ def test_r60_a_parents_output_that_fills_in_a_record(
 @fault("R61", "a thousand requests with a team of 30 KiB each", "cut in the record; not kept")
 def test_r61_long_header_values(start: Start) -> None:
     """cloudflare/vinext#1619, ujeenet/rustango#990."""
-    house = start()
+    rig = start()
     rounds = 1000
-    with house.connect() as connection, connection.makefile("rb") as answers:
+    with rig.connect() as connection, connection.makefile("rb") as answers:
         for number in range(rounds + 10):
             if number == 10:
-                before = house.metrics()["process_resident_memory_bytes"]
+                before = rig.metrics()["process_resident_memory_bytes"]
             team = f"{number:06}" + '"' * 30_000
             connection.sendall(request(body(), f"x-llmkube-team: {team}"))
             length = 0
@@ -123,20 +123,20 @@ def test_r61_long_header_values(start: Start) -> None:
                 name, _, value = line.lower().partition(b":")
                 length = int(value) if name == b"content-length" else length
             answers.read(length)
-    assert house.record()["team"] == "000000" + '"' * 250 + "... (30006 bytes)"
-    assert house.metrics()["process_resident_memory_bytes"] - before < 20 << 20  # it was 90
+    assert rig.record()["team"] == "000000" + '"' * 250 + "... (30006 bytes)"
+    assert rig.metrics()["process_resident_memory_bytes"] - before < 20 << 20  # it was 90
 
 
 @fault("R62", "eight connections scrape as fast as they can", "a page a second; clients feel none")
 def test_r62_a_flood_of_scrapers(start: Start) -> None:
     """prometheus/client_js#543, spatiumddi/spatiumddi#1055."""
-    house = start(module=KEPT)
+    rig = start(module=KEPT)
     pages: set[bytes] = set()
     count = [0]
     over = threading.Event()
 
     def scrape() -> None:
-        with socket.create_connection(("127.0.0.1", house.proxy.admin), timeout=10) as one:
+        with socket.create_connection(("127.0.0.1", rig.proxy.admin), timeout=10) as one:
             heard = b""
             while not over.is_set():
                 one.sendall(b"GET /metrics HTTP/1.1\r\n\r\n" * 10)
@@ -150,7 +150,7 @@ def test_r62_a_flood_of_scrapers(start: Start) -> None:
     began = time.monotonic()
     for one in scrapers:
         one.start()
-    load = Load(house.proxy.port)
+    load = Load(rig.proxy.port)
     let_pass(2)
     load.stop()
     over.set()
@@ -161,19 +161,19 @@ def test_r62_a_flood_of_scrapers(start: Start) -> None:
     assert load.count > 100
     assert 2 <= len(pages) <= lasted_s + 2
     assert count[0] <= 8 * (lasted_s * 100 + 20)
-    while len(house.records) < load.count:
-        house.record()
+    while len(rig.records) < load.count:
+        rig.record()
     let_pass(1.1)  # the page that the invariants read is kept too
-    house.proxy.process.kill()
-    house.proxy.process.wait()
+    rig.proxy.process.kill()
+    rig.proxy.process.wait()
 
 
 @fault(
     "R63", "bodies to the admin port: of a length, chunked, of any method", "413, 405; none read"
 )
-def test_r63_the_admin_port_takes_no_bodies(house: House) -> None:
+def test_r63_the_admin_port_takes_no_bodies(rig: Rig) -> None:
     """twisted/twisted#4898."""
-    port = house.proxy.admin
+    port = rig.proxy.admin
     size = 8 << 20
     lengths = b"content-length: %d\r\n\r\n" % size + b"x" * size
     chunks = b"transfer-encoding: chunked\r\n\r\n" + b"10000\r\n%b\r\n" % (b"x" * 65536) * 128

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import Start
-from tests.faults.house import HARD, PII, House, body, changed
+from tests.faults.rig import HARD, PII, Rig, body, changed
 from tests.support.responses import SSE_HEAD, http, word
 from tests.support.upstream import reset, serve_well
 from tests.support.wait import let_pass
@@ -16,25 +16,25 @@ fault = pytest.mark.fault
 
 
 @fault("P8", "canary keys and prompts in every row", "in no response, record or log")
-def test_p8_the_key_goes_to_its_backend_alone(house: House) -> None:
+def test_p8_the_key_goes_to_its_backend_alone(rig: Rig) -> None:
     assert (
-        house.ask(None, HARD, ("authorization", "Bearer sk-mine"), ("x-api-key", "k")).status == 200
+        rig.ask(None, HARD, ("authorization", "Bearer sk-mine"), ("x-api-key", "k")).status == 200
     )
-    assert house.ask().status == 200
-    assert b"authorization: Bearer sk-CANARY" in house.cloud.requests[0]
-    assert b"sk-CANARY" not in house.local.requests[0]
-    for sent in (*house.cloud.requests, *house.local.requests):
+    assert rig.ask().status == 200
+    assert b"authorization: Bearer sk-CANARY" in rig.cloud.requests[0]
+    assert b"sk-CANARY" not in rig.local.requests[0]
+    for sent in (*rig.cloud.requests, *rig.local.requests):
         assert b"sk-mine" not in sent
-    environ = Path(f"/proc/{house.proxy.process.pid}/environ").read_bytes()
+    environ = Path(f"/proc/{rig.proxy.process.pid}/environ").read_bytes()
     assert b"sk-CANARY" not in environ
 
 
 @fault("A6", "quotes, newlines and escapes in a client's header and model", "one line, escaped")
 @pytest.mark.parametrize("text", ['"', "\\", '", "rule": "x', "\x85", "\x9b31m", "\t"])
-def test_a6_a_record_is_one_line(house: House, text: str) -> None:
+def test_a6_a_record_is_one_line(rig: Rig, text: str) -> None:
     model = "a" + "".join(c for c in text if c.isprintable())
-    house.ask(body(model), ("x-llmkube-team", f"a{text}b"))
-    record = house.record()  # read line by line: two lines would be no JSON
+    rig.ask(body(model), ("x-llmkube-team", f"a{text}b"))
+    record = rig.record()  # read line by line: two lines would be no JSON
     team = f"a{text}b".encode().decode("latin-1")
     assert (record["model"], record["team"]) == (model, team)
 
@@ -49,13 +49,13 @@ DOWN = [
 
 
 @fault("P2", "every local backend down in five ways", "503, the cloud is never asked")
-def test_p2_a_sensitive_request_meets_only_local_backends(house: House) -> None:
+def test_p2_a_sensitive_request_meets_only_local_backends(rig: Rig) -> None:
     for script in DOWN:
-        house.local.script = script
-        answer = house.ask(None, PII, HARD)
+        rig.local.script = script
+        answer = rig.ask(None, PII, HARD)
         assert (answer.status, answer.code) == (503, "no_allowed_upstream")
-    assert house.cloud.requests == []
-    house.local.script = serve_well
+    assert rig.cloud.requests == []
+    rig.local.script = serve_well
 
 
 def leaking() -> dict[str, Any]:
@@ -77,27 +77,27 @@ def leaking() -> dict[str, Any]:
 @fault("P2", "a policy that leaks in every rule, its default and its names", "the bound holds")
 @pytest.mark.parametrize("label", ["pii", "phi", "publc", "", "public,", "public, pii"])
 def test_p2_the_bound_needs_no_policy(start: Start, label: str) -> None:
-    house = start(policy=leaking())
+    rig = start(policy=leaking())
     field = (PII[0], label)
     for model in ("primary", "weighted", "resume", "shadow"):
         for _ in range(4):
-            assert "x-lockgate-backend: local" in house.ask(body(model), field).head
+            assert "x-lockgate-backend: local" in rig.ask(body(model), field).head
     for model in ("cloud", "anything"):
-        answer = house.ask(body(model), field)
+        answer = rig.ask(body(model), field)
         assert (answer.status, answer.code) == (503, "refused_by_policy")
 
     def dies(connection: socket.socket, _: bytes) -> None:
         connection.sendall(SSE_HEAD + word("one"))
         reset(connection)
 
-    house.local.script = dies
-    assert not house.ask(body("resume", stream=True), field).clean
+    rig.local.script = dies
+    assert not rig.ask(body("resume", stream=True), field).clean
     for script in DOWN:
-        house.local.script = script
+        rig.local.script = script
         for model in ("primary", "weighted", "resume", "shadow"):
-            answer = house.ask(body(model), field)
+            answer = rig.ask(body(model), field)
             assert (answer.status, answer.code) == (503, "no_allowed_upstream")
     let_pass(0.2)  # for a copy that must not be made
-    assert house.cloud.connections == 0
-    house.local.script = serve_well
-    assert "x-lockgate-backend: cloud" in house.ask(body("primary")).head
+    assert rig.cloud.connections == 0
+    rig.local.script = serve_well
+    assert "x-lockgate-backend: cloud" in rig.ask(body("primary")).head

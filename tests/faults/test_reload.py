@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, House, body, changed, request
 from tests.faults.load import Load
+from tests.faults.rig import POLICY, Rig, body, changed, request
 from tests.support.proxy import ROOT, environment
 from tests.support.responses import DONE, END, SSE_HEAD, word
 from tests.support.upstream import Upstream, reset, serve_well
@@ -22,13 +22,13 @@ from tests.support.wait import eventually, let_pass
 fault = pytest.mark.fault
 
 
-def adopt(house: House, policy: dict[str, Any]) -> None:
+def adopt(rig: Rig, policy: dict[str, Any]) -> None:
     """Put `policy` in force."""
     name = 'lockgate_policy_reloads_total{result="adopted"}'
-    before = house.metrics().get(name, 0)
-    house.proxy.policy_file.write_text(json.dumps(policy))
-    house.proxy.process.send_signal(signal.SIGHUP)
-    eventually(lambda: house.metrics().get(name, 0) > before)
+    before = rig.metrics().get(name, 0)
+    rig.proxy.policy_file.write_text(json.dumps(policy))
+    rig.proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: rig.metrics().get(name, 0) > before)
 
 
 def at(port: int, name: str = "moving") -> dict[str, Any]:
@@ -44,15 +44,15 @@ def at(port: int, name: str = "moving") -> dict[str, Any]:
     "X2", "20 SIGHUPs with changing policies under load", "no failed request, both policies seen"
 )
 def test_x2_reload_under_load(start: Start) -> None:
-    house = start()
-    load = Load(house.proxy.port)
+    rig = start()
+    load = Load(rig.proxy.port)
     for number in range(20):
-        house.proxy.policy_file.write_text(json.dumps(changed(f"all-{number % 2}")))
-        house.proxy.process.send_signal(signal.SIGHUP)
+        rig.proxy.policy_file.write_text(json.dumps(changed(f"all-{number % 2}")))
+        rig.proxy.process.send_signal(signal.SIGHUP)
         let_pass(0.05)
     load.stop()
     assert load.failures == []
-    rules = {house.record()["rule"] for _ in range(load.count)}
+    rules = {rig.record()["rule"] for _ in range(load.count)}
     assert {"all-0", "all-1"} <= rules
 
 
@@ -60,15 +60,15 @@ def test_x2_reload_under_load(start: Start) -> None:
 def test_x2_a_breaker_survives_a_reload(start: Start) -> None:
     policy = changed("all")
     policy["proxy"] = {"quarantineDuration": "60s"}
-    house = start(policy=policy)
-    house.local.script = lambda c, _: reset(c)
+    rig = start(policy=policy)
+    rig.local.script = lambda c, _: reset(c)
     for _ in range(5):
-        house.ask(body("alone"))
-    assert house.metrics()['lockgate_breaker_state{backend="local"}'] == 2
-    house.proxy.policy_file.write_text(json.dumps({**policy, "rules": policy["rules"][:-1]}))
-    house.proxy.process.send_signal(signal.SIGHUP)
-    eventually(lambda: house.grew("lockgate_policy_reloads_total") >= 1)
-    answer = house.ask(body("alone"))
+        rig.ask(body("alone"))
+    assert rig.metrics()['lockgate_breaker_state{backend="local"}'] == 2
+    rig.proxy.policy_file.write_text(json.dumps({**policy, "rules": policy["rules"][:-1]}))
+    rig.proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: rig.grew("lockgate_policy_reloads_total") >= 1)
+    answer = rig.ask(body("alone"))
     assert (answer.status, answer.code) == (503, "upstreams_unavailable")
     assert "retry-after: " in answer.head
 
@@ -104,8 +104,8 @@ def test_x2_a_hangup_during_the_start(tmp_path: Path, upstreams: dict[str, Upstr
 
 @fault("X3", "garbage, missing, unreadable, duplicate keys, 10 MB, bad YAML", "the old one stays")
 def test_x3_what_does_not_load_changes_nothing(start: Start) -> None:
-    house = start()
-    before = house.ask().head.split("x-lockgate-policy: ")[1][:71]
+    rig = start()
+    before = rig.ask().head.split("x-lockgate-policy: ")[1][:71]
     texts = [
         "",
         "{",
@@ -115,21 +115,21 @@ def test_x3_what_does_not_load_changes_nothing(start: Start) -> None:
         " " * 10_000_000,
     ]
     for number, text in enumerate(texts, start=1):
-        house.proxy.policy_file.write_text(text)
-        house.proxy.process.send_signal(signal.SIGHUP)
-        eventually(lambda number=number: house.grew("lockgate_policy_reloads_total") >= number)
-    house.proxy.policy_file.unlink()
-    house.proxy.process.send_signal(signal.SIGHUP)
-    eventually(lambda: house.grew("lockgate_policy_reloads_total") > len(texts))
-    assert house.ask().head.split("x-lockgate-policy: ")[1][:71] == before
-    log = house.proxy.log.read_text()
+        rig.proxy.policy_file.write_text(text)
+        rig.proxy.process.send_signal(signal.SIGHUP)
+        eventually(lambda number=number: rig.grew("lockgate_policy_reloads_total") >= number)
+    rig.proxy.policy_file.unlink()
+    rig.proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: rig.grew("lockgate_policy_reloads_total") > len(texts))
+    assert rig.ask().head.split("x-lockgate-policy: ")[1][:71] == before
+    log = rig.proxy.log.read_text()
     assert log.count("policy kept") >= len(texts) + 1
     assert "stands twice (first on line 1)" in log
 
 
 @fault("X2", "a backend goes from the policy under its streams", "they end whole")
 def test_x2_a_backend_that_goes_finishes_its_streams(start: Start) -> None:
-    house = start(policy=at(1))
+    rig = start(policy=at(1))
     goes_on = threading.Event()
 
     def script(connection: socket.socket, _: bytes) -> None:
@@ -137,58 +137,58 @@ def test_x2_a_backend_that_goes_finishes_its_streams(start: Start) -> None:
         goes_on.wait(timeout=60)
         connection.sendall(word("two") + END + DONE)
 
-    house.local.script = script
-    adopt(house, at(house.local.port))
-    with house.connect() as connection:
+    rig.local.script = script
+    adopt(rig, at(rig.local.port))
+    with rig.connect() as connection:
         connection.sendall(request(body(stream=True)))
         data = connection.recv(65536)
         while b"one" not in data:
             data += connection.recv(65536)
-        adopt(house, at(house.local.port, "another"))
+        adopt(rig, at(rig.local.port, "another"))
         goes_on.set()
         while not data.endswith(b"0\r\n\r\n"):
             data += connection.recv(65536)
-        house.local.script = serve_well
+        rig.local.script = serve_well
         connection.sendall(request())  # the connection is as good as before
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
-    assert [house.record()["outcome"] for _ in range(2)] == ["complete", "complete"]
+    assert [rig.record()["outcome"] for _ in range(2)] == ["complete", "complete"]
 
 
 @fault("X2", "a backend moves while it answers", "the next request goes where it is now")
 def test_x2_a_connection_to_where_a_backend_was_is_not_used_again(start: Start) -> None:
-    house = start(policy=at(1))
+    rig = start(policy=at(1))
     goes_on, moved = threading.Event(), Upstream()
 
     def script(connection: socket.socket, one: bytes) -> None:
         goes_on.wait(timeout=60)
         serve_well(connection, one)
 
-    house.local.script = script
-    adopt(house, at(house.local.port))
-    with house.connect() as connection:
+    rig.local.script = script
+    adopt(rig, at(rig.local.port))
+    with rig.connect() as connection:
         connection.sendall(request())
-        eventually(lambda: house.local.requests)
-        adopt(house, at(moved.port))
+        eventually(lambda: rig.local.requests)
+        adopt(rig, at(moved.port))
         goes_on.set()
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
-    assert house.ask().status == 200
-    assert (len(house.local.requests), len(moved.requests)) == (1, 1)
+    assert rig.ask().status == 200
+    assert (len(rig.local.requests), len(moved.requests)) == (1, 1)
     moved.stop()
 
 
 @fault("P6", "the policy narrows while a request waits for its second candidate", "it is not tried")
 def test_p6_a_reload_narrows(start: Start) -> None:
-    house = start()
+    rig = start()
 
     def fail_after_reload(connection: socket.socket, _: bytes) -> None:
         policy = changed("all")
         policy["rules"][-1]["route"]["backends"] = ["local"]
-        house.proxy.policy_file.write_text(json.dumps(policy))
-        house.proxy.process.send_signal(signal.SIGHUP)
-        eventually(lambda: house.grew("lockgate_policy_reloads_total") >= 1)
+        rig.proxy.policy_file.write_text(json.dumps(policy))
+        rig.proxy.process.send_signal(signal.SIGHUP)
+        eventually(lambda: rig.grew("lockgate_policy_reloads_total") >= 1)
         connection.close()
 
-    house.local.script = fail_after_reload
-    assert house.ask().status == 502
-    assert house.cloud.requests == []
-    assert house.record()["skipped"][-1] == {"backend": "cloud", "reason": "policy_changed"}
+    rig.local.script = fail_after_reload
+    assert rig.ask().status == 502
+    assert rig.cloud.requests == []
+    assert rig.record()["skipped"][-1] == {"backend": "cloud", "reason": "policy_changed"}

@@ -25,7 +25,7 @@ from tests.faults.certificates import (
     pem,
     signer_of,
 )
-from tests.faults.house import House, body, request
+from tests.faults.rig import Rig, body, request
 from tests.support.proxy import Proxy, free_port
 from tests.support.responses import word
 from tests.support.upstream import Upstream
@@ -33,7 +33,7 @@ from tests.support.wait import eventually, let_pass, pace
 
 fault = pytest.mark.fault
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-Run = Callable[..., House]
+Run = Callable[..., Rig]
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
 def run(tmp_path: Path, ca: trustme.CA) -> Iterator[Run]:
     """Run a proxy with one cloud backend a model name; the invariants hold after."""
     assert ca
-    houses: list[House] = []
+    rigs: list[Rig] = []
 
-    def start(urls: dict[str, str], *more: str, **fields: Any) -> House:
+    def start(urls: dict[str, str], *more: str, **fields: Any) -> Rig:
         backends = [
             {"name": name, "tier": "cloud", **fields,
              "external": {"provider": "openai", "model": "m", "url": "https://x/v1", "allowPrivateAddress": True}}
@@ -66,13 +66,13 @@ def run(tmp_path: Path, ca: trustme.CA) -> Iterator[Run]:
             "proxy": {"timeouts": {"connect": "1s"}, "quarantineDuration": "100ms"},
         }
         proxy = Proxy(tmp_path, policy, urls, *more)
-        houses.append(House(proxy, Upstream(), Upstream(), spare_fds=12))  # c-ares resolves
-        return houses[-1]
+        rigs.append(Rig(proxy, Upstream(), Upstream(), spare_fds=12))  # c-ares resolves
+        return rigs[-1]
 
     yield start
-    for house in houses:
-        house.hold_the_invariants()
-        assert house.proxy.stop() == 0
+    for rig in rigs:
+        rig.hold_the_invariants()
+        assert rig.proxy.stop() == 0
 
 
 def broken(folder: Path, ca: trustme.CA) -> dict[str, tuple[ssl.SSLContext, str]]:
@@ -149,14 +149,14 @@ def test_t1_to_t6_t10_a_broken_certificate_gets_no_request(
 ) -> None:
     _KEYS[tmp_path] = ca.private_key_pem.bytes()
     servers = {name: (TlsUpstream(c), host) for name, (c, host) in broken(tmp_path, ca).items()}
-    house = run({name: f"https://{host}:{s.port}" for name, (s, host) in servers.items()})
+    rig = run({name: f"https://{host}:{s.port}" for name, (s, host) in servers.items()})
     for name, (server, _) in servers.items():
-        answer = house.ask(body(name))
-        record = house.record()
+        answer = rig.ask(body(name))
+        record = rig.record()
         assert (answer.status, record["attempts"][0]["outcome"]) == (502, "upstream_tls"), name
         assert server.requests == [], name
         server.stop()
-    assert house.grew("lockgate_breaker_failures") == len(servers)
+    assert rig.grew("lockgate_breaker_failures") == len(servers)
 
 
 @fault("T7", "a server for two names", "SNI for a name, none for an address")
@@ -165,8 +165,8 @@ def test_t7_a_good_certificate_gets_its_request(tmp_path: Path, ca: trustme.CA, 
     named, by_address = TlsUpstream(issued(ca, "localhost")), TlsUpstream(issued(ca, "127.0.0.1"))
     chain = TlsUpstream(long_chain(tmp_path, ca, 3))
     urls = {"a": f"https://localhost:{named.port}", "b": f"https://127.0.0.1:{by_address.port}"}
-    house = run({**urls, "c": f"https://localhost:{chain.port}"})
-    assert [house.ask(body(n)).status for n in ("a", "b", "c")] == [200, 200, 200]
+    rig = run({**urls, "c": f"https://localhost:{chain.port}"})
+    assert [rig.ask(body(n)).status for n in ("a", "b", "c")] == [200, 200, 200]
     assert (named.names, by_address.names) == (["localhost"], [None])
 
 
@@ -192,11 +192,11 @@ def test_t8_a_handshake_that_is_none(ca: trustme.CA, run: Run) -> None:
     held: list[socket.socket] = []
     for name in listeners:
         threading.Thread(target=accept, args=(name,), daemon=True).start()
-    house = run({n: f"https://localhost:{s.getsockname()[1]}" for n, s in listeners.items()})
+    rig = run({n: f"https://localhost:{s.getsockname()[1]}" for n, s in listeners.items()})
     outcomes = {}
     for name in listeners:
-        house.ask(body(name))
-        outcomes[name] = house.record()["attempts"][0]["outcome"]
+        rig.ask(body(name))
+        outcomes[name] = rig.record()["attempts"][0]["outcome"]
     assert outcomes["silent"] == "connect_timeout"
     assert outcomes["drip"] in {"connect_timeout", "upstream_tls"}
     assert outcomes["plain"] == "upstream_tls"
@@ -218,11 +218,11 @@ def test_t9_an_end_without_close_notify_is_a_cut(ca: trustme.CA, run: Run, strea
         raw.shutdown(socket.SHUT_RDWR)
 
     server = TlsUpstream(issued(ca, "localhost"), cut)
-    house = run({"a": f"https://localhost:{server.port}"})
-    answer = house.ask(body("a", stream=streaming))
+    rig = run({"a": f"https://localhost:{server.port}"})
+    answer = rig.ask(body("a", stream=streaming))
     assert (answer.status == 200) == streaming
     assert not answer.clean or answer.status == 502
-    assert house.record()["attempts"][0]["outcome"] == "upstream_truncated"
+    assert rig.record()["attempts"][0]["outcome"] == "upstream_truncated"
     server.stop()
 
 
@@ -236,17 +236,15 @@ def test_t3_a_backends_own_authority(tmp_path: Path, ca: trustme.CA, run: Run) -
     own.cert_pem.write_to_path(secret / "ca.crt")
     good, platform = TlsUpstream(issued(own, "localhost")), TlsUpstream(issued(ca, "localhost"))
     urls = {"a": f"https://localhost:{good.port}", "b": f"https://localhost:{platform.port}"}
-    house = run(
-        urls, "--secrets", str(tmp_path / "secrets"), tls={"caSecretRef": {"name": "own-ca"}}
-    )
-    assert house.ask(body("a")).status == 200
-    assert house.ask(body("b")).code == "upstream_tls"
+    rig = run(urls, "--secrets", str(tmp_path / "secrets"), tls={"caSecretRef": {"name": "own-ca"}})
+    assert rig.ask(body("a")).status == 200
+    assert rig.ask(body("b")).code == "upstream_tls"
     (secret / "ca.crt").write_text("garbage")
     let_pass(1.1)
-    assert house.ask(body("a")).code == "upstream_tls"
+    assert rig.ask(body("a")).code == "upstream_tls"
     (secret / "ca.crt").unlink()
     let_pass(1.1)
-    assert house.ask(body("a")).code == "credentials_missing"
+    assert rig.ask(body("a")).code == "credentials_missing"
     assert platform.requests == []
 
 
@@ -255,11 +253,11 @@ def test_t1_a_kept_session_is_no_way_around_a_check(
     tmp_path: Path, ca: trustme.CA, run: Run
 ) -> None:
     server = TlsUpstream(issued(ca, "localhost"))
-    house = run({"a": f"https://localhost:{server.port}"})
-    assert [house.ask(body("a")).status for _ in range(3)] == [200, 200, 200]
+    rig = run({"a": f"https://localhost:{server.port}"})
+    assert [rig.ask(body("a")).status for _ in range(3)] == [200, 200, 200]
     assert server.resumed == [False, True, True]
     server.show(leaf(tmp_path, ca, ends=-DAY))
-    assert house.ask(body("a")).code == "upstream_tls"
+    assert rig.ask(body("a")).code == "upstream_tls"
     assert len(server.requests) == 3
     server.stop()
 
@@ -276,11 +274,11 @@ def test_t4_a_client_certificate(tmp_path: Path, ca: trustme.CA, run: Run) -> No
     context.verify_mode = ssl.CERT_REQUIRED
     ca.configure_trust(context)
     server = TlsUpstream(context)
-    house = run(
+    rig = run(
         {"a": f"https://localhost:{server.port}"}, "--secrets", str(tmp_path / "secrets"),
         tls={"clientCertSecretRef": {"name": "cc"}},
     )  # fmt: skip
-    assert house.ask(body("a")).status == 200
+    assert rig.ask(body("a")).status == 200
     assert "lockgate" in str(server.peers[0])
 
 
@@ -288,9 +286,9 @@ def test_t4_a_client_certificate(tmp_path: Path, ca: trustme.CA, run: Run) -> No
 
 
 @pytest.fixture
-def listening(tmp_path: Path, ca: trustme.CA, upstreams: dict[str, Upstream]) -> Iterator[House]:
+def listening(tmp_path: Path, ca: trustme.CA, upstreams: dict[str, Upstream]) -> Iterator[Rig]:
     """A proxy that callers speak TLS to."""
-    from tests.faults.house import POLICY
+    from tests.faults.rig import POLICY
 
     for upstream in upstreams.values():
         upstream.reset()
@@ -298,9 +296,9 @@ def listening(tmp_path: Path, ca: trustme.CA, upstreams: dict[str, Upstream]) ->
     addresses = {name: f"http://127.0.0.1:{u.port}" for name, u in upstreams.items()}
     files = ("--tls-cert", str(tmp_path / "tls.crt"), "--tls-key", str(tmp_path / "tls.key"))
     proxy = Proxy(tmp_path, POLICY, addresses, *files)
-    house = House(proxy, upstreams["local"], upstreams["cloud"])
-    yield house
-    house.hold_the_invariants()
+    rig = Rig(proxy, upstreams["local"], upstreams["cloud"])
+    yield rig
+    rig.hold_the_invariants()
     assert proxy.stop() == 0
 
 
@@ -313,12 +311,12 @@ def write_pair(folder: Path, ca: trustme.CA) -> int:
     return own.serial_number
 
 
-def speak(house: House, ca: trustme.CA, **options: Any) -> ssl.SSLSocket:
+def speak(rig: Rig, ca: trustme.CA, **options: Any) -> ssl.SSLSocket:
     """Return a caller's TLS connection."""
     context = ssl.create_default_context()
     ca.configure_trust(context)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    raw = socket.create_connection(("127.0.0.1", house.proxy.port), timeout=10)
+    raw = socket.create_connection(("127.0.0.1", rig.proxy.port), timeout=10)
     return context.wrap_socket(raw, server_hostname="localhost", **options)
 
 
@@ -335,7 +333,7 @@ def serial(connection: ssl.SSLSocket) -> int:
 
 @fault("T11", "a new pair, then garbage, then another key, with SIGHUP", "new, kept, kept; alarm")
 def test_t11_the_listeners_certificate_rotates(
-    listening: House, tmp_path: Path, ca: trustme.CA
+    listening: Rig, tmp_path: Path, ca: trustme.CA
 ) -> None:
     standing = speak(listening, ca)
     assert answered(standing).startswith(b"HTTP/1.1 200")
@@ -363,7 +361,7 @@ def test_t11_the_listeners_certificate_rotates(
 
 @fault("T12", "a session kept over a rotation, early data, renegotiation", "never resumed; none")
 @fault("T12", "another Host than the SNI's", "421")
-def test_t12_nothing_is_resumed(listening: House, tmp_path: Path, ca: trustme.CA) -> None:
+def test_t12_nothing_is_resumed(listening: Rig, tmp_path: Path, ca: trustme.CA) -> None:
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         context = ssl.create_default_context()
         ca.configure_trust(context)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Start
-from tests.faults.house import POLICY, changed
 from tests.faults.load import Load
+from tests.faults.rig import POLICY, changed
 from tests.support.proxy import Proxy, secrets
 from tests.support.upstream import Upstream
 from tests.support.wait import eventually, let_pass
@@ -88,13 +88,13 @@ def test_x14_a_rolling_update(start: Start) -> None:
         start("--drain-delay", "1s"),
         start("--drain-delay", "1s", policy=changed("new")),
     )
-    digests = {house.ask().head.split("x-lockgate-policy: ")[1][:71] for house in (first, second)}
+    digests = {rig.ask().head.split("x-lockgate-policy: ")[1][:71] for rig in (first, second)}
     assert len(digests) == 2
-    for house in (first, second):
-        assert house.record()["policy_digest"] in digests
+    for rig in (first, second):
+        assert rig.record()["policy_digest"] in digests
         assert (
-            f'lockgate_policy_info{{digest="{house.records[-1]["policy_digest"]}"}} 1.0'
-            in house.proxy.get("/metrics")
+            f'lockgate_policy_info{{digest="{rig.records[-1]["policy_digest"]}"}} 1.0'
+            in rig.proxy.get("/metrics")
         )
     load = Load(first.proxy.port)
     first.proxy.process.send_signal(signal.SIGTERM)

@@ -12,8 +12,8 @@ from lockgate.http1.reader import END, End, RequestReader, ResponseReader
 from lockgate.http1.request_head import Head, Heads
 from lockgate.http1.response_head import ProtocolError, ResponseHead, ResponseHeads
 
-from tests.net import corpus
-from tests.net.corpus import BAD, BAD_ANSWERS, GOOD, GOOD_ANSWERS, JSON, every_way
+from tests.http1 import corpus
+from tests.http1.corpus import BAD, BAD_ANSWERS, GOOD, GOOD_ANSWERS, JSON, every_way
 
 CUTS = st.lists(st.integers(0, 400), max_size=5)
 BYTES = st.sampled_from(list(b"\r\n\t :;,0aA\0\x0b\x7f\xff#/_"))

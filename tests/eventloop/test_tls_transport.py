@@ -59,7 +59,7 @@ class Seen:
         self.on_open()
 
 
-class House:
+class Wire:
     """A reactor, an authority, and a server that is one function."""
 
     def __init__(self, reactor: Any) -> None:
@@ -117,10 +117,10 @@ class House:
 
 
 @pytest.fixture(params=reactors(), ids=lambda made: made.__name__)
-def house(request: pytest.FixtureRequest) -> Iterator[House]:
+def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     reactor = request.param()
     waker = set(reactor.getReaders())
-    held = House(reactor)
+    held = Wire(reactor)
     yield held
     reactor.iterate(0)
     assert set(reactor.getReaders()) == waker
@@ -131,11 +131,11 @@ def house(request: pytest.FixtureRequest) -> Iterator[House]:
         one.connectionLost(None)
 
 
-def still(house: House, value: Callable[[], int]) -> bool:
+def still(wire: Wire, value: Callable[[], int]) -> bool:
     """Whether a value stays the same over some turns."""
     before = value()
     for _ in range(20):
-        house.reactor.iterate(0.01)
+        wire.reactor.iterate(0.01)
     return value() == before
 
 
@@ -161,7 +161,7 @@ def take(secure: ssl.SSLSocket, count: int) -> bytes:
 # -- a good life
 
 
-def test_a_request_goes_up_and_its_answer_comes_whole(house: House) -> None:
+def test_a_request_goes_up_and_its_answer_comes_whole(wire: Wire) -> None:
     answer = bytes(range(256)) * 2000  # of many records
 
     def serve(secure: ssl.SSLSocket) -> None:
@@ -169,24 +169,24 @@ def test_a_request_goes_up_and_its_answer_comes_whole(house: House) -> None:
         secure.sendall(answer)
         secure.unwrap()
 
-    house.serve_tls(serve)
-    transport = house.dial()
-    house.seen.on_open = lambda: transport.write(REQUEST)
-    house.until(lambda: house.seen.lost)
-    assert isinstance(house.seen.lost, error.ConnectionDone)
-    assert (house.seen.opened, house.seen.data == answer) == (1, True)
+    wire.serve_tls(serve)
+    transport = wire.dial()
+    wire.seen.on_open = lambda: transport.write(REQUEST)
+    wire.until(lambda: wire.seen.lost)
+    assert isinstance(wire.seen.lost, error.ConnectionDone)
+    assert (wire.seen.opened, wire.seen.data == answer) == (1, True)
     assert (transport.sent_bytes > len(REQUEST), transport.unsent_bytes) == (True, 0)
-    house.over()
+    wire.over()
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_what_the_peer_says_may_come_byte_by_byte(house: House, newest: ssl.TLSVersion) -> None:
-    house.context.maximum_version = newest
+def test_what_the_peer_says_may_come_byte_by_byte(wire: Wire, newest: ssl.TLSVersion) -> None:
+    wire.context.maximum_version = newest
 
     def serve(raw: socket.socket) -> None:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        secure = house.context.wrap_bio(into, out, server_side=True)
+        secure = wire.context.wrap_bio(into, out, server_side=True)
         while True:
             try:
                 came = secure.read(65536)
@@ -200,19 +200,19 @@ def test_what_the_peer_says_may_come_byte_by_byte(house: House, newest: ssl.TLSV
                 return
             into.write(raw.recv(65536))
 
-    house.serve(serve)
-    transport = house.dial()
-    house.seen.on_open = lambda: transport.write(REQUEST)
-    house.until(lambda: house.seen.lost)
-    assert house.seen.data == b"answer"
+    wire.serve(serve)
+    transport = wire.dial()
+    wire.seen.on_open = lambda: transport.write(REQUEST)
+    wire.until(lambda: wire.seen.lost)
+    assert wire.seen.data == b"answer"
 
 
-def test_the_end_of_the_handshake_and_the_request_are_one_write(house: House) -> None:
+def test_the_end_of_the_handshake_and_the_request_are_one_write(wire: Wire) -> None:
     reads: list[bytes] = []
 
     def serve(raw: socket.socket) -> None:
         into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        secure = house.context.wrap_bio(into, out, server_side=True)
+        secure = wire.context.wrap_bio(into, out, server_side=True)
         while True:
             reads.append(raw.recv(65536))
             into.write(reads[-1])
@@ -222,16 +222,16 @@ def test_the_end_of_the_handshake_and_the_request_are_one_write(house: House) ->
             except ssl.SSLWantReadError:
                 raw.sendall(out.read())
 
-    house.serve(serve)
-    transport = house.dial()
-    house.seen.on_open = lambda: transport.write(REQUEST)
-    house.over()
-    house.until(lambda: house.seen.lost)
-    outbox = hasattr(house.reactor, "outbox")
+    wire.serve(serve)
+    transport = wire.dial()
+    wire.seen.on_open = lambda: transport.write(REQUEST)
+    wire.over()
+    wire.until(lambda: wire.seen.lost)
+    outbox = hasattr(wire.reactor, "outbox")
     assert len(reads) == 2 if outbox else len(reads) <= 3  # a hello, and all the rest
 
 
-def test_a_pull_producer_is_asked_as_the_peer_takes_it(house: House) -> None:
+def test_a_pull_producer_is_asked_as_the_peer_takes_it(wire: Wire) -> None:
     whole = bytes(range(251)) * 40_000  # 10 MB
     go = threading.Event()
     held: list[int] = []
@@ -255,21 +255,21 @@ def test_a_pull_producer_is_asked_as_the_peer_takes_it(house: House) -> None:
         def stopProducing(self) -> None:
             raise AssertionError
 
-    house.serve_tls(serve)
-    transport = house.dial()
+    wire.serve_tls(serve)
+    transport = wire.dial()
     producer = Producer()
-    house.seen.on_open = lambda: transport.registerProducer(producer, False)
-    house.until(lambda: producer.at and still(house, lambda: producer.at))
+    wire.seen.on_open = lambda: transport.registerProducer(producer, False)
+    wire.until(lambda: producer.at and still(wire, lambda: producer.at))
     assert producer.at < len(whole)  # the kernel is full, and so nothing more is made
     go.set()
-    house.until(lambda: house.seen.data == b"done")
+    wire.until(lambda: wire.seen.data == b"done")
     assert max(held) <= 300 * 1024
     assert (transport.unsent_bytes, transport.producer) == (0, None)
     assert transport.sent_bytes > len(whole)
     transport.abortConnection()
 
 
-def test_what_is_written_while_the_kernel_is_full_goes_later(house: House) -> None:
+def test_what_is_written_while_the_kernel_is_full_goes_later(wire: Wire) -> None:
     go, count = threading.Event(), [0]
 
     def serve(secure: ssl.SSLSocket) -> None:
@@ -280,21 +280,21 @@ def test_what_is_written_while_the_kernel_is_full_goes_later(house: House) -> No
     def write(data: bytes) -> None:
         count[0] += len(data)
         transport.write(data)
-        house.reactor.iterate(0)
+        wire.reactor.iterate(0)
 
-    house.serve_tls(serve)
-    transport = house.dial()
-    house.until(lambda: house.seen.opened)
+    wire.serve_tls(serve)
+    transport = wire.dial()
+    wire.until(lambda: wire.seen.opened)
     while not transport.unsent_bytes:
         write(b"x" * 40_000)
     write(b"end")
     go.set()
-    house.until(lambda: house.seen.data == b"done")
+    wire.until(lambda: wire.seen.data == b"done")
     assert transport.unsent_bytes == 0
     transport.abortConnection()
 
 
-def test_a_paused_connection_is_not_read(house: House) -> None:
+def test_a_paused_connection_is_not_read(wire: Wire) -> None:
     sent = threading.Event()
     whole = b"x" * 4_000_000
 
@@ -306,65 +306,65 @@ def test_a_paused_connection_is_not_read(house: House) -> None:
         secure.sendall(whole)
         take(secure, 1)
 
-    house.serve_tls(serve)
-    transport = house.dial()
-    house.seen.on_open = lambda: transport.write(REQUEST)
-    house.until(lambda: house.seen.data == b"1")
+    wire.serve_tls(serve)
+    transport = wire.dial()
+    wire.seen.on_open = lambda: transport.write(REQUEST)
+    wire.until(lambda: wire.seen.data == b"1")
     transport.pauseProducing()
     transport.write(b"2")  # may still write
-    house.until(sent.is_set)
+    wire.until(sent.is_set)
     for _ in range(10):
-        house.reactor.iterate(0.01)
-    assert house.seen.data == b"1"
+        wire.reactor.iterate(0.01)
+    assert wire.seen.data == b"1"
     transport.resumeProducing()
-    house.until(lambda: len(house.seen.data) == 1 + len(whole))
+    wire.until(lambda: len(wire.seen.data) == 1 + len(whole))
     transport.write(b"3")
-    house.over()
-    house.until(lambda: house.seen.lost)
+    wire.over()
+    wire.until(lambda: wire.seen.lost)
 
 
 # -- ends
 
 
-def end_of(house: House, *, request: bool = True) -> Exception | None:
+def end_of(wire: Wire, *, request: bool = True) -> Exception | None:
     """Dial and return why the connection was lost."""
-    transport = house.dial()
+    transport = wire.dial()
     if request:
-        house.seen.on_open = lambda: transport.write(REQUEST)
-    house.until(lambda: house.seen.lost)
+        wire.seen.on_open = lambda: transport.write(REQUEST)
+    wire.until(lambda: wire.seen.lost)
     transport.write(b"too late")
     transport.abortConnection()
     transport.pauseProducing()
     transport.resumeProducing()
-    house.reactor.iterate(0)
+    wire.reactor.iterate(0)
     assert transport.fileno() == -1
-    return house.seen.lost
+    return wire.seen.lost
 
 
-def test_t9_a_fin_without_close_notify_is_a_loss(house: House) -> None:
+def test_t9_a_fin_without_close_notify_is_a_loss(wire: Wire) -> None:
     def serve(secure: ssl.SSLSocket) -> None:
         take(secure, len(REQUEST))
         secure.sendall(b"part")
         secure.shutdown(socket.SHUT_RDWR)
 
-    house.serve_tls(serve)
-    assert isinstance(end_of(house), error.ConnectionLost)
-    assert house.seen.data == b"part"
+    wire.serve_tls(serve)
+    assert isinstance(end_of(wire), error.ConnectionLost)
+    assert wire.seen.data == b"part"
 
 
-def test_t9_bytes_that_are_not_tls_are_a_loss(house: House) -> None:
+def test_t9_bytes_that_are_not_tls_are_a_loss(wire: Wire) -> None:
     def serve(raw: socket.socket) -> None:
         copy = raw.dup()
-        with house.context.wrap_socket(raw, server_side=True) as secure:
+        with wire.context.wrap_socket(raw, server_side=True) as secure:
             take(secure, len(REQUEST))
             copy.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             copy.close()
 
-    house.serve(serve)
-    lost = end_of(house)
+    wire.serve(serve)
+    lost = end_of(wire)
     assert lost is not None
     assert not isinstance(lost, error.ConnectionDone)
-    assert house.seen.data == b""
+    assert wire.seen.data == b""
 
 
 @pytest.mark.parametrize(
@@ -376,45 +376,45 @@ def test_t9_bytes_that_are_not_tls_are_a_loss(house: House) -> None:
     ],
     ids=["silent end", "plain http", "alert"],
 )
-def test_t8_a_handshake_that_ends_is_no_connection(house: House, serve: Serve) -> None:
-    house.serve(serve)
-    lost = end_of(house)
-    assert (house.seen.opened, house.seen.data) == (0, b"")
+def test_t8_a_handshake_that_ends_is_no_connection(wire: Wire, serve: Serve) -> None:
+    wire.serve(serve)
+    lost = end_of(wire)
+    assert (wire.seen.opened, wire.seen.data) == (0, b"")
     # a clean end before the handshake's is a failed handshake to the dialler
     assert isinstance(lost, error.ConnectionDone | SSL.Error)
 
 
-def test_t8_a_reset_in_the_handshake_is_no_connection(house: House) -> None:
-    house.serve(lambda raw: raw.recv(1))  # the rest of the hello is unread: the kernel resets
-    assert connect_failure_code(Failure(end_of(house))) == "upstream_connect"
-    assert house.seen.opened == 0
+def test_t8_a_reset_in_the_handshake_is_no_connection(wire: Wire) -> None:
+    wire.serve(lambda raw: raw.recv(1))  # the rest of the hello is unread: the kernel resets
+    assert connect_failure_code(Failure(end_of(wire))) == "upstream_connect"
+    assert wire.seen.opened == 0
 
 
-def test_a_refused_connection_is_reported_in_a_later_turn(house: House) -> None:
-    house.listener.close()
-    house.dial()
-    assert house.seen.lost is None
-    house.until(lambda: house.seen.lost)
-    assert isinstance(house.seen.lost, error.ConnectionRefusedError)
+def test_a_refused_connection_is_reported_in_a_later_turn(wire: Wire) -> None:
+    wire.listener.close()
+    wire.dial()
+    assert wire.seen.lost is None
+    wire.until(lambda: wire.seen.lost)
+    assert isinstance(wire.seen.lost, error.ConnectionRefusedError)
 
 
 def test_p_no_descriptor_left_is_the_proxys_own_fault(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_left(*_: object) -> socket.socket:
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patched:
         patched.setattr("lockgate.eventloop.tls_transport.socket.socket", none_left)
-        house.dial()
-    assert house.seen.lost is None
-    house.until(lambda: house.seen.lost)
-    assert house.seen.lost is not None
-    assert connect_failure_code(Failure(house.seen.lost)) == "proxy_capacity"
+        wire.dial()
+    assert wire.seen.lost is None
+    wire.until(lambda: wire.seen.lost)
+    assert wire.seen.lost is not None
+    assert connect_failure_code(Failure(wire.seen.lost)) == "proxy_capacity"
 
 
 @pytest.mark.parametrize("when", ["at once", "in the handshake", "open", "in its data"])
-def test_an_abort_is_a_reset_at_any_time(house: House, when: str) -> None:
+def test_an_abort_is_a_reset_at_any_time(wire: Wire, when: str) -> None:
     def serve(raw: socket.socket) -> None:
         copy = raw.dup()  # Python's ssl takes a reset for an end
         copy.settimeout(20)
@@ -422,36 +422,36 @@ def test_an_abort_is_a_reset_at_any_time(house: House, when: str) -> None:
             assert raw.recv(65536)
             transport_may_go.set()
         else:
-            secure = house.context.wrap_socket(raw, server_side=True)
+            secure = wire.context.wrap_socket(raw, server_side=True)
             take(secure, len(REQUEST))
             secure.sendall(b"some")
         with copy:
             assert is_reset(copy)
 
     transport_may_go = threading.Event()
-    house.serve(serve)
-    transport = house.dial()
+    wire.serve(serve)
+    transport = wire.dial()
     if when == "at once":
         transport.abortConnection()
-        assert isinstance(house.seen.lost, error.ConnectionAborted)
-        house.serving = None
-        socket.create_connection(house.listener.getsockname()).close()  # lets the server go
+        assert isinstance(wire.seen.lost, error.ConnectionAborted)
+        wire.serving = None
+        socket.create_connection(wire.listener.getsockname()).close()  # lets the server go
         return
-    house.seen.on_open = lambda: transport.write(REQUEST)
+    wire.seen.on_open = lambda: transport.write(REQUEST)
     if when == "in its data":
-        house.seen.on_data = transport.abortConnection
-        house.until(lambda: house.seen.lost)
+        wire.seen.on_data = transport.abortConnection
+        wire.until(lambda: wire.seen.lost)
     else:
-        house.until(
-            transport_may_go.is_set if when == "in the handshake" else lambda: house.seen.data
+        wire.until(
+            transport_may_go.is_set if when == "in the handshake" else lambda: wire.seen.data
         )
         transport.abortConnection()
-    assert isinstance(house.seen.lost, error.ConnectionAborted)
-    house.over()
-    assert house.seen.data == (b"" if when == "in the handshake" else b"some")
+    assert isinstance(wire.seen.lost, error.ConnectionAborted)
+    wire.over()
+    assert wire.seen.data == (b"" if when == "in the handshake" else b"some")
 
 
-def test_a_producer_is_stopped_with_its_connection(house: House) -> None:
+def test_a_producer_is_stopped_with_its_connection(wire: Wire) -> None:
     stopped: list[bool] = []
 
     class Producer:
@@ -461,10 +461,10 @@ def test_a_producer_is_stopped_with_its_connection(house: House) -> None:
         def stopProducing(self) -> None:
             stopped.append(True)
 
-    house.serve_tls(lambda secure: take(secure, 5_000_000) and None)
-    transport = house.dial()
-    house.seen.on_open = lambda: transport.registerProducer(Producer(), False)
-    house.until(lambda: house.seen.lost)
+    wire.serve_tls(lambda secure: take(secure, 5_000_000) and None)
+    transport = wire.dial()
+    wire.seen.on_open = lambda: transport.registerProducer(Producer(), False)
+    wire.until(lambda: wire.seen.lost)
     assert stopped == [True]
     transport.registerProducer(Producer(), False)
     assert stopped == [True, True]
@@ -474,14 +474,14 @@ def test_a_producer_is_stopped_with_its_connection(house: House) -> None:
 
 
 @pytest.fixture
-def s_server(house: House, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+def s_server(wire: Wire, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     """Start openssl's server, whose first input line may be a command: K, R."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(version: str) -> subprocess.Popen[bytes]:
-        house.leaf.private_key_and_cert_chain_pem.write_to_path(tmp_path / "leaf.pem")
-        house.listener.close()
-        run = ["openssl", "s_server", "-accept", str(house.port), "-cert", "leaf.pem", version]
+        wire.leaf.private_key_and_cert_chain_pem.write_to_path(tmp_path / "leaf.pem")
+        wire.listener.close()
+        run = ["openssl", "s_server", "-accept", str(wire.port), "-cert", "leaf.pem", version]
         pipe = subprocess.PIPE
         started.append(
             subprocess.Popen(run, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
@@ -510,37 +510,37 @@ def hears(server: subprocess.Popen[bytes], text: bytes) -> bool:
     return any(text in line for line in server.stdout)
 
 
-def test_keys_are_changed_when_the_peer_asks_for_it(house: House, s_server: Any) -> None:
+def test_keys_are_changed_when_the_peer_asks_for_it(wire: Wire, s_server: Any) -> None:
     server = s_server("-tls1_3")
     said: list[bytes] = []
     threading.Thread(target=said.extend, args=(server.stdout,), daemon=True).start()
-    transport = house.dial()
+    transport = wire.dial()
     came: list[bytes] = []
     take_in = transport.connection.bio_write
     watched: Any = transport.connection
     watched.bio_write = lambda data: came.append(data) or take_in(data)
-    house.seen.on_open = lambda: transport.write(b"one\n")
-    house.until(lambda: house.seen.opened)
-    still(house, lambda: len(came))  # the tickets are in
+    wire.seen.on_open = lambda: transport.write(b"one\n")
+    wire.until(lambda: wire.seen.opened)
+    still(wire, lambda: len(came))  # the tickets are in
     for word in (b"two\n", b"three\n"):
         before, sent = len(came), transport.sent_bytes
         tell(server, b"K")  # a KeyUpdate that asks for one
-        house.until(lambda: len(came) > before)  # noqa: B023 - called here
+        wire.until(lambda: len(came) > before)  # noqa: B023 - called here
         tell(server, word.strip())
-        house.until(lambda: house.seen.data.endswith(word))  # noqa: B023 - called here
+        wire.until(lambda: wire.seen.data.endswith(word))  # noqa: B023 - called here
         transport.write(word)
-        house.until(lambda: transport.sent_bytes > sent)  # noqa: B023 - called here
-        house.until(lambda: word in said)  # noqa: B023 - called here
+        wire.until(lambda: transport.sent_bytes > sent)  # noqa: B023 - called here
+        wire.until(lambda: word in said)  # noqa: B023 - called here
     tell(server, b"Q")
-    house.until(lambda: house.seen.lost)
+    wire.until(lambda: wire.seen.lost)
     assert b"one\n" in said
 
 
-def test_t12_a_peer_cannot_renegotiate(house: House, s_server: Any) -> None:
+def test_t12_a_peer_cannot_renegotiate(wire: Wire, s_server: Any) -> None:
     server = s_server("-tls1_2")
-    transport = house.dial()
-    house.seen.on_open = lambda: transport.write(b"one\n")
-    house.until(lambda: house.seen.opened)
+    transport = wire.dial()
+    wire.seen.on_open = lambda: transport.write(b"one\n")
+    wire.until(lambda: wire.seen.opened)
     tell(server, b"R")
-    house.until(lambda: house.seen.lost)
+    wire.until(lambda: wire.seen.lost)
     assert hears(server, b"no renegotiation")

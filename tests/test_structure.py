@@ -1,4 +1,4 @@
-"""The house's own rules: which room may know which, and how large a room may be."""
+"""The structure's rules: which package may import which, and how large a module may be."""
 
 import ast
 from collections.abc import Iterator
@@ -178,7 +178,7 @@ MOST_BOOLEANS = 4
 STILL_TOO_MANY_BOOLEANS = {
     "lockgate.exchange.relay.StreamRelay",
 }
-"""Classes whose states are still spelt as booleans; empty when the house is as it should be."""
+"""Classes whose states are still spelt as booleans; empty when the structure is as it should be."""
 
 
 def test_a_class_has_states_and_no_more_than_four_booleans() -> None:

@@ -18,8 +18,8 @@ from lockgate.exchange.render import whole
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from tests.net import corpus
-from tests.net.corpus import BAD, GOOD, JSON, every_way
+from tests.http1 import corpus
+from tests.http1.corpus import BAD, GOOD, JSON, every_way
 
 Verdict = tuple[int, list[bytes]]
 """The first status that was answered, and the bodies of the requests that were served."""

@@ -78,7 +78,7 @@ class Ear(socket.socket):
         return data
 
 
-class House:
+class Rig:
     """See the module's text. `answers` and `records` grow with every request of a test."""
 
     def __init__(

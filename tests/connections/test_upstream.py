@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from tests.net.corpus import BAD_ANSWERS, GOOD_ANSWERS, every_way
+from tests.http1.corpus import BAD_ANSWERS, GOOD_ANSWERS, every_way
 
 REQUEST = b"POST / HTTP/1.1\r\n\r\n"
 Verdict = tuple[int | None, bytes, str]

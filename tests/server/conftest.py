@@ -4,15 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.client import Answer
-from tests.support.proxy import KEY, POLICY, ROOT, Proxy, environment, free_port, secrets
-from tests.support.responses import ANSWER, DONE, END, SSE_HEAD, chunk, http, word
-from tests.support.upstream import Upstream, read_request, reset, serve_well
-
-__all__ = [
-    "ANSWER", "DONE", "END", "POLICY", "ROOT", "SSE_HEAD", "Answer", "Proxy", "Upstream", "chunk",
-    "environment", "free_port", "http", "read_request", "reset", "serve_well", "word",
-]  # fmt: skip
+from tests.support.proxy import KEY, POLICY, Proxy, secrets
+from tests.support.upstream import Upstream
 
 
 @pytest.fixture(scope="session")
@@ -39,15 +32,3 @@ def proxy(shared_proxy: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
     for upstream in upstreams.values():
         upstream.reset()
     return shared_proxy
-
-
-@pytest.fixture
-def local(upstreams: dict[str, Upstream]) -> Upstream:
-    """The local upstream."""
-    return upstreams["local"]
-
-
-@pytest.fixture
-def cloud(upstreams: dict[str, Upstream]) -> Upstream:
-    """The cloud's upstream."""
-    return upstreams["cloud"]
