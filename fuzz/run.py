@@ -14,7 +14,7 @@ import atheris
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-with atheris.instrument_imports(include=["proxy"]):
+with atheris.instrument_imports(include=["lockgate"]):
     from lockgate.bodies.edits import edited
     from lockgate.bodies.splices import scan, splices, walk
     from lockgate.bodies.stepwise import BodyReader
