@@ -12,9 +12,9 @@ from lockgate.policy.reading.unimplemented import BY_PATH
 
 TESTS = Path(__file__).parent.parent
 FIELD = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
-PATHS = [path.replace("[]", "[]") for path in FIELD.findall(page())]
+PATHS = FIELD.findall(page())
 
-REQUESTS, LIFE, LOAD = "net/test_requests.py", "net/test_life.py", "policy/test_load.py"
+REQUESTS, LIFE, LOAD = "server/test_requests.py", "server/test_lifecycle.py", "policy/test_load.py"
 MANIFESTS, PLAN, MACHINE = (
     "components/test_manifests.py",
     "components/test_plan.py",
@@ -26,7 +26,7 @@ ADDRESSES, DECIDE, HERE = (
     "policy/test_fields_act.py",
 )
 DOORS = "faults/test_doors.py"
-DEADLINES, ENDPOINT = "exchange/test_deadlines.py", "net/test_resolve.py"
+DEADLINES, ENDPOINT = "exchange/test_deadlines.py", "connections/test_resolver.py"
 ACTS = {
     "backends[]": LOAD, "backends[].name": LOAD, "backends[].displayName": ENDPOINT,
     "backends[].inferenceServiceRef": ENDPOINT, "backends[].inferenceServiceRef.name": ENDPOINT,
@@ -62,7 +62,7 @@ ACTS = {
     "endpoint.cors.origins": DOORS, "backends[].maxOutputTokens": DOORS,
 }  # fmt: skip
 STRATEGIES, ORDER, TLS = (
-    "net/test_strategies.py",
+    "server/test_strategies.py",
     "exchange/test_order.py",
     "faults/test_tls.py",
 )
@@ -76,8 +76,8 @@ ACTS |= {
 }  # fmt: skip
 ACTS |= {
     "proxy.callerMemory": "exchange/test_memory.py", "proxy.callerMemory.share": "exchange/test_memory.py",
-    "proxy.callerMemory.except": "exchange/test_memory.py", "proxy.minReadRate": "net/test_front.py",
-    "endpoint.keepAlive": "net/test_front.py", "backends[].keepConnections": "net/test_pool.py",
+    "proxy.callerMemory.except": "exchange/test_memory.py", "proxy.minReadRate": "connections/test_client.py",
+    "endpoint.keepAlive": "connections/test_client.py", "backends[].keepConnections": "connections/test_pool.py",
     "backends[].downwardHeaders": "exchange/test_real_answers.py",
     "backends[].streamUsage": MACHINE, "proxy.maxEventBytes": "exchange/test_real_answers.py",
 }  # fmt: skip
