@@ -36,7 +36,8 @@ def test_what_is_chunked_is_what_comes_out(
 
 @given(data=st.binary(max_size=60), places=st.lists(st.integers(0, 100), max_size=5))
 def test_a_length_is_kept_to_the_byte(data: bytes, places: list[int]) -> None:
-    body = LengthBody(len(data))
+    body = LengthBody()
+    body.begin(len(data))
     assert fed(body, data + SURPLUS, places) == data
     assert body.done
     assert body.surplus == SURPLUS

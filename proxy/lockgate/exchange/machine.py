@@ -60,11 +60,13 @@ class Exchange:
         self._relay: StreamRelay | None = None  # of the stream that goes down
 
     def handle(self, event: on.Event) -> list[do.Command]:
-        """Take one event; return what is to be done, in order."""
-        self._step(event)
-        out = self._out.copy()
+        """Take one event; return what is to be done, in order.
+
+        The list is the exchange's own: it holds until the next event.
+        """
         self._out.clear()
-        return out
+        self._step(event)
+        return self._out
 
     def abandon(self) -> None:
         """A fault of ours in a step: end as `internal` where it stands, and hold nothing."""

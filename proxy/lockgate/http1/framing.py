@@ -37,9 +37,15 @@ class FramingError(Exception):
 
 @final
 class LengthBody:
-    """A body of `length` bytes. `done` once all came; `surplus` is what followed."""
+    """A body of so many bytes. `done` once all came; `surplus` is what followed."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self) -> None:
+        self.left = 0
+        self.done = True
+        self.surplus = b""
+
+    def begin(self, length: int) -> None:
+        """Begin with a body of `length` bytes; one object serves all of a connection's bodies."""
         self.left = length
         self.done = length == 0
         self.surplus = b""

@@ -19,7 +19,7 @@ from lockgate.errors.kinds import RejectedError
 from lockgate.http1.framing import Body, ChunkedBody, FramingError, LengthBody, UntilClose
 from lockgate.http1.grammar import HEAD_END, MAX_HEAD_BYTES, prefix_fault
 from lockgate.http1.request_head import MAX_BODY_BYTES, Head, Heads
-from lockgate.http1.response_head import ProtocolError, ResponseHead, ResponseHeads, body_of
+from lockgate.http1.response_head import ProtocolError, ResponseHead, ResponseHeads
 
 SLICE_BYTES: Final = 1024
 MANY_LINES: Final = 512
@@ -45,6 +45,7 @@ class MessageReader:
         self._unread = b""
         self._searched = 0  # so much of it is a head's beginning, in which no end was found
         self._body: Body | None = None
+        self._by_length: Final = LengthBody()
         self.head_bytes = 0
         self.is_stopped = False
 
@@ -86,6 +87,10 @@ class MessageReader:
         self._unread = data[end:]
         self.head_bytes = end - start
         return data[start:end]
+
+    def _begin_by_length(self, length: int) -> None:
+        self._by_length.begin(length)
+        self._body = self._by_length
 
     def _take_body(self, body: Body) -> bytes:
         """Return what came of the body; what follows it is kept."""
@@ -163,7 +168,7 @@ class RequestReader(MessageReader):
             self._body = ChunkedBody()
         else:
             self.length = length or 0
-            self._body = LengthBody(self.length)
+            self._begin_by_length(self.length)
         return head
 
     def _next_piece(self, body: Body) -> bytes | End | None:
@@ -256,7 +261,12 @@ class ResponseReader(MessageReader):
             if head.status == 101 or self._interim > MAX_INTERIM:
                 raise ProtocolError("interim responses out of hand")
         self.is_http11 = raw.startswith(b"HTTP/1.1")
-        self._body = body_of(head, length)
+        if head.framing == "chunked":
+            self._body = ChunkedBody()
+        elif head.framing == "close":
+            self._body = UntilClose()
+        else:
+            self._begin_by_length(length or 0 if head.framing == "length" else 0)
         return head
 
     def _next_piece(self, body: Body) -> bytes | End | None:

@@ -15,7 +15,6 @@ from typing import ClassVar, Final, Literal, final
 import httptools
 
 from lockgate.errors.kinds import RejectedError
-from lockgate.http1.framing import ChunkedBody, LengthBody, UntilClose
 from lockgate.http1.grammar import (
     MEMO_BOUND,
     Fields,
@@ -251,15 +250,6 @@ def _seconds(value: bytes, date: bytes) -> float | None:
         return max((until - now).total_seconds(), 0.0)
     except (ValueError, TypeError):
         return None  # no date, or one with a zone and one without
-
-
-def body_of(head: ResponseHead, length: int | None) -> LengthBody | ChunkedBody | UntilClose:
-    """Return what finds the end of the response's body."""
-    if head.framing == "chunked":
-        return ChunkedBody()
-    if head.framing == "close":
-        return UntilClose()
-    return LengthBody(length or 0 if head.framing == "length" else 0)
 
 
 def check_usable(head: ResponseHead, *, streaming: bool) -> None:
