@@ -1,7 +1,7 @@
 """Three ways through a body come to one verdict, and one of them in pieces of any size."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from lockgate.bodies.scan import MAX_FIELDS, MAX_VALUES, Scan
 from lockgate.bodies.splices import scan, walk
 from lockgate.bodies.stepwise import BodyReader
@@ -32,6 +32,10 @@ def whole(body: bytes, *, carefully: bool) -> Verdict:
 
 
 @given(bodies, places)
+@example(b'{"model": "a", "Stream": 3\x80', [])
+@example(b'{"model": "a", "Stream": 1.\x80', [26])
+@example(b'{"model": "a", "Stream": tru\x80', [27])
+@example(b'{"model": "a", "Stream": -\x80', [])
 def test_every_way_through_a_body_comes_to_one_verdict(body: bytes, at: list[int]) -> None:
     verdicts = [whole(body, carefully=False), whole(body, carefully=True)]
     verdicts += [told(pieces) for pieces in chunkings(body, at)]

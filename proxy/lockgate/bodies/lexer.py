@@ -129,6 +129,7 @@ class Lexer:
         while at < end:
             at = self._step(data, masked, at, end)
         if broken:
+            self._end_number(self._rest, 0, len(self._rest))
             raise NotJsonError("It is not UTF-8.")
         self._rest += data[end:]
         self._base += len(data) - len(self._rest)
@@ -290,14 +291,18 @@ class Lexer:
         if start == end:
             return end
         if _CUT.fullmatch(data, start, end) is None:
-            number = _NUM_ALONE.match(data, start, end)
-            if number is not None:  # whole, with something behind it that may not be there
-                self._ended(self._base + start, self._base + number.end())
+            self._end_number(data, start, end)
             raise NotJsonError
         if self._token_at < 0:
             self._token_at = self._base + start
         self._rest = _DIGITS.sub(b"1", data[start:end])
         return end
+
+    def _end_number(self, data: bytes, start: int, end: int) -> None:
+        """A number may be whole, with something behind it that may not be there."""
+        number = _NUM_ALONE.match(data, start, end)
+        if number is not None:
+            self._ended(self._base + start, self._base + number.end())
 
 
 def _valid_end(data: bytes) -> tuple[int, bool]:
