@@ -3,8 +3,9 @@
 #
 #   ci/gate.sh BASE STACK...      BASE: the revision that the change is made on
 #
-# Leaves in lockgate-out/: summary.md (verdict, diff and resources of every stack), comment.md (the
-# same, cut where a comment would be too long), lockgate.sarif and a picture of each stack, STACK.svg.
+# Leaves in lockgate-out/: summary.md (a table of the stacks, then verdict, diff and resources of each,
+# the failing ones first), comment.md (the same, cut where a comment would be too long), what is wrong
+# as lockgate.sarif, what widens as STACK.sarif, and a picture of each stack, STACK.svg.
 # Exit status: the worst of all stacks; 0 good, 1 a leak, 2 refused, 3 a widening not accepted.
 set -u
 [ $# -ge 2 ] || { echo "usage: $0 BASE STACK..." >&2; exit 2; }
@@ -15,7 +16,7 @@ out=lockgate-out
 rm -rf "$out"
 mkdir "$out" || exit 2
 most=60000 # bytes; GitHub takes 65,536 characters a comment
-echo '<!-- lockgate -->' > "$out/summary.md"
+: > "$out/order.txt"
 
 git rev-parse --quiet --verify "$base^{commit}" > /dev/null \
   || { echo "$0: there is no revision $base here; fetch it first" >&2; exit 2; }
@@ -27,16 +28,25 @@ for stack in "$@"; do
   file=stacks/Pulumi.$stack.yaml
   if git cat-file -e "$base:$file" 2> /dev/null; then
     git show "$base:$file" > "$out/base-$stack.yaml"
-    "$lockgate" plan "$stack" --against "$out/base-$stack.yaml" --comment "$out/$stack.md"
+    "$lockgate" plan "$stack" --against "$out/base-$stack.yaml" \
+      --comment "$out/$stack.md" --sarif "$out/$stack.sarif"
   else
     "$lockgate" plan "$stack" --comment "$out/$stack.md"
   fi
   status=$?
   [ "$status" -le "$worst" ] || worst=$status
   "$lockgate" graph "$stack" --out "$out/$stack.svg" > /dev/null 2>&1 # no picture of what is refused
-  echo >> "$out/summary.md"
-  cat "$out/$stack.md" >> "$out/summary.md" || worst=2
+  [ -s "$out/$stack.md" ] || worst=2
+  echo "$status $stack" >> "$out/order.txt"
 done
+
+row='1s/^### \([^ ]*\) Lockgate, stack \(`.*`\): \(.*\)$/| \1 | \2 | \3 |/p'
+stacks=$(sort -s -k1,1nr "$out/order.txt" | cut -d' ' -f2-)
+{
+  printf '%s\n\n| | stack | verdict |\n| --- | --- | --- |\n' '<!-- lockgate -->'
+  for stack in $stacks; do sed -n "$row" "$out/$stack.md"; done
+  for stack in $stacks; do echo; cat "$out/$stack.md"; done
+} > "$out/summary.md"
 
 if [ "$(wc -c < "$out/summary.md")" -gt "$most" ]; then
   head -c "$most" "$out/summary.md" | iconv -c -f UTF-8 -t UTF-8 > "$out/comment.md"

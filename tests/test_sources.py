@@ -31,6 +31,7 @@ COVERED_BY = {
     "components/test_plan.py": "pulumi_lockgate.{draft,stand_ins}",
     "components/test_read.py": "pulumi_lockgate.stack.files",
     "components/test_widening.py": "pulumi_lockgate.stack.deployed pulumi_lockgate.proof.change",
+    "proof/test_diff.py": "pulumi_lockgate.proof.{servers,ways}",
     "connections/test_client.py": "lockgate.connections."
     "{downstream,inbound,intake,pipeline,requests,slow_client}",
     "errors/test_kinds.py": "lockgate.errors.{codes,outcome}",

@@ -13,12 +13,13 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from pulumi_lockgate.draft import Draft, Source, source_of
-from pulumi_lockgate.manifests.network import open_egress
+from pulumi_lockgate.manifests.network import is_wide, open_egress
 from pulumi_lockgate.proof.report import text_of
+from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proved_policy import NotKnownError, ProvedPolicy, prove_policy
 from pulumi_lockgate.rendering import ARGUMENTS, Rendered, rendered, unproved
 from pulumi_lockgate.stack.engine import LAST, Last, accepted_widening_of, last_policy
-from pulumi_lockgate.widening import Unknown
+from pulumi_lockgate.widening import Record, Unknown
 
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -34,12 +35,13 @@ class ModelRouter(pulumi.ComponentResource):
 
     `deployed` is the policy.json that runs now, so that a widening is seen; by default what the
     stack last put out: export the component's `record` under the router's name. `accepted_widening`
-    is the digest of the one policy that may widen it, by default `lockgate:acceptWidening`.
+    is the digest of the list of widenings that may pass, by default `lockgate:acceptWidening`.
     `policies` is a provider with `upsert_existing_objects` for policy ConfigMaps: with one, earlier
     policies are kept, so that a rollback by hand finds the one that it needs (docs/adr/0003).
 
     Outputs: `url`, the base URL that agents use; `policy`, its policy.json; `digest`, the policy's;
-    `verdict`, the proof's text; `record`, all four. Raises PolicyViolatedError,
+    `verdict`, the proof's text; `enforcer`, image and network around it; `record`, all of them.
+    Raises PolicyViolatedError,
     WideningNotAcceptedError, and RefusedError for what does not load.
     """
 
@@ -47,6 +49,7 @@ class ModelRouter(pulumi.ComponentResource):
     policy: Output[str]
     digest: Output[str]
     verdict: Output[str]
+    enforcer: Output[str]
 
     def __init__(  # noqa: PLR0913 - each is a choice of the program's
         self,
@@ -56,7 +59,7 @@ class ModelRouter(pulumi.ComponentResource):
         opts: ResourceOptions | None = None,
         *,
         litellm_url: Input[str] | None = None,
-        deployed: str | Unknown | Last | None = LAST,
+        deployed: str | Record | Unknown | Last | None = LAST,
         accepted_widening: str | None = None,
         policies: pulumi.ProviderResource | None = None,
     ) -> None:
@@ -76,15 +79,16 @@ class ModelRouter(pulumi.ComponentResource):
         deployment = self._register(name, made, child, policies)
         self.url = Output.all(deployment.urn, _part(made, "address")).apply(lambda all_: all_[1])
         self.digest, self.policy = _output(made, "digest"), _output(made, "policy")
-        self.verdict = _output(made, "verdict")
+        self.verdict, self.enforcer = _output(made, "verdict"), _output(made, "enforcer")
         whole = {"url": self.url, "policy": self.policy}
-        self.register_outputs({**whole, "digest": self.digest, "verdict": self.verdict})
+        proof = {"digest": self.digest, "verdict": self.verdict, "enforcer": self.enforcer}
+        self.register_outputs(whole | proof)
 
     @property
     def record(self) -> dict[str, Output[str]]:
         """What a program exports under the router's name, for the next deployment to compare."""
         proof = {"policyDigest": self.digest, "verdict": self.verdict}
-        return {"url": self.url, "policy": self.policy, **proof}
+        return {"url": self.url, "policy": self.policy, "enforcer": self.enforcer, **proof}
 
     def _proved(self, policy: Any, namespace: Any, litellm_url: Any) -> Rendered | Output[Rendered]:
         """Prove what is known now; return an Output where something is known only later."""
@@ -191,14 +195,9 @@ def _output(made: Rendered | Output[Rendered], name: str) -> Output[str]:
 
 def notices(policy: LoadedPolicy) -> list[str]:
     """Return the lines that every preview shows beside the proof."""
-    found = [
-        f"{b.name} counts as local by attestation: {b.attested_local}"
-        for b in policy.spec.backends
-        if b.attested_local
-    ]
+    found = list(local_by_word(policy))
     for name in open_egress(policy.spec):
-        external = policy.spec.backend(name).external
-        private = external is not None and external.allow_private_address
-        reach = "all addresses, private ones too" if private else "all but private addresses"
+        wide = is_wide(policy.spec.backend(name))
+        reach = "all addresses, private ones too" if wide else "all but private addresses"
         found.append(f"network egress for {name}: its port, to {reach}")
     return found

@@ -191,5 +191,6 @@ def _render_router(router: RouterOutputs, out: Callable[[str], object], *, alone
     out(f"{click.style(word, fg=colour, bold=True)}{colon}{rest}")
     if router.proved is not None:
         for line in notices(router.proved.policy):
-            out(f"  {line}")
+            if line not in router.verdict:
+                out(f"  {line}")
     out(f"  url {router.url or 'is known to the engine alone'}")

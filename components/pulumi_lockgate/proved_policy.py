@@ -12,7 +12,7 @@ from pulumi_lockgate.draft import Draft, Secret
 from pulumi_lockgate.proof.checks import prove
 from pulumi_lockgate.proof.report import Report, text_of
 from pulumi_lockgate.stand_ins import Missing, decides
-from pulumi_lockgate.widening import Unknown, WideningVerdict, base_of, judge
+from pulumi_lockgate.widening import Record, Unknown, WideningVerdict, base_of, judge
 
 
 class PolicyViolatedError(pulumi.RunError):
@@ -24,7 +24,7 @@ class PolicyViolatedError(pulumi.RunError):
 
 
 class WideningNotAcceptedError(pulumi.RunError):
-    """More may reach a cloud than before. Its text is the diff and what to write."""
+    """Something widens and is not accepted. Its text is the list, the diff and what to write."""
 
     def __init__(self, widening: WideningVerdict) -> None:
         self.widening = widening
@@ -94,14 +94,14 @@ class ProvedPolicy:
 
 def prove_policy(
     policy: LoadedPolicy | Draft,
-    deployed: str | Unknown | None = None,
+    deployed: str | Record | Unknown | None = None,
     accepted_widening: str | None = None,
 ) -> ProvedPolicy:
-    """Return `policy` proved, and judged against the policy.json that is `deployed`.
+    """Return `policy` proved, and judged against the policy.json or the record that is `deployed`.
 
-    Raises PolicyViolatedError when it leaks, WideningNotAcceptedError when more may reach a cloud
-    than under `deployed` and `accepted_widening` is not this very policy's digest; NotKnownError
-    for a draft that cannot be proved yet.
+    Raises PolicyViolatedError when it leaks, WideningNotAcceptedError when something widens what is
+    `deployed` and `accepted_widening` is not the digest of this very list; NotKnownError for a
+    draft that cannot be proved yet.
     """
     draft = policy if isinstance(policy, Draft) else Draft(policy)
     if draft.policy is None:

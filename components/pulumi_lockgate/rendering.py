@@ -9,6 +9,7 @@ from pulumi.output import UNKNOWN
 
 from pulumi_lockgate.draft import WHOLE
 from pulumi_lockgate.manifests.common import labels, metadata
+from pulumi_lockgate.manifests.enforcer import enforcer_of
 from pulumi_lockgate.manifests.network import ROUTER
 from pulumi_lockgate.manifests.router import Router, router_manifests
 from pulumi_lockgate.proved_policy import ProvedPolicy
@@ -37,6 +38,7 @@ class Rendered:
     policy: Any
     digest: Any
     verdict: str
+    enforcer: Any
 
 
 def rendered(name: str, namespace: str, proved: ProvedPolicy) -> Rendered:
@@ -55,7 +57,8 @@ def rendered(name: str, namespace: str, proved: ProvedPolicy) -> Rendered:
     port = proved.policy.spec.endpoint.port
     address = f"http://{router.name}.{namespace}.svc.cluster.local:{port}/v1"
     digest = proved.policy.digest if proved.is_known else _unknown()
-    return Rendered(objects, _marked(address, marks), text, digest, proved.verdict)
+    enforcer = _enforcer(proved)
+    return Rendered(objects, _marked(address, marks), text, digest, proved.verdict, enforcer)
 
 
 def unproved(name: str, namespace: Any, verdict: str) -> Rendered:
@@ -64,7 +67,7 @@ def unproved(name: str, namespace: Any, verdict: str) -> Rendered:
     known = {"metadata": metadata(whole, namespace, labels(whole, ROUTER))}
     objects = {key: dict.fromkeys(names, UNKNOWN) | known for key, names in ARGUMENTS.items()}
     objects["policy"]["metadata"] = {**known["metadata"], "name": _unknown()}
-    return Rendered(objects, UNKNOWN, UNKNOWN, UNKNOWN, verdict)
+    return Rendered(objects, UNKNOWN, UNKNOWN, UNKNOWN, verdict, UNKNOWN)
 
 
 def _hides(proved: ProvedPolicy, *, network: bool) -> bool:
@@ -104,4 +107,11 @@ def _policy(proved: ProvedPolicy) -> Any:
     if not proved.is_known:
         return _unknown()
     text = proved.policy.json.decode()
+    return Output.secret(text) if proved.secrets else text
+
+
+def _enforcer(proved: ProvedPolicy) -> Any:
+    if not proved.is_known:
+        return _unknown()
+    text = enforcer_of(proved.policy).to_text()
     return Output.secret(text) if proved.secrets else text

@@ -187,6 +187,20 @@ def test_a_new_stack_has_nothing_to_be_compared_with(change: Path) -> None:
     assert "stack `new`" in text
 
 
+def test_a_table_of_all_stacks_stands_first_with_the_failing_one_on_top(change: Path) -> None:
+    base = git(change, "rev-parse", "HEAD")
+    (change / "stacks" / "Pulumi.worse.yaml").write_text(
+        GOOD.replace("dataClassification: [pii, phi]", "dataClassification: [pii]")
+    )
+    assert shell(change, f"ci/gate.sh {base} dev worse").returncode == 1
+    lines = (change / "lockgate-out" / "comment.md").read_text().splitlines()
+    assert lines[:4] == ["<!-- lockgate -->", "", "| | stack | verdict |", "| --- | --- | --- |"]
+    assert lines[4] == "| ❌ | `worse` | VIOLATED: the policy must not be deployed |"
+    assert lines[5].startswith("| ✅ | `dev` | proved")
+    heads = [line for line in lines if line.startswith("### ")]
+    assert ["`worse`" in heads[0], "`dev`" in heads[1]] == [True, True]
+
+
 def test_a_widening_is_red_until_the_stack_accepts_it(change: Path) -> None:
     base = git(change, "rev-parse", "HEAD")
     stack = change / "stacks" / "Pulumi.dev.yaml"
@@ -194,8 +208,8 @@ def test_a_widening_is_red_until_the_stack_accepts_it(change: Path) -> None:
     stack.write_text(wider)
     done = shell(change, f"ci/gate.sh {base} dev")
     text = (change / "lockgate-out" / "comment.md").read_text()
-    assert (done.returncode, "WIDENS: more may reach a cloud" in text) == (3, True), done.stderr
-    [digest] = set(re.findall(r"sha256:[0-9a-f]{64}", text.partition("acceptWidening")[2]))
+    assert (done.returncode, "WIDENS: requests may reach more" in text) == (3, True), done.stderr
+    [digest] = set(re.findall(r"widening:[0-9a-f]{64}", text))
     stack.write_text(wider.replace("config:\n", f"config:\n  lockgate:acceptWidening: {digest}\n"))
     assert shell(change, f"ci/gate.sh {base} dev").returncode == 0
 

@@ -48,7 +48,7 @@ def test_readings_that_contradict_each_other_end_with_5(monkeypatch: object) -> 
     def broken(*_: object) -> None:
         raise ContradictionError("the two disagree")
 
-    monkeypatch.setattr("pulumi_lockgate.proof.diff.compare", broken)
+    monkeypatch.setattr("pulumi_lockgate.widening.compare", broken)
     monkeypatch.setattr("pulumi_lockgate.proof.checks.prove", broken)
     for line in (["diff", "dev", "dev"], ["check", "dev"]):
         done = CliRunner().invoke(cli, line)

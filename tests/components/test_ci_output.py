@@ -124,7 +124,7 @@ def test_a_sarif_file_that_cannot_be_written_ends_with_2(stack: Path) -> None:
 
 
 def test_every_kind_of_finding_is_a_rule() -> None:
-    assert set(RULES) == {*WORDS, "refused"}
+    assert set(RULES) == {*WORDS, "refused", "widening"}
 
 
 def test_the_schema_refuses_what_is_wrong() -> None:

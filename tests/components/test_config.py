@@ -9,6 +9,7 @@ from lockgate.policy.reading.problem import PolicyRefusedError
 from pulumi_lockgate.proved_policy import WideningNotAcceptedError
 from pulumi_lockgate.stack.engine import LastOutputError, StackRefusedError, last_policy
 from pulumi_lockgate.stack.evaluate import evaluate
+from pulumi_lockgate.widening import Record
 
 
 def test_a_torn_read_is_repeated_and_a_lasting_one_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +30,7 @@ def test_a_torn_read_is_repeated_and_a_lasting_one_refused(monkeypatch: pytest.M
     ):
         monkeypatch.setattr(f"pulumi.get_{name}", lambda value=value: value)
     pauses: list[float] = []
-    assert last_policy(pauses.append) == "{}"
+    assert last_policy(pauses.append) == Record("{}")
     assert len(pauses) == 3
     answers += [RuntimeError("no such backend")] * 100
     with pytest.raises(LastOutputError, match="no such backend"):

@@ -1,4 +1,4 @@
-"""What widens passes only where the stack accepts that very policy: in `plan`, and in the program."""
+"""What widens passes only where the stack accepts that very list: in `plan`, and in the program."""
 
 import json
 import re
@@ -15,8 +15,8 @@ from pulumi_lockgate.stack.evaluate import Plan, evaluate, read_stack
 from pulumi_lockgate.widening import KEY
 
 ROOT = Path(__file__).parent.parent.parent
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-OTHER = "sha256:" + "0" * 64
+ACCEPTANCE = re.compile(r"widening:[0-9a-f]{64}")
+OTHER = "widening:" + "0" * 64
 TO_CLOUD = "route: { backends: [cloud-gpt, local-qwen] }"
 STAYS = "route: { backends: [local-qwen] }"
 
@@ -46,9 +46,9 @@ def accept(project: Path, digest: str) -> None:
     stack(project).write_text(held.replace("config:\n", f"config:\n  {KEY}: {digest}\n", 1))
 
 
-def digest_of(project: Path) -> str:
-    [digest] = set(DIGEST.findall(plan(project).stdout))
-    return digest
+def acceptance_of(project: Path) -> str:
+    done = plan(project, "--against", "deployed.yaml")
+    return ACCEPTANCE.findall(done.stdout)[-1]
 
 
 def test_without_a_base_there_is_nothing_to_compare(project: Path) -> None:
@@ -59,6 +59,7 @@ def test_without_a_base_there_is_nothing_to_compare(project: Path) -> None:
     assert json.loads(plan(project, "--json").stdout)["change"] == {
         "passed": True,
         "widens": False,
+        "acceptance": None,
         "diff": None,
     }
 
@@ -67,10 +68,10 @@ def test_a_widening_ends_with_3_and_the_line_to_write(project: Path) -> None:
     done = plan(project, "--against", "deployed.yaml")
     assert done.returncode == 3
     assert "WIDENS" in done.stdout
-    assert "cloud-gpt can be reached and could not" in done.stdout
+    assert "cloud-gpt (https://api.openai.com/v1) can be reached and could not" in done.stdout
     assert (
         done.stdout.splitlines()[-1]
-        == f"  pulumi config set {KEY} {digest_of(project)} --stack dev"
+        == f"  pulumi config set {KEY} {acceptance_of(project)} --stack dev"
     )
     change = json.loads(plan(project, "--against", "deployed.yaml", "--json").stdout)["change"]
     assert change["passed"] is False
@@ -78,11 +79,11 @@ def test_a_widening_ends_with_3_and_the_line_to_write(project: Path) -> None:
 
 
 def test_the_accepted_policy_passes_and_no_other(project: Path) -> None:
-    digest = digest_of(project)
+    digest = acceptance_of(project)
     accept(project, OTHER)
     done = plan(project, "--against", "deployed.yaml")
     assert done.returncode == 3
-    assert f"the stack accepts another policy than this one,\n{OTHER}" in done.stdout
+    assert f"the stack accepts another list than this one,\n{OTHER}" in done.stdout
     assert done.stdout.splitlines()[-1].endswith(f"{digest} --stack dev")
     stack(project).write_text(stack(project).read_text().replace(OTHER, digest))
     done = plan(project, "--against", "deployed.yaml")
@@ -148,7 +149,8 @@ def test_what_pulumi_prints_of_a_stack_is_a_base(project: Path) -> None:
     ("old", "new", "said"),
     [
         ("acceptWidening", "acceptWidenning", "did you mean lockgate:acceptWidening?"),
-        (OTHER, "sha256:12ab", "'sha256:12ab' is no policy's digest"),
+        (OTHER, "widening:12ab", "'widening:12ab' accepts no list"),
+        (OTHER, "sha256:" + "0" * 64, "accepts no list"),
         (OTHER, "[1]", "acceptWidening"),
     ],
 )
@@ -181,12 +183,12 @@ def test_the_program_refuses_to_widen_what_it_last_put_out(project: Path) -> Non
     with pytest.raises(WideningNotAcceptedError) as refused:
         evaluate("dev", config(project), last)
     text = str(refused.value)
-    digest = refused.value.widening.digest
+    digest = refused.value.widening.acceptance
     assert text.splitlines()[-1] == f"  pulumi config set {KEY} {digest} --stack dev"
     assert "\x1b" not in text
     accepted = evaluate("dev", config(project, acceptWidening=digest), last)
-    assert accepted.outputs["policyDigest"] == digest
-    with pytest.raises(WideningNotAcceptedError, match="accepts another policy"):
+    assert accepted.outputs["policyDigest"] == refused.value.widening.digest
+    with pytest.raises(WideningNotAcceptedError, match="accepts another list"):
         evaluate("dev", config(project, acceptWidening=OTHER), last)
 
 
@@ -212,5 +214,75 @@ def test_what_cannot_be_compared_counts_as_widening(
     with pytest.raises(WideningNotAcceptedError, match="counts as widening") as refused:
         evaluate("dev", config(project), change(dict(last)))
     assert said in str(refused.value)
-    digest = refused.value.widening.digest
+    digest = refused.value.widening.acceptance
     assert evaluate("dev", config(project, acceptWidening=digest), change(dict(last))).resources
+
+
+# -- the list, and what it is made of
+
+
+def test_an_accepted_list_lets_nothing_else_pass(project: Path) -> None:
+    accept(project, acceptance_of(project))
+    assert plan(project, "--against", "deployed.yaml").returncode == 0
+    text = stack(project).read_text()
+    more = text.replace(
+        "  lockgate:router:\n", "  lockgate:router:\n    endpoint: { type: LoadBalancer }\n"
+    )
+    assert more != text
+    stack(project).write_text(more)
+    done = plan(project, "--against", "deployed.yaml")
+    assert done.returncode == 3
+    assert "accepts another list" in done.stdout
+    assert "who may call: endpoint.type: the Service was ClusterIP, is LoadBalancer" in done.stdout
+
+
+def test_what_is_not_in_policy_json_is_compared_with_what_the_stack_put_out(project: Path) -> None:
+    last = evaluate("dev", config(project)).outputs
+    text = stack(project).read_text()
+    image = text.replace("    proxy:\n", "    proxy:\n      image: evil.example/p:1\n", 1)
+    assert image != text
+    stack(project).write_text(image)
+    with pytest.raises(WideningNotAcceptedError, match=r"image was .*, and is evil\.example/p:1"):
+        evaluate("dev", config(project), last)
+    silent = {key: value for key, value in last.items() if key != "enforcer"}
+    assert evaluate("dev", config(project), silent).resources
+    (project / "base.json").write_text(json.dumps(silent))
+    done = plan(project, "--against", "base.json")
+    assert (done.returncode, "not compared" in done.stdout) == (0, True)
+    (project / "base.json").write_text(json.dumps(dict(last)))
+    assert plan(project, "--against", "base.json").returncode == 3
+
+
+def test_each_thing_that_widens_is_a_result_in_the_code_view(project: Path) -> None:
+    file = project / "plan.sarif"
+    assert plan(project, "--against", "deployed.yaml", "--sarif", str(file)).returncode == 3
+    (run,) = json.loads(file.read_text())["runs"]
+    (result,) = run["results"]
+    assert result["ruleId"] == "lockgate/widening"
+    assert "cloud-gpt (https://api.openai.com/v1) can be reached" in result["message"]["text"]
+    assert result["locations"][0]["physicalLocation"]["region"]["startLine"] > 1
+    accept(project, acceptance_of(project))
+    assert plan(project, "--against", "deployed.yaml", "--sarif", str(file)).returncode == 0
+    assert json.loads(file.read_text())["runs"][0]["results"] == []
+
+
+def test_one_stack_has_one_digest_wherever_it_is_said(project: Path, tmp_path: Path) -> None:
+    document = json.loads(plan(project, "--json").stdout)
+    digest = document["outputs"]["policyDigest"]
+    (tmp_path / "policy.json").write_text(document["outputs"]["policy"])
+    annotated = [
+        resource["inputs"]["metadata"]["annotations"]["lockgate.dev/policy-digest"]
+        for resource in document["resources"]
+        if resource["type"].endswith(":ConfigMap")
+    ]
+    checked = json.loads(run(project, "check", "dev", "--json").stdout)["digest"]
+    assert {digest, *annotated, checked} == {digest}
+    served = run(project, "explain", "policy.json", "--model", "m", "--json")
+    assert json.loads(served.stdout)["policy_digest"] == digest
+
+
+def run(project: Path, *line: str) -> "subprocess.CompletedProcess[str]":
+    whole = [sys.executable, "-m", "lockgate.cli.main", *line]
+    return subprocess.run(
+        whole, capture_output=True, text=True, check=False, cwd=project, timeout=60
+    )

@@ -1,11 +1,12 @@
 """Which address a backend of which tier may have, by IANA's registries and every embedding."""
 
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lockgate.policy.address import is_inside, is_private, permitted
+from lockgate.policy.address import is_inside, is_private, is_public, local_by, permitted
 from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import PolicyRefusedError
 from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
@@ -160,6 +161,62 @@ def test_r66_local_is_what_is_named_and_no_more(address: str) -> None:
     ranges = ("169.254.0.0/16", "fe80::/10", "100.64.0.0/10", "198.18.0.0/15", "192.0.2.0/24")
     assert permitted(address, LOCAL, ranges) is None
     assert is_inside(shown, ranges)
+
+
+@pytest.mark.parametrize(
+    "block",
+    ["8.0.0.0/8", "0.0.0.0/0", "100.0.0.0/8", "192.0.0.0/24", "2000::/4", "::/0", "64:ff9b::/96", "11.0.0.1/32"],
+)  # fmt: skip
+def test_a_block_with_a_public_address_in_it_is_public(block: str) -> None:
+    assert is_public(block)
+
+
+@pytest.mark.parametrize(
+    "block",
+    ["100.64.0.0/10", "100.65.0.0/16", "198.18.0.0/15", "10.0.0.0/8", "192.0.2.0/24", "fd00::/8", "fec0::/10", "2001:db8::/48", "169.254.0.0/16"],
+)  # fmt: skip
+def test_a_block_that_nobody_outside_can_have_is_not(block: str) -> None:
+    assert not is_public(block)
+
+
+@pytest.mark.parametrize("block", [block for block, _, reachable in REGISTRY if reachable])
+def test_every_reachable_block_of_the_registries_is_public(block: str) -> None:
+    assert is_public(block)
+
+
+LOCALS = [
+    ("inferenceServiceRef: { name: s, namespace: d }", "itself"),
+    ('external: { provider: openai, model: m, url: "http://10.1.2.3/v1" }', "itself"),
+    ('external: { provider: openai, model: m, url: "http://[fd00::7]/v1" }', "itself"),
+    ('external: { provider: openai, model: m, url: "http://localhost:1/v1" }', "itself"),
+    ('external: { provider: openai, model: m, url: "http://a.b.svc/v1" }', "itself"),
+    ('attestedLocal: x, external: { provider: openai, model: m, url: "http://10.1.2.3/v1" }', "itself"),
+    ('attestedLocal: x, external: { provider: openai, model: m, url: "http://a.b.svc/v1" }', "attestation"),
+    ('attestedLocal: x, external: { provider: openai, model: m, url: "https://e.example/v1" }', "attestation"),
+    ('external: { provider: openai, model: m, url: "http://100.64.1.1/v1" }', "privateRanges"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "by"), LOCALS)
+def test_what_makes_a_backend_local(text: str, by: str) -> None:
+    ranges = "proxy: { privateRanges: [{ cidr: 100.64.0.0/10, why: mesh }] }"
+    loaded = load_policy(f"backends:\n- {{ name: a, tier: local, {text} }}\n{ranges}".encode(), "p")
+    assert local_by(loaded.spec.backends[0]) == by
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("100.64.0.0/10", 'write `{ cidr: "100.64.0.0/10", why: WHY }`'),
+        ("{ cidr: 8.0.0.0/8, why: ours }", "may be anybody's"),
+        ("{ cidr: 100.64.0.0/10 }", "privateRanges[0].why: is missing"),
+        ("{ cidr: nonsense, why: x }", "write `cidr: 100.64.0.0/10`"),
+    ],
+)
+def test_a_range_that_is_no_private_one_is_refused(entry: str, words: str) -> None:
+    text = LOADED % ("local", "weight: 1", "http://10.0.0.1/v1")
+    with pytest.raises(PolicyRefusedError, match=re.escape(words)):
+        load_policy(f"{text}proxy: {{ privateRanges: [{entry}] }}".encode(), "p.yaml")
 
 
 LOADED = """\

@@ -86,7 +86,7 @@ def test_a_good_policy_loads() -> None:
         ("defaultRoute: local", "endpoint: { port: 70000 }", "endpoint.port", 16, "not a port"),
         ("defaultRoute: local", 'endpoint: { cors: { origins: ["*"] } }', "endpoint.cors.origins[0]", 16, "every page"),
         ("defaultRoute: local", "endpoint: { nodePort: 30001 }", "endpoint.nodePort", 16, "ClusterIP"),
-        ("defaultRoute: local", "proxy: { privateRanges: [10.0.0.1/8] }", "proxy.privateRanges[0]", 16, "host bits"),
+        ("defaultRoute: local", "proxy: { privateRanges: [{ cidr: 10.0.0.1/8, why: x }] }", "proxy.privateRanges[0].cidr", 16, "host bits"),
         ("defaultRoute: local", "policy: { auditLog: { sink: file } }", "policy.auditLog.filePath", 16, "add `filePath: /var/log"),
         ("defaultRoute: local", "defaultRoute: [local]", "defaultRoute", 16, "a list, not a text"),
         ("defaultRoute: local", "defaultRoute: local\ndefaultRoute: cloud", "defaultRoute", 17, "stands twice"),

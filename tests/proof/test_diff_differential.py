@@ -7,7 +7,8 @@ import pytest
 from lockgate.policy.reading.load import compiled
 from lockgate.policy.spec.model_router import RouterSpec
 from pulumi_lockgate.proof import diff as diffs
-from pulumi_lockgate.proof.diff import Diff, compare, reach
+from pulumi_lockgate.proof import ways
+from pulumi_lockgate.proof.diff import Diff, compare
 from pulumi_lockgate.proof.route_points import route_points_of
 
 from tests.proof import chances
@@ -103,18 +104,22 @@ def test_they_agree_on_a_hundred_thousand_pairs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "put"),
+    ("room", "name", "put"),
     [
-        ("stages", lambda point: (frozenset(diffs.identity(b) for b in point.chain),)),
-        ("route_points_of", lambda policy, vocabulary: route_points_of(policy, vocabulary)[:-1]),
-        ("reach", lambda point: dict.fromkeys(reach(point), frozenset())),
-        ("identity", lambda backend: (backend.tier,)),
+        (ways, "stages_of", lambda point: (point.chain,)),
+        (
+            diffs,
+            "route_points_of",
+            lambda policy, vocabulary: route_points_of(policy, vocabulary)[:-1],
+        ),
+        (ways, "_wider", lambda was, now: None),
+        (ways, "identity", lambda backend: (backend.tier,)),
     ],
 )
 def test_a_fault_in_the_diff_is_seen(
-    name: str, put: object, monkeypatch: pytest.MonkeyPatch
+    room: object, name: str, put: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diffs, name, put)
+    monkeypatch.setattr(room, name, put)
     with pytest.raises((AssertionError, KeyError, diffs.ContradictionError)):
         search()
 

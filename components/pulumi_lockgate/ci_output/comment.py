@@ -15,7 +15,7 @@ VERDICTS: Final = {
     0: ("✅", "proved, and no widening that is not accepted"),
     1: ("❌", "VIOLATED: the policy must not be deployed"),
     2: ("❌", "REFUSED: the stack does not load"),
-    3: ("❌", "WIDENS: more may reach a cloud than before, and the stack does not accept it"),
+    3: ("❌", "WIDENS: requests may reach more than before, and the stack does not accept it"),
 }
 """(sign, words) for each exit status of `lockgate plan`."""
 MOST: Final = 35_000

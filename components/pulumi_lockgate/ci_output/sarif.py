@@ -14,9 +14,13 @@ from urllib.parse import quote
 
 from attrs import frozen
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.reading.problem import PolicyRefusedError
+from lockgate.policy.reading.problem import EndsCommandError, PolicyRefusedError
 
+from pulumi_lockgate.planned import Outcome, Refused, Violated
 from pulumi_lockgate.proof.report import Finding, Report
+from pulumi_lockgate.stack.files import stack_file
+from pulumi_lockgate.stack.read import load_named
+from pulumi_lockgate.widening import WideningVerdict
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 Run = dict[str, Any]
@@ -29,9 +33,10 @@ RULES: Final = {
     "refusing_rule": "A rule that can only refuse",
     "undecided": "A question that the proof could not answer",
     "refused": "The file does not load",
+    "widening": "A change lets requests reach more than before, and nobody has accepted it",
 }
 """Each kind of result in a sentence."""
-_SEVERITY: Final = {"leak": "9.0", "invariant": "8.0", "undecided": "7.0"}
+_SEVERITY: Final = {"leak": "9.0", "invariant": "8.0", "widening": "7.5", "undecided": "7.0"}
 
 
 @frozen
@@ -66,6 +71,49 @@ def of_refusal(refused: PolicyRefusedError) -> Run:
     return _run(Path(refused.source), results, {"proved": False})
 
 
+def of_widenings(verdict: WideningVerdict, policy: LoadedPolicy, file: Path) -> Run:
+    """Return the run of a comparison: a result for each thing that widens and is not accepted."""
+    found = () if verdict.passed else verdict.widenings
+    results = [
+        Result("widening", w.path, policy.line_of(w.path), f"{w.kind} {w.line}", w.line)
+        for w in found
+    ]
+    properties = {"policyDigest": policy.digest, "acceptance": verdict.acceptance}
+    return _run(file, results, properties, name="lockgate/widening")
+
+
+def runs_of(outcome: Outcome) -> list[Run]:
+    """Return the run of a plan: what widens, what was proved wrong, or why it does not load."""
+    file = _stack_file(outcome.stack)
+    if isinstance(outcome, Refused):
+        error = outcome.error
+        if isinstance(error, PolicyRefusedError):
+            return [of_refusal(error)]
+        return [of_failure(str(error), file)]
+    if isinstance(outcome, Violated):
+        return [of_report(outcome.report, outcome.policy, file)]
+    change = outcome.change
+    policies = [policy for policy, _ in outcome.proofs]
+    if change is None or len(policies) != 1:
+        return [_run(file, [], {})]
+    return [of_widenings(change, _with_lines(policies[0], file), file)]
+
+
+def _stack_file(stack: str) -> Path:
+    try:
+        return stack_file(stack)
+    except EndsCommandError:
+        return Path(stack)
+
+
+def _with_lines(policy: LoadedPolicy, file: Path) -> LoadedPolicy:
+    """Return the policy as it stands in its file: a program has no lines."""
+    try:
+        return load_named(str(file))
+    except EndsCommandError:
+        return policy
+
+
 def of_failure(text: str, file: Path) -> Run:
     """Return the run of a check that could not be made at all."""
     return _run(file, [], {"proved": False}, failure=text)
@@ -88,7 +136,11 @@ def _of_finding(found: Finding, policy: LoadedPolicy) -> Result:
 
 
 def _run(
-    file: Path, results: list[Result], properties: dict[str, Any], failure: str | None = None
+    file: Path,
+    results: list[Result],
+    properties: dict[str, Any],
+    failure: str | None = None,
+    name: str = "lockgate",
 ) -> Run:
     invocation: dict[str, Any] = {"executionSuccessful": failure is None}
     if failure is not None:
@@ -97,7 +149,7 @@ def _run(
     uri = _uri(file)
     return {
         "tool": {"driver": _driver()},
-        "automationDetails": {"id": f"lockgate/{uri}"},
+        "automationDetails": {"id": f"{name}/{uri}"},
         "columnKind": "unicodeCodePoints",
         "invocations": [invocation],
         "results": [_result(result, uri) for result in results],

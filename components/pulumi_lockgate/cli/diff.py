@@ -6,7 +6,8 @@ from functools import partial
 import click
 from lockgate.cli.results import show
 
-from pulumi_lockgate.stack.read import load_named
+from pulumi_lockgate.stack.files import policy_source
+from pulumi_lockgate.stack.read import load_named, read_whole
 
 
 @click.command(name="diff")
@@ -16,16 +17,21 @@ from pulumi_lockgate.stack.read import load_named
 def command(old: str, new: str, *, as_json: bool) -> None:
     """Show which requests are routed differently under NEW than under OLD.
 
-    OLD and NEW are policy files, stack files, or names of stacks. Each class of requests whose
-    backends change is listed with one example. It WIDENS when requests can reach a cloud backend
-    that they could not reach before.
+    OLD and NEW are policy files, stack files, or names of stacks. What WIDENS stands first: a
+    server that requests can newly reach, one that newly counts as local, fewer sensitive labels,
+    more of a request, more callers, another enforcer. Then each class of requests whose backends
+    change is listed with one example.
 
     Exit status: 0 nothing widens, 3 something widens or could not be decided, 2 a policy cannot be
     read or is refused, 5 the proof and the proxy's own decision disagree: no verdict.
     """
-    from pulumi_lockgate.proof.diff import compare  # noqa: PLC0415 - z3 loads only where it is used
+    # z3 loads only where it is used
+    from pulumi_lockgate.stack.deployed import deployed_of  # noqa: PLC0415
+    from pulumi_lockgate.widening import compared  # noqa: PLC0415
 
     warn = partial(click.echo, err=True)
-    diff = compare(load_named(old, warn), load_named(new, warn))
-    show(diff, as_json=as_json)
-    sys.exit(3 if diff.widens else 0)
+    before = load_named(old, warn)
+    source = read_whole(policy_source(old))
+    comparison = compared(deployed_of(before, source), load_named(new, warn))
+    show(comparison, as_json=as_json)
+    sys.exit(3 if comparison.widens else 0)

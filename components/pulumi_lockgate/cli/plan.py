@@ -29,9 +29,20 @@ from pulumi_lockgate.stack.project import nearest_project
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the verdict as Markdown to this file, for a review comment.",
 )
+@click.option(
+    "--sarif",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what widens and is not accepted to this file as SARIF 2.1.0.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def command(
-    stack: str, *, against: str | None, out: Path | None, comment: Path | None, as_json: bool
+def command(  # noqa: PLR0913 - one parameter an option
+    stack: str,
+    *,
+    against: str | None,
+    out: Path | None,
+    comment: Path | None,
+    sarif: Path | None,
+    as_json: bool,
 ) -> None:
     """Show what the Pulumi program would deploy for STACK, and prove its policy.
 
@@ -40,8 +51,8 @@ def command(
     `pulumi stack export`.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 the stack cannot be read or is
-    refused, 3 more requests may reach a cloud than before and the stack does not accept it, 5 the
-    proof and the proxy's own decision disagree.
+    refused, 3 something widens what is deployed and the stack does not accept it, 5 the proof and
+    the proxy's own decision disagree.
     """
     from pulumi_lockgate.planned import Planned, Refused, planned  # noqa: PLC0415 - pulumi loads slowly
 
@@ -59,7 +70,21 @@ def command(
         show(outcome, as_json=as_json)
     if comment is not None:
         status = _write_comment(comment, outcome) or status
+    if sarif is not None:
+        status = _write_sarif(sarif, outcome) or status
     sys.exit(status)
+
+
+def _write_sarif(file: Path, outcome: Any) -> int:
+    """Write what widens; return the exit status where that fails and nothing worse is to say."""
+    from pulumi_lockgate.ci_output.sarif import log, runs_of  # noqa: PLC0415 - pulumi loads slowly
+
+    try:
+        write_output(file, log(runs_of(outcome)))
+    except EndsCommandError as error:
+        click.echo(str(error), err=True)
+        return int(outcome.exit_status) or error.exit_status
+    return 0
 
 
 def _write_comment(file: Path, outcome: Any) -> int:

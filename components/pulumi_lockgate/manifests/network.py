@@ -29,6 +29,10 @@ PRIVATE_V4: Final = (
 )
 PRIVATE_V6: Final = ("::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8", "64:ff9b::/96")
 
+LINK_LOCAL: Final = {"0.0.0.0/0": "169.254.0.0/16", "::/0": "fe80::/10"}
+"""Where clouds hand out credentials: open to nobody."""
+_CLUSTER: Final = (".svc", ".svc.cluster.local")
+
 Peer = dict[str, Any]
 
 
@@ -53,9 +57,18 @@ def model_network_policy(name: str, namespace: str, container_port: int) -> Mani
 
 
 def open_egress(spec: RouterSpec) -> tuple[str, ...]:
-    """Return the cloud backends addressed by name: their port is open to every address."""
-    named = (b for b in spec.backends if b.tier == "cloud" and _literal(_host(b)) is None)
-    return tuple(backend.name for backend in named)
+    """Return the backends outside the cluster that have a name: their port is open to addresses."""
+    return tuple(backend.name for backend in spec.backends if _is_named(backend))
+
+
+def is_wide(backend: Backend) -> bool:
+    """Whether the port of a backend with a name is open to private addresses too."""
+    return not _goes_out(backend)
+
+
+def _is_named(backend: Backend) -> bool:
+    host = _host(backend)
+    return backend.external is not None and _literal(host) is None and not host.endswith(_CLUSTER)
 
 
 def _policy(
@@ -97,7 +110,7 @@ def _egress(backend: Backend, namespace: str) -> Peer:
     if address is not None:
         block = f"{address}/{address.max_prefixlen}"
         return {"to": [{"ipBlock": {"cidr": block}}], "ports": [_port(port)]}
-    if host.endswith((".svc", ".svc.cluster.local")):
+    if host.endswith(_CLUSTER):
         within = host.removesuffix(".svc.cluster.local").removesuffix(".svc").split(".")[-1]
         return {"to": [{"namespaceSelector": _namespace(within)}]}
     return {"to": _public() if _goes_out(backend) else _anywhere(), "ports": [_port(port)]}
@@ -116,7 +129,7 @@ def _public() -> list[Peer]:
 
 
 def _anywhere() -> list[Peer]:
-    return [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]
+    return [{"ipBlock": {"cidr": all_, "except": [own]}} for all_, own in LINK_LOCAL.items()]
 
 
 def _namespace(name: str) -> dict[str, Any]:

@@ -39,3 +39,4 @@ def deploy() -> None:
     pulumi.export("policyDigest", router.digest)
     pulumi.export("verdict", router.verdict)
     pulumi.export("policy", router.policy)
+    pulumi.export("enforcer", router.enforcer)

@@ -19,7 +19,8 @@ class Change:
     """One class of requests whose chain changed: what took them before, and what does now.
 
     `path` is the place in the new spec. The chains name backends with their tiers, in order,
-    without the runtime's bound. `reason` says what makes it wider or narrower.
+    without the runtime's bound. `reason` says what makes it wider or narrower; `met` are the
+    backends that make it wider, `labels` those of the witness.
     """
 
     kind: Kind
@@ -30,6 +31,8 @@ class Change:
     new_chain: tuple[str, ...]
     reason: str
     witness: Witness
+    labels: tuple[str, ...] = ()
+    met: tuple[str, ...] = ()
 
     def policy_test(self) -> dict[str, Any]:
         """Return a policy test that the old policy passes.
@@ -52,7 +55,7 @@ class Diff:
 
     @property
     def widens(self) -> bool:
-        """Whether some request can reach more of the cloud than before, or that was not decided."""
+        """Whether some request leads further out than before, or that was not decided."""
         return bool(self.undecided) or any(change.kind == "WIDENS" for change in self.changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def _lines(diff: Diff) -> Iterator[str]:
         count = sum(change.kind == kind for change in diff.changes)
         if count:
             shown = click.style(kind, fg=COLOURS[kind], bold=True)
-            yield f"{shown}: {count} class(es) of requests"
+            yield f"{shown}: {count} {'class' if count == 1 else 'classes'} of requests"
     for change in diff.changes:
         yield from _change(change)
     for why in diff.undecided:

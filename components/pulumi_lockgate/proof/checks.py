@@ -17,6 +17,7 @@ from pulumi_lockgate.proof.literals import Vocabulary, vocabulary_of
 from pulumi_lockgate.proof.query import Query, having, lacking, taken_by
 from pulumi_lockgate.proof.report import ContradictionError, Finding, Reached, Report, Witness
 from pulumi_lockgate.proof.route_points import EarlierRules, RoutePoint, route_points_of
+from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proof.solver import SECONDS, Solver, UndecidedError
 from pulumi_lockgate.proof.witness import Checker, checker, witness_of
 
@@ -62,6 +63,7 @@ def prove(
         findings=(*findings, *still_open.findings()),
         paths=paths,
         unlabelled_cloud=unlabelled,
+        local_by_word=tuple(local_by_word(policy)),
         attested=tuple(
             (b.name, b.attested_local) for b in policy.spec.backends if b.attested_local
         ),

@@ -1,9 +1,11 @@
 """Compares two policies: which requests are routed differently, and whether that widens egress.
 
-Every request is read by both policies at once. Two backends are one when they are the same thing:
-the same server, model and tier, whatever they are called. A change *widens* egress when a cloud
-backend can be met that could not, or is met while fewer local ones have failed before it; it
-*narrows* when the reverse holds; otherwise the chain has only changed.
+Every request is read by both policies at once. Two backends are one when they are the same server,
+asked for the same model, whatever they are called. A server is *outside* when it is of the cloud
+tier, or counts as local by nothing but what the policy says of it (`servers`). A change *widens*
+when a server outside can be met that could not, when a cloud is met while fewer local ones have
+failed before it, or when clouds are sent a larger share; it *narrows* when the reverse holds;
+otherwise the chain has only changed.
 """
 
 import time
@@ -12,21 +14,19 @@ from typing import Any, Final
 
 from attrs import frozen
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.spec.backends import Backend
 
-from pulumi_lockgate.proof.change import KINDS, Change, Diff, Kind
+from pulumi_lockgate.proof.change import KINDS, Change, Diff
 from pulumi_lockgate.proof.literals import Vocabulary, vocabulary_of
 from pulumi_lockgate.proof.query import taken_by
 from pulumi_lockgate.proof.report import ContradictionError, Witness
 from pulumi_lockgate.proof.route_points import RoutePoint, route_points_of
 from pulumi_lockgate.proof.solver import SECONDS, Solver, UndecidedError
+from pulumi_lockgate.proof.ways import Way, kind_of, told_apart, way_of
 from pulumi_lockgate.proof.witness import Checker, checker, witness_of
 
 __all__ = ["Change", "Diff", "compare"]
 MOST_CHANGES: Final = 200
 """Classes of requests that are listed; more count as undecided, and so as widening."""
-Identity = tuple[Any, ...]
-Stages = tuple[frozenset[Identity], ...]
 
 
 def compare(
@@ -40,8 +40,8 @@ def compare(
     vocabulary = vocabulary_of((old, new))
     comparison = _Comparison(
         vocabulary=vocabulary,
-        old=route_points_of(old, vocabulary),
-        new=route_points_of(new, vocabulary),
+        old=tuple(way_of(point) for point in route_points_of(old, vocabulary)),
+        new=tuple(way_of(point) for point in route_points_of(new, vocabulary)),
         solver=Solver(vocabulary, now, seconds),
         checkers=(checker(old), checker(new)),
     )
@@ -62,117 +62,56 @@ def compare(
 @frozen
 class _Comparison:
     vocabulary: Vocabulary
-    old: tuple[RoutePoint, ...]
-    new: tuple[RoutePoint, ...]
+    old: tuple[Way, ...]
+    new: tuple[Way, ...]
     solver: Solver
     checkers: tuple[Checker, Checker]
 
     def changes(self) -> Iterator[Change]:
         """Yield a change for each pair of route points, old and new, that some request comes to."""
-        options = [(self.solver.literal(taken_by(was)), taken_by(was)) for was in self.old]
-        groups: dict[Stages, list[Any]] = {}
+        options = [
+            (self.solver.literal(taken_by(was.point)), taken_by(was.point)) for was in self.old
+        ]
+        groups: dict[Any, list[Any]] = {}
         for was, (literal, _) in zip(self.old, options, strict=True):
-            groups.setdefault(stages(was), []).append(literal)
-        alike = {way: self.solver.either(literals) for way, literals in groups.items()}
-        ways = [stages(was) for was in self.old]
+            groups.setdefault(was.key, []).append(literal)
+        alike = {key: self.solver.either(literals) for key, literals in groups.items()}
         for now in self.new:
-            way = stages(now)
-            unlike = self.solver.neither(alike.get(way))
-            differ = [number for number, other in enumerate(ways) if other != way]
+            unlike = self.solver.neither(alike.get(now.key))
+            differ = [number for number, was in enumerate(self.old) if was.key != now.key]
             for found in self.solver.partners(
-                taken_by(now), unlike, [options[number] for number in differ]
+                taken_by(now.point), unlike, [options[number] for number in differ]
             ):
                 yield self._change(self.old[differ[found]], now)
 
-    def _change(self, was: RoutePoint, now: RoutePoint) -> Change:
-        request = self.solver.smallest(taken_by(was) & taken_by(now))
+    def _change(self, was: Way, now: Way) -> Change:
+        old, new = was.point, now.point
+        request = self.solver.smallest(taken_by(old) & taken_by(new))
         if request is None:
             raise ContradictionError(
-                f"a request of {was.description} and {now.description} is not found again"
+                f"a request of {old.description} and {new.description} is not found again"
             )
         witness = witness_of(request, self.vocabulary)
-        self._confirm(witness, was, now)
-        kind, reason = kind_of(was, now)
+        self._confirm(witness, old, new)
+        kind, reason, met = kind_of(was, now)
+        old_chain, new_chain = told_apart(was, now)
         return Change(
             kind=kind,
-            path=now.path,
-            old_via=was.description,
-            new_via=now.description,
-            old_chain=_named(was),
-            new_chain=_named(now),
+            path=new.path,
+            old_via=old.description,
+            new_via=new.description,
+            old_chain=old_chain,
+            new_chain=new_chain,
             reason=reason,
             witness=witness,
+            labels=self._labels(witness),
+            met=tuple(backend.name for backend in met),
         )
+
+    def _labels(self, witness: Witness) -> tuple[str, ...]:
+        reading = self.checkers[1].decider.decide(witness.model, witness.fields).reading
+        return tuple(sorted(reading.labels.names))
 
     def _confirm(self, witness: Witness, was: RoutePoint, now: RoutePoint) -> None:
         self.checkers[0].confirm(witness, was)
         self.checkers[1].confirm(witness, now)
-
-
-def kind_of(was: RoutePoint, now: RoutePoint) -> tuple[Kind, str]:
-    """Return whether the chain of `now` widens or narrows that of `was`, and why."""
-    old, new = reach(was), reach(now)
-    added = [b.name for b in now.chain if b.tier == "cloud" and identity(b) not in old]
-    if added:
-        return "WIDENS", _added(added, {backend.name for backend in was.chain})
-    sooner = [
-        b.name for b in now.chain if b.tier == "cloud" and old[identity(b)] - new[identity(b)]
-    ]
-    if sooner:
-        return "WIDENS", f"{', '.join(sooner)} is met before local backends that stood before it"
-    gone = [b.name for b in was.chain if b.tier == "cloud" and identity(b) not in new]
-    if gone:
-        return "NARROWS", f"{', '.join(gone)} cannot be reached any more"
-    if any(new[one] - old[one] for one in new):
-        return "NARROWS", "local backends stand before the cloud that did not"
-    return "CHANGED", "the same cloud backends, another chain"
-
-
-def _added(added: list[str], before: set[str]) -> str:
-    """Say which backends are new, and which have kept only their name."""
-    new = [name for name in added if name not in before]
-    moved = [name for name in added if name in before]
-    said = [f"{', '.join(new)} can be reached and could not"] if new else []
-    said += [f"{', '.join(moved)} is not the backend that it was"] if moved else []
-    return "; ".join(said)
-
-
-def reach(point: RoutePoint) -> dict[Identity, frozenset[Identity]]:
-    """Return each cloud backend of a chain with the local ones that must have failed before it."""
-    local = {identity(b) for b in point.chain if b.tier == "local"}
-    found: dict[Identity, frozenset[Identity]] = {}
-    before: frozenset[Identity] = frozenset()
-    for stage in stages(point):
-        for one in stage - local:
-            found.setdefault(one, before)
-        before |= stage & local
-    return found
-
-
-def stages(point: RoutePoint) -> Stages:
-    """Return a chain as groups: who is in one group may each be met first of it."""
-    rule = point.rule
-    own = [b for b in point.chain if rule is None or b.name in rule.route.backends]
-    rest = [b for b in point.chain if b not in own]
-    groups = [[b] for b in own]
-    if rule is not None and rule.route.strategy == "weighted":
-        groups = [[b for b in own if b.weight], *([b] for b in own if not b.weight)]
-    elif rule is not None and rule.route.strategy == "shadow":
-        groups = [own]  # a copy goes out without any failure
-    groups += [[b] for b in rest]
-    return tuple(frozenset(identity(b) for b in group) for group in groups if group)
-
-
-def identity(backend: Backend) -> Identity:
-    """Return what makes a backend the one that it is, without its name and its tuning."""
-    return (
-        backend.tier,
-        backend.inference_service_ref,
-        backend.external,
-        backend.upstream_model,
-        backend.attested_local is not None,
-    )
-
-
-def _named(point: RoutePoint) -> tuple[str, ...]:
-    return tuple(f"{backend.name} ({backend.tier})" for backend in point.chain)

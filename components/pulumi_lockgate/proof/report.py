@@ -137,6 +137,7 @@ class Report:
     """What was proved of one policy: every finding, and where its sensitive requests go.
 
     `paths` has for each sensitive label the places that take its requests, in order, as text.
+    `local_by_word` has a line for all that counts as local by what the policy says of it alone.
     `reached` has an entry for each route point of the policy, in order: None where that was not
     decided; it is None where it was not asked for.
     """
@@ -146,6 +147,7 @@ class Report:
     paths: tuple[tuple[str, tuple[str, ...]], ...]
     unlabelled_cloud: str | None
     attested: tuple[tuple[str, str], ...]
+    local_by_word: tuple[str, ...] = ()
     invariants: tuple[str, ...] = ()
     reached: tuple[Reached | None, ...] | None = field(default=None, repr=False)
 
@@ -209,8 +211,8 @@ def _lines(report: Report) -> Iterator[str]:
     for label, path in report.paths:
         yield f"  {label}: {' -> '.join(path)}"
     yield from _unlabelled(report.unlabelled_cloud)
-    for name, reason in report.attested:
-        yield f"  {name} counts as local by attestation: {reason}"
+    for line in report.local_by_word:
+        yield f"  {line}"
     yield f"  {report.digest}"
 
 

@@ -7,31 +7,41 @@ from lockgate.policy.reading.document import parse
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.structure import plain
 
-from pulumi_lockgate.stack.engine import DIGEST_OUTPUT, POLICY_OUTPUT
+from pulumi_lockgate.manifests.enforcer import enforcer_of, read_enforcer
+from pulumi_lockgate.stack.engine import DIGEST_OUTPUT, ENFORCER_OUTPUT, POLICY_OUTPUT
 from pulumi_lockgate.stack.files import policy_source
 from pulumi_lockgate.stack.read import load_source, read_whole
+from pulumi_lockgate.widening import Deployed
 
 _STACK: Final = "pulumi:pulumi:Stack"
 
 
-def load_base(named: str) -> LoadedPolicy:
-    """Return the policy that `named` means.
+def load_base(named: str) -> Deployed:
+    """Return the policy that `named` means, with what enforces it where that is said.
 
     A policy file, a stack file, a stack's name, or the JSON that `pulumi stack output --json` or
-    `pulumi stack export` prints.
+    `pulumi stack export` prints. A bare policy.json says nothing of what enforces it.
     Raises UnreadableError, UnknownStackError, PolicyRefusedError.
     """
     path = policy_source(named)
     source = read_whole(path)
     outputs = _outputs(source, str(path)) if source.lstrip()[:1] == b"{" else None
     if outputs is None:
-        return load_source(source, str(path))
+        policy = load_source(source, str(path))
+        return deployed_of(policy, source)
     text = outputs.get(POLICY_OUTPUT)
     if not isinstance(text, str):
         suggestion = "deploy it once with this version, or name a policy file"
         problem = Problem(POLICY_OUTPUT, None, "is not among the stack's outputs", suggestion)
         raise PolicyRefusedError(str(path), (problem,))
-    return load_source(text.encode(), f"{path}, output {POLICY_OUTPUT}")
+    policy = load_source(text.encode(), f"{path}, output {POLICY_OUTPUT}")
+    return Deployed(policy, read_enforcer(outputs.get(ENFORCER_OUTPUT)))
+
+
+def deployed_of(policy: LoadedPolicy, source: bytes) -> Deployed:
+    """Return a file's policy with what enforces it, of which a bare policy.json says nothing."""
+    is_bare = source.strip() == policy.json.strip()
+    return Deployed(policy, None if is_bare else enforcer_of(policy))
 
 
 def _outputs(source: bytes, name: str) -> dict[str, Any] | None:

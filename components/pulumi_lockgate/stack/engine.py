@@ -14,12 +14,13 @@ from pulumi.runtime import config as runtime_config
 from pulumi.runtime.settings import get_root_resource
 
 from pulumi_lockgate.stack.settings import PROJECT, Stack, read_stack_tree
-from pulumi_lockgate.widening import Unknown
+from pulumi_lockgate.widening import Record, Unknown
 
 READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 """The engine's function under StackReference; why it is called by itself: docs/adr/0011."""
 POLICY_OUTPUT: Final = "policy"
 DIGEST_OUTPUT: Final = "policyDigest"
+ENFORCER_OUTPUT: Final = "enforcer"
 _TRIES: Final = 20
 _PAUSE_S: Final = 0.1
 """A file backend's checkpoint is torn for the moment in which the engine writes it."""
@@ -42,7 +43,7 @@ LAST: Final = Last()
 
 
 def accepted_widening_of() -> str | None:
-    """Return the digest of the one policy that the stack's configuration lets widen."""
+    """Return the digest of the list of widenings that the stack's configuration accepts."""
     return pulumi.Config(PROJECT).get("acceptWidening")
 
 
@@ -89,10 +90,10 @@ def _value(text: str) -> Any:
 
 def last_policy(
     pause: Callable[[float], None] = time.sleep, router: str | None = None
-) -> str | Unknown | None:
-    """Return the policy.json that this stack last put out, None before its first deployment.
+) -> Record | Unknown | None:
+    """Return the policy and its enforcer that this stack last put out, None before its first `up`.
 
-    With `router`, it is the output `policy` of what was exported under that name, else of the
+    With `router`, they are the outputs of what was exported under that name, else of the
     stack; the engine is then asked once for all routers. Raises LastOutputError when the engine
     does not say. Call it before anything is registered: later, during `up`, the engine is busy
     writing what is read here.
@@ -103,7 +104,7 @@ def last_policy(
         outputs = own
     text = outputs.get(POLICY_OUTPUT)
     if isinstance(text, str):
-        return text
+        return Record(text, outputs.get(ENFORCER_OUTPUT))
     if outputs.get(DIGEST_OUTPUT) is None and text is None:
         return None
     return Unknown(f"the stack's last outputs hold no readable `{POLICY_OUTPUT}`")

@@ -20,7 +20,7 @@ from pulumi_lockgate.stack.placing import place
 from pulumi_lockgate.stand_ins import Missing, decides, without_secrets
 
 PROJECT: Final = "lockgate"
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_ACCEPTANCE: Final = re.compile(r"widening:[0-9a-f]{64}\Z")
 
 
 @frozen
@@ -67,7 +67,7 @@ class StackSettings:
         "model servers, by name", default={}, wire="lockgate:models"
     )
     accept_widening: str | None = spec_field(
-        "digest of the one policy that may let more reach a cloud than what is deployed",
+        "digest of the one list of widenings, of one policy, that may be deployed",
         default=None,
         wire="lockgate:acceptWidening",
     )
@@ -159,9 +159,9 @@ def _namespace(builder: Builder, rest: Node) -> tuple[Node, bool]:
 
 def _acceptance(builder: Builder, settings: StackSettings) -> Iterator[Problem]:
     digest, key = settings.accept_widening, f"{PROJECT}:acceptWidening"
-    if digest is not None and not _DIGEST.match(digest):
-        suggestion = "write the line that the preview names, `pulumi config set {key} sha256:...`"
-        message = f"{digest!r} is no policy's digest (sha256: and 64 hexadecimal digits)"
+    if digest is not None and not _ACCEPTANCE.match(digest):
+        suggestion = "write the line that the preview names, `pulumi config set {key} widening:...`"
+        message = f"{digest!r} accepts no list (widening: and 64 hexadecimal digits)"
         yield Problem(key, builder.line_of(key), message, suggestion.format(key=key))
 
 

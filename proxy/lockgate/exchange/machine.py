@@ -60,10 +60,7 @@ class Exchange:
         self._relay: StreamRelay | None = None  # of the stream that goes down
 
     def handle(self, event: on.Event) -> list[do.Command]:
-        """Take one event; return what is to be done, in order.
-
-        The list is the exchange's own: it holds until the next event.
-        """
+        """Take one event; return what is to be done, in order, a list that the next one empties."""
         self._out.clear()
         self._step(event)
         return self._out

@@ -9,7 +9,7 @@ a tunnel or a translator ends cannot be known here. A mapped one is the IPv4 add
 """
 
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from lockgate.policy.spec.backends import Backend
@@ -18,6 +18,7 @@ from lockgate.policy.special_addresses import (
     Address,
     carried,
     guessed,
+    holds_reachable,
     is_reachable,
     networks,
     plain,
@@ -29,6 +30,10 @@ INSIDE: Final = (
     "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7",
 )  # fmt: skip
 NOBODYS: Final = ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/128", "ff00::/8")
+
+
+LocalBy = Literal["itself", "attestation", "privateRanges"]
+"""What makes a backend of the local tier local: its address alone, or what the policy says."""
 
 
 def permitted(address: str, backend: Backend, private_ranges: tuple[str, ...]) -> str | None:
@@ -95,6 +100,23 @@ def is_inside(url: str, private_ranges: tuple[str, ...]) -> bool:
     return address is not None and _never(address) is None and _is_inside(address, private_ranges)
 
 
+def local_by(backend: Backend) -> LocalBy | None:
+    """Return what makes `backend` a local one, None where it is of the cloud tier.
+
+    The policy has been loaded: an address that is neither inside nor attested is in a range of its
+    own. A name that is attested is local by that alone: no address it resolves to is refused.
+    """
+    if backend.tier == "cloud":
+        return None
+    url = None if backend.external is None else backend.external.url
+    address = None if url is None else _literal(_host(urlsplit(url)))
+    if address is not None and _is_inside(address, ()):
+        return "itself"
+    if backend.attested_local:
+        return "attestation"
+    return "itself" if address is None else "privateRanges"
+
+
 def is_private(url: str) -> bool:
     """Whether the URL's host is a cluster name or a literal address that no cloud can have."""
     host = _host(urlsplit(url))
@@ -115,6 +137,11 @@ def cidr_fault(block: str) -> str | None:
     except ValueError as problem:
         return str(problem)
     return None
+
+
+def is_public(block: str) -> bool:
+    """Whether an address of the CIDR block may be anybody's; ValueError where it is no block."""
+    return any(map(holds_reachable, networks((block,))))
 
 
 def _host(parts: SplitResult) -> str:

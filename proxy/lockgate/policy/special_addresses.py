@@ -112,6 +112,18 @@ def is_reachable(address: Address) -> bool:
     return address.version == 4 or address in _ASSIGNED
 
 
+def holds_reachable(block: Network) -> bool:
+    """Whether an address of `block` is one that the registries call globally reachable."""
+    within_one = False
+    for known, reachable in _BLOCKS:
+        if known.version != block.version or not known.overlaps(block):
+            continue
+        if reachable:
+            return True
+        within_one = within_one or block.subnet_of(known)  # type: ignore[arg-type]
+    return not within_one and (block.version == 4 or block.overlaps(_ASSIGNED))
+
+
 def plain(address: Address) -> Address:
     """Return the address that a connection goes to: the IPv4 one where it is mapped."""
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address

@@ -90,7 +90,7 @@ class Upstreams:
         return prefix
 
     def _pool(self, backend: Backend, policy: LoadedPolicy) -> ConnectionPool:
-        ranges = policy.spec.proxy.private_ranges
+        ranges = policy.spec.proxy.private_cidrs
         pool = self.pools.get(backend.name)
         if (
             pool is not None

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from lockgate.policy.address import cidr_fault
+from lockgate.policy.address import cidr_fault, is_public
 from lockgate.policy.reading.origins import origin_fault
 from lockgate.policy.reading.suggestions import flow, write
 from lockgate.policy.reading.validate import Fault
-from lockgate.policy.spec.model_router import CallerMemory, Endpoint, RouterSpec
+from lockgate.policy.spec.model_router import CallerMemory, Endpoint, PrivateRange, RouterSpec
 
 LEAST_BUDGET_BYTES: Final = 33 << 20
 LEAST_EVENT_BYTES: Final = 64 << 10
@@ -27,14 +27,25 @@ def proxy_faults(spec: RouterSpec) -> Iterator[Fault]:
         )
     if not LEAST_EVENT_BYTES <= proxy.max_event_bytes <= MOST_EVENT_BYTES:
         yield "proxy.maxEventBytes", "is not from 64Ki to 256Mi", "write `maxEventBytes: 8Mi`"
-    for number, block in enumerate(proxy.private_ranges):
-        fault = cidr_fault(block)
-        if fault is not None:
-            yield f"proxy.privateRanges[{number}]", fault, "write `10.1.0.0/16`, for example"
+    yield from _private_ranges(proxy.private_ranges)
     yield from _caller_memory(proxy.caller_memory)
     if proxy.revision_history_limit is not None and proxy.revision_history_limit < 0:
         yield "proxy.revisionHistoryLimit", "is less than 0", "write `revisionHistoryLimit: 3`"
     yield from _endpoint(spec.endpoint)
+
+
+def _private_ranges(ranges: tuple[PrivateRange, ...]) -> Iterator[Fault]:
+    for number, block in enumerate(ranges):
+        place = f"proxy.privateRanges[{number}].cidr"
+        fault = cidr_fault(block.cidr)
+        if fault is not None:
+            yield place, fault, "write `cidr: 100.64.0.0/10`, for example"
+        elif is_public(block.cidr):
+            yield (
+                place,
+                f"{block.cidr} holds addresses that may be anybody's",
+                'leave it out, and add `attestedLocal: "WHY IT IS LOCAL"` to the backend there',
+            )
 
 
 def _endpoint(endpoint: Endpoint) -> Iterator[Fault]:

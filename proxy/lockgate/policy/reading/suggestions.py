@@ -234,15 +234,16 @@ def example(kind: Any, name: str) -> str:
 
 
 def _wrapped(kind: Any, node: Node) -> str | None:
-    """Return what an object with one required field looks like when `node` was meant as that."""
+    """Return what the object looks like when `node` was meant as its first required field."""
     fields = attrs.fields(attrs.resolve_types(kind))
     needed = [f for f in fields if f.default is attrs.NOTHING]
-    if len(needed) != 1 or node.is_mapping or node.value is None:
+    if not needed or node.is_mapping or node.value is None:
         return None
     many = get_origin(bare_kind(needed[0].type)) is tuple
     if many != isinstance(node.value, tuple):
         return None
-    return "{ " + f"{wire_name(needed[0])}: {flow(node)}" + " }"
+    rest = [f"{wire_name(f)}: {example(f.type, wire_name(f))}" for f in needed[1:]]
+    return "{ " + ", ".join([f"{wire_name(needed[0])}: {flow(node)}", *rest]) + " }"
 
 
 def _duration(value: object) -> str:

@@ -155,7 +155,7 @@ def _external(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
     if fault is not None:
         yield f"{path}.external.url", f"{url!r} {fault}", f"write `url: {_as_url(url)}`"
         return
-    ranges = tuple(r for r in spec.proxy.private_ranges if cidr_fault(r) is None)
+    ranges = tuple(r for r in spec.proxy.private_cidrs if cidr_fault(r) is None)
     refused = literal_fault(url, backend, ranges)
     if refused is not None and refused.startswith("no backend"):
         yield f"{path}.external.url", f"{url!r}: {refused}", "write the model server's own address"

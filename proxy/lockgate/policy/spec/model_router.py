@@ -126,6 +126,17 @@ class CallerMemory:
 
 
 @frozen
+class PrivateRange:
+    """Addresses that count as private for the local tier, and why they do."""
+
+    cidr: str = spec_field(
+        "address block that nobody outside can have, like 100.64.0.0/10 (RFC 6598); public space "
+        "is refused: attest the one backend that is there"
+    )
+    why: str = spec_field("who has these addresses; printed in every preview")
+
+
+@frozen
 class Proxy:
     """The proxy's own Deployment and its defaults."""
 
@@ -160,8 +171,10 @@ class Proxy:
         "largest single event of a stream: models that draw send a picture in one",
         default=Bytes(8 << 20),
     )
-    private_ranges: tuple[str, ...] = spec_field(
-        "further CIDRs that count as private for the local tier", default=()
+    private_ranges: tuple[PrivateRange, ...] = spec_field(
+        "further blocks that count as private for the local tier, beside loopback, RFC 1918 and "
+        "fc00::/7",
+        default=(),
     )
     drain_delay: Seconds = spec_field(
         "how long a stopping pod still accepts, since endpoints lag", default=Seconds(5.0)
@@ -177,6 +190,11 @@ class Proxy:
         "rolling: a pod sees one policy for life; hot: the proxy reloads", default="rolling"
     )
     egress: Egress | None = spec_field("network egress for cloud backends", default=None)
+
+    @property
+    def private_cidrs(self) -> tuple[str, ...]:
+        """The blocks of `private_ranges`."""
+        return tuple(block.cidr for block in self.private_ranges)
 
 
 @frozen
