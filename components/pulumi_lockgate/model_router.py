@@ -119,6 +119,8 @@ class ModelRouter(pulumi.ComponentResource):
             pulumi.log.info(f"{self._called}: {value.path} is known in `up`, which proves it")
         if proved.widening is not None:
             pulumi.log.info(text_of(proved.widening))
+        for found in proved.report.warnings:
+            pulumi.log.warn(f"{self._called}: {found.path}: {found.message}")
         for line in notices(proved.policy):
             pulumi.log.info(line)
         if contains_unknowns(namespace):

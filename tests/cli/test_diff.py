@@ -45,7 +45,7 @@ def test_readings_that_contradict_each_other_end_with_5(monkeypatch: object) -> 
 
     assert isinstance(monkeypatch, pytest.MonkeyPatch)
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ContradictionError("the two disagree")
 
     monkeypatch.setattr("pulumi_lockgate.widening.compare", broken)

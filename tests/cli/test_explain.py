@@ -113,7 +113,7 @@ def test_a_body_that_the_proxy_would_refuse_ends_with_2(
     [
         ((PROD,), "name the model with --model, or give a --body"),
         (("/nowhere.yaml", "--model", "m"), "/nowhere.yaml"),
-        ((PROD, "--model", "m", "--header", "x"), "is not K=V"),
+        ((PROD, "--model", "m", "--header", "x"), "or NAME=VALUE"),
         ((PROD, "--model", "m", "--body", "/nowhere.json"), "/nowhere.json"),
     ],
 )

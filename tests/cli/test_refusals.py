@@ -132,7 +132,7 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "26: config.lockgate:router.rules[1].route: is a list, not an object; write `route: { backends: [cloud-gpt, local-qwen] }`",
     ]),
     ("route: { backends: [cloud-gpt, local-qwen] }\n", "route: { backends: [] }\n", [
-        "26: config.lockgate:router.rules[1].route.backends: is empty; write `backends: [local-qwen]`",
+        "26: config.lockgate:router.rules[1].route.backends: is empty; write `backends: [local-qwen]`, or `route: { refuse: true }` to refuse what the rule takes",
     ]),
     ("[local-qwen] }\n      failClosed", "[cloud-gpt] }\n      failClosed", [
         "22: config.lockgate:router.rules[0].route.backends[0]: 'cloud-gpt' is a cloud backend, and the rule is for sensitive data; write `backends: [local-qwen]`: local backends only",

@@ -25,7 +25,7 @@ def of(more: str = "", **replaced: str) -> Enforcer:
     [
         (of("proxy: { image: evil.example/proxy:1 }"), "enforcer", "image was ghcr.io/lockgate/lockgate-proxy:"),
         (of("endpoint: { type: LoadBalancer }"), "who_may_call", "the Service was ClusterIP, is LoadBalancer"),
-        (of(**{"https://203.0.114.7/v1": "https://203.0.115.7/v1"}), "enforcer", 'opens egress: {"ports": [{"port": 443'),
+        (of(**{"https://203.0.114.7/v1": "https://203.0.115.7/v1"}), "enforcer", "opens egress: 443/TCP, 203.0.115.7/32"),
         (attrs.evolve(of(), replicas=0), "enforcer", "no proxy runs any more"),
         (attrs.evolve(of(), args=(*of().args, "--address", "l=http://x")), "enforcer", "with --address l=http://x"),
         (attrs.evolve(of(), ingress=("{}",)), "enforcer", "opens ingress: {}"),

@@ -119,9 +119,13 @@ def refused_body(code: str) -> dict[str, Any]:
 
 
 def refused(code: str) -> dict[str, Any]:
-    """A sensitive request whose rule knows clouds only, or one that no rule takes."""
-    rules = (Rule(name="r", route=RouteTo(backends=("b",))),)
-    spec = RouterSpec(backends=(cloud("b"),), rules=rules if code == "refused_by_policy" else ())
+    """A sensitive request that a rule refuses, whose rule knows clouds only, or without a rule."""
+    routes = {
+        "refused_by_rule": RouteTo(refuse=True),
+        "refused_by_policy": RouteTo(backends=("b",)),
+    }
+    rules = tuple(Rule(name="r", route=route) for name, route in routes.items() if name == code)
+    spec = RouterSpec(backends=(cloud("b"),), rules=rules)
     model = "who" if code == "model_not_found" else "b"
     decision = decide(compiled(spec), Request(model, {"x-llmkube-classification": ("pii",)}))
     assert isinstance(decision, Refuse)

@@ -27,6 +27,8 @@ LABELS = (
     "public,",
     "pii ",
 )
+SPACED = ("complex\xa0", "\x85complex", "pii\xa0", "complex\t", "red\x1f")
+"""Values with what some call a space at an end."""
 READ = {
     "X-Org": ("one", "two"),
     "x-org": ("one",),
@@ -45,9 +47,10 @@ def policy(chance: Random, *, rich: bool) -> RouterSpec:
     names = [b.name for b in backends]
     rules = tuple(rule(chance, n, names, rich=rich) for n in range(chance.randrange(6)))
     invariants = (invariant(chance, names),) if chance.random() < 0.7 else ()
-    key = chance.choice((CLASS,) * 6 + (COMPLEXITY, "X-Org")) if rich else CLASS
+    key = chance.choice((CLASS,) * 5 + (COMPLEXITY, COMPLEXITY, "X-Org", TEAM)) if rich else CLASS
+    known = (*KNOWN, "complex", "red") if rich and chance.random() < 0.5 else KNOWN
     held = Classification(
-        header_key=key, sensitive_classifications=SENSITIVE, known_classifications=KNOWN
+        header_key=key, sensitive_classifications=SENSITIVE, known_classifications=known
     )
     return RouterSpec(
         backends=backends,
@@ -90,7 +93,9 @@ def rule(chance: Random, number: int, names: list[str], *, rich: bool) -> Rule:
     return Rule(
         name=f"r{number}",
         match=match if chance.random() < 0.9 else None,
-        route=RouteTo(backends=tuple(chance.sample(names, chance.randint(1, 3)))),
+        route=RouteTo(refuse=True)
+        if rich and chance.random() < 0.15
+        else RouteTo(backends=tuple(chance.sample(names, chance.randint(1, 3)))),
         fail_closed=chance.random() < 0.5,
     )
 
@@ -132,14 +137,16 @@ def request(chance: Random, key: str = CLASS) -> Request:
     if chance.random() < 0.8:
         fields[CLASS] = tuple(chance.choices(LABELS, k=chance.choice((1, 1, 2))))
     if chance.random() < 0.6:
-        values = ("simple", "complex", "complex", "odd", "complex\xa0")
+        values = ("simple", "complex", "complex", "odd", *SPACED)
         fields[COMPLEXITY] = tuple(chance.choices(values, k=chance.choice((1, 1, 1, 2))))
     if chance.random() < 0.5:
         fields["x-org"] = tuple(chance.sample(("one", "two", "three"), chance.choice((1, 1, 2))))
     if chance.random() < 0.4:
         fields[TEAM] = (chance.choice(("red", "blue")),)
     if key != CLASS and chance.random() < 0.6:
-        fields[key] = tuple(chance.choices((*LABELS, "complex"), k=chance.choice((1, 1, 2))))
+        fields[key] = tuple(
+            chance.choices((*LABELS, "complex", "red", *SPACED), k=chance.choice((1, 1, 2)))
+        )
     return Request(chance.choice(MODELS), fields)
 
 

@@ -6,6 +6,7 @@ import attrs
 import pytest
 from lockgate.policy.reading.load import compiled
 from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.rules import RouteTo
 from pulumi_lockgate.proof import diff as diffs
 from pulumi_lockgate.proof import ways
 from pulumi_lockgate.proof.diff import Diff, compare
@@ -33,7 +34,7 @@ def edited(chance: Random, spec: RouterSpec) -> RouterSpec:
     elif kind == "open" and rules:
         rules[at] = attrs.evolve(rules[at], fail_closed=not rules[at].fail_closed)
     elif kind == "route" and rules:
-        route = attrs.evolve(rules[at].route, backends=tuple(chance.sample("abcd", 2)))
+        route = RouteTo(backends=tuple(chance.sample("abcd", 2)))
         rules[at] = attrs.evolve(rules[at], route=route)
     elif kind == "default":
         return attrs.evolve(spec, default_route=chance.choice([None, *"abcd"]))

@@ -150,3 +150,16 @@ def test_the_sdk_sees_one_answer_where_a_stream_died_and_was_resumed(
     assert (record["outcome"], record["backend"]) == ("complete", "b")
     assert record["tokens"]["source"] == "summed"
     assert json.loads(local.requests[0].partition(b"\r\n\r\n")[2])["messages"]
+
+
+def test_a_rule_that_refuses_asks_nobody_and_says_which_it_was(
+    serve: Serve, local: Upstream, cloud: Upstream
+) -> None:
+    proxy = serve({"match": {"models": ["no*"]}, "route": {"refuse": True}})
+    answer = proxy.ask(model="nothing")
+    assert (answer.status, answer.code) == (503, "refused_by_rule")
+    assert "x-should-retry: false" in answer.head
+    record = proxy.record()
+    assert (record["rule"], record["outcome"], record["terminal"]) == ("r", "refused_policy", "Pr-policy")  # fmt: skip
+    assert (record["attempts"], record["candidates"]) == ([], [])
+    assert (local.connections, cloud.connections) == (0, 0)

@@ -13,7 +13,7 @@ def labels(spec: RouterSpec, request: Request) -> set[str]:
     found: set[str] = set()
     for value in request.headers.get(held.header_key.lower(), ()):
         for token in value.split(","):
-            word = token.strip().lower()
+            word = token.strip(" \t").lower()
             found |= {word} if word in sensitive | set(held.known_classifications) else sensitive
     return found
 
@@ -36,7 +36,7 @@ def matches(spec: RouterSpec, number: int, request: Request) -> bool:
         )
         and (
             match.task_complexity is None
-            or tuple(v.strip() for v in complexity) == (match.task_complexity,)
+            or tuple(v.strip(" \t") for v in complexity) == (match.task_complexity,)
         )
         and (not match.models or named(request.model, match.models))
         and all(v in request.headers.get(n.lower(), ()) for n, v in match.headers.items())

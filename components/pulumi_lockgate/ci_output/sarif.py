@@ -48,11 +48,15 @@ class Result:
     line: int | None
     subject: str
     message: str
+    level: str = "error"
 
 
 def of_report(report: Report, policy: LoadedPolicy, file: Path) -> Run:
     """Return the run of a proof of the policy in `file`."""
-    results = [_of_finding(found, policy) for found in report.findings]
+    results = [
+        _of_finding(found, policy, "warning" if report.is_warning(found) else "error")
+        for found in report.findings
+    ]
     return _run(file, results, {"policyDigest": report.digest, "proved": report.proved})
 
 
@@ -125,14 +129,15 @@ def log(runs: list[Run]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _of_finding(found: Finding, policy: LoadedPolicy) -> Result:
+def _of_finding(found: Finding, policy: LoadedPolicy, level: str) -> Result:
     parts = [found.message]
     if found.because is not None:
         parts.append(f"because {found.because}")
     if found.witness is not None:
         parts.append(found.witness.curl())
     about = f"{found.subject} {found.via or ''} {found.backend or ''}"
-    return Result(found.kind, found.path, policy.line_of(found.path), about, "\n".join(parts))
+    line = policy.line_of(found.path)
+    return Result(found.kind, found.path, line, about, "\n".join(parts), level)
 
 
 def _run(
@@ -188,7 +193,7 @@ def _result(result: Result, uri: str) -> dict[str, Any]:
     return {
         "ruleId": f"lockgate/{result.kind}",
         "ruleIndex": list(RULES).index(result.kind),
-        "level": "error",
+        "level": result.level,
         "message": {"text": result.message},
         "locations": [location],
         "partialFingerprints": {"lockgate/v1": hashlib.sha256(about.encode()).hexdigest()},

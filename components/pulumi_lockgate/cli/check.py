@@ -23,11 +23,27 @@ from pulumi_lockgate.stack.read import load_named
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the findings to this file as SARIF 2.1.0, with lines of the policy file.",
 )
-def command(policies: tuple[str, ...], *, as_json: bool, sarif: Path | None) -> None:
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="A rule that takes no request, and one that can only refuse, are errors too.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(("enforce", "warn")),
+    default="enforce",
+    show_default=True,
+    help="warn: print what is violated, and exit 0 all the same.",
+)
+def command(
+    policies: tuple[str, ...], *, as_json: bool, sarif: Path | None, strict: bool, mode: str
+) -> None:
     """Prove that no sensitive request can reach a cloud backend under a policy.
 
     Takes policy files, stack files and names of stacks. A ModelRouter manifest of LLMKube is read
-    as `lockgate import` reads it; differences and warnings are printed on stderr.
+    as `lockgate import` reads it; differences and warnings are printed on stderr. A leak, a
+    broken invariant, and a label without a local backend or a rule that refuses it are errors; a
+    rule that takes no request, or can only refuse, is a warning.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 a policy cannot be read or is
     refused, 5 the proof and the proxy's own decision disagree: a bug in Lockgate, and no verdict.
@@ -39,7 +55,10 @@ def command(policies: tuple[str, ...], *, as_json: bool, sarif: Path | None) -> 
     for policy in policies:
         if len(policies) > 1:
             click.echo(click.style(policy, bold=True))
-        status, run = _checked(policy, as_json=as_json)
+        status, run = _checked(policy, as_json=as_json, strict=strict)
+        if mode == "warn" and status == 1:
+            click.echo(f"{policy}: --mode warn: violated, and exit status 0", err=True)
+            status = 0
         worst = max(worst, status)
         runs.append(run)
     if sarif is not None:
@@ -47,7 +66,7 @@ def command(policies: tuple[str, ...], *, as_json: bool, sarif: Path | None) -> 
     sys.exit(worst)
 
 
-def _checked(named: str, *, as_json: bool) -> tuple[int, dict[str, Any]]:
+def _checked(named: str, *, as_json: bool, strict: bool) -> tuple[int, dict[str, Any]]:
     """Check one policy and print what was found; return the exit status and the SARIF run."""
     from pulumi_lockgate.ci_output import sarif  # noqa: PLC0415 - help needs none of these
     from pulumi_lockgate.proof.checks import prove  # noqa: PLC0415 - z3 loads only where it is used
@@ -57,7 +76,7 @@ def _checked(named: str, *, as_json: bool) -> tuple[int, dict[str, Any]]:
         policy = load_named(named, warn)
         for problem in advice(policy):
             warn(f"warning: {problem.render(str(policy_source(named)))}")
-        report = prove(policy)
+        report = prove(policy, strict=strict)
     except EndsCommandError as error:
         warn(str(error))
         if isinstance(error, PolicyRefusedError):

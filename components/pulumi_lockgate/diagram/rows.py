@@ -123,6 +123,7 @@ def _rows(known: _Known, dead: set[str]) -> Iterator[Row]:
             conditions = ", ".join(_conditions(point.rule.match or Match())) or "every request"
             note = f"{conditions}; takes no request" if point.path in dead else conditions
             stops, refuses = _stops(point), point.rule.fail_closed or not point.chain
+            note = f"{note}; refused" if point.refuses else note
             yield Row(point.name, note, number, stops, sensitive, refuses)
         elif point.kind == "name_match":
             note = "no rule matches, and the model is a backend's id"

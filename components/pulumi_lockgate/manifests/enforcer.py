@@ -5,7 +5,7 @@ around it. A deployment puts these facts out beside its policy, so that the next
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 from attrs import asdict, fields, frozen
@@ -54,8 +54,8 @@ def enforcer_of(policy: LoadedPolicy) -> Enforcer:
         replicas=manifests["deployment"]["spec"]["replicas"],
         security=_line(security),
         service=manifests["service"]["spec"]["type"],
-        ingress=tuple(map(_line, network["ingress"])),
-        egress=tuple(map(_line, network["egress"])),
+        ingress=tuple(_peers(rule, rule.get("from")) for rule in network["ingress"]),
+        egress=tuple(_peers(rule, rule.get("to")) for rule in network["egress"]),
     )
 
 
@@ -105,6 +105,21 @@ def _argued(args: tuple[str, ...]) -> frozenset[str]:
         else:
             found[-1] += f" {arg}"
     return frozenset(arg for arg in found if arg.split(" ")[0] not in _OWN_PACE)
+
+
+def _peers(rule: Mapping[str, Any], peers: list[Mapping[str, Any]] | None) -> str:
+    """Return one rule of a NetworkPolicy in words, with everything that it says."""
+    ports = [f"{p['port']}/{p['protocol']}" for p in rule.get("ports", ())]
+    shown = "anybody" if peers is None else " or ".join(map(_peer, peers))
+    return f"{', '.join(ports) or 'every port'}, {shown}"
+
+
+def _peer(peer: Mapping[str, Any]) -> str:
+    if peer.keys() != {"ipBlock"}:
+        return _line(peer)
+    block = peer["ipBlock"]
+    kept = ", ".join(block.get("except", ()))
+    return f"{block['cidr']} without {kept}" if kept else str(block["cidr"])
 
 
 def _line(value: Any) -> str:

@@ -37,9 +37,11 @@ def prove(
     seconds: float = SECONDS,
     now: Callable[[], float] = time.monotonic,
     most_reached: int = MOST_REACHED,
+    strict: bool = False,
 ) -> Report:
     """Return the report of a proof; a question without an answer in `seconds` is a finding too.
 
+    `strict`, or the policy's own: a dead rule, and one that can only refuse, are errors too.
     `most_reached` bounds the work for `Report.reached`, which a picture needs.
     Raises ContradictionError when the engine does not agree with a witness.
     """
@@ -69,6 +71,8 @@ def prove(
         ),
         invariants=tuple(invariant.name for invariant in policy.spec.policy.invariants),
         reached=proof.reached() if pairs <= most_reached else None,
+        strict=strict or policy.spec.policy.strict,
+        teams_are_word=any(i.when.team is not None for i in policy.spec.policy.invariants),
     )
 
 
@@ -177,14 +181,15 @@ class _Proof:
 
     def _stranded(self, label: str) -> Iterator[Finding]:
         labelled = self._with(label)
-        if any(point.local is not None and self._taken(point, labelled) for point in self.points):
+        safe = (point for point in self.points if point.local is not None or point.refuses)
+        if any(self._taken(point, labelled) for point in safe):
             return
         point = self._taker(self.points, labelled)
         yield Finding(
             kind="no_local_backend",
             path="policy.classification",
             subject=label,
-            message=f"label {label!r} has no local backend anywhere on its path",
+            message=f"label {label!r} has no local backend on its path, and no rule refuses it",
             witness=self._witness(point, labelled),
             via=point.description,
         )
@@ -192,7 +197,7 @@ class _Proof:
     def _rule(self, point: RoutePoint) -> Iterator[Finding]:
         if not self._taken(point):
             yield self._dead(point)
-        elif point.local is None:
+        elif point.local is None and not point.refuses:
             unbound = lacking(self.vocabulary.sensitive(self.policy))
             if not point.chain or not self._taken(point, unbound):
                 reason = (

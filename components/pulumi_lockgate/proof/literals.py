@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from attrs import astuple, frozen
+from lockgate.policy.deciding.field_values import stripped
 from lockgate.policy.deciding.labels import read_labels
 from lockgate.policy.deciding.match import COMPLEXITY_HEADER, TEAM_HEADER
 from lockgate.policy.loaded import LoadedPolicy
@@ -20,8 +21,6 @@ _SENDABLE: Final = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\x
 """A field's value as the proxy's head gate lets it through, outer spaces taken off."""
 _NEVER_SEEN: Final = frozenset({"content-length"})
 """Fields that the head gate takes for itself."""
-_WIDE_SPACE: Final = "\xa0"
-"""A space to Python's `strip`, which reads the complexity, and none to HTTP."""
 
 
 @frozen(order=True)
@@ -237,20 +236,14 @@ def _stated(
 ) -> dict[str, tuple[Text, ...]]:
     """Return for each complexity the texts that say it, and put those texts among `texts`.
 
-    A rule may read the complexity's own field word for word. Then the same complexity can also be
-    said by a text that this rule does not read.
+    A value comes without outer spaces: what says a complexity is that word.
     """
-    read = frozenset(texts.get(COMPLEXITY_HEADER, ()))
     own = texts.setdefault(COMPLEXITY_HEADER, {})
     for complexity in complexities:
         own[complexity] = None
-        if complexity in read:
-            own[complexity + _WIDE_SPACE] = None
     return {
         complexity: tuple(
-            Text(COMPLEXITY_HEADER, value)
-            for value in sorted(own)
-            if value.strip() == complexity and _sendable(COMPLEXITY_HEADER, value)
+            Text(COMPLEXITY_HEADER, value) for value in sorted(own) if stripped(value) == complexity
         )
         for complexity in complexities
     }

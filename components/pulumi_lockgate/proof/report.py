@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, Protocol
 
 import click
@@ -21,6 +21,9 @@ WORDS: Final[Mapping[Kind, tuple[str, str]]] = {
     "undecided": ("question without an answer", "questions without an answer"),
 }
 """Each kind of finding, one and many, in the order of the report."""
+WARNINGS: Final[frozenset[Kind]] = frozenset({"dead_rule", "refusing_rule"})
+"""Kinds that lose nobody's data: warnings, unless the proof is strict."""
+TEAMS: Final = "  teams are what clients say in x-llmkube-team: nothing authenticates them yet"
 MOST_SHOWN: Final = 20
 """Findings of a kind that are shown to people; a machine gets them all."""
 
@@ -137,6 +140,7 @@ class Report:
     """What was proved of one policy: every finding, and where its sensitive requests go.
 
     `paths` has for each sensitive label the places that take its requests, in order, as text.
+    `strict`: warnings are errors. `teams_are_word`: an invariant speaks of teams.
     `local_by_word` has a line for all that counts as local by what the policy says of it alone.
     `reached` has an entry for each route point of the policy, in order: None where that was not
     decided; it is None where it was not asked for.
@@ -150,11 +154,27 @@ class Report:
     local_by_word: tuple[str, ...] = ()
     invariants: tuple[str, ...] = ()
     reached: tuple[Reached | None, ...] | None = field(default=None, repr=False)
+    strict: bool = False
+    teams_are_word: bool = False
 
     @property
     def proved(self) -> bool:
-        """Whether the policy holds."""
-        return not self.findings
+        """Whether the policy holds: nothing is wrong but what is a warning."""
+        return not self.errors
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings for which the policy does not hold."""
+        return tuple(found for found in self.findings if not self.is_warning(found))
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that lose nobody's data."""
+        return tuple(found for found in self.findings if self.is_warning(found))
+
+    def is_warning(self, found: Finding) -> bool:
+        """Whether the policy holds in spite of a finding."""
+        return found.kind in WARNINGS and not self.strict
 
     @property
     def leaks(self) -> tuple[Finding, ...]:
@@ -165,7 +185,10 @@ class Report:
         """Return the report as JSON-ready data."""
         document = {"proved": self.proved, **asdict(self)}
         del document["reached"]  # it is read beside the route points alone
-        document["findings"] = [found.to_dict() for found in self.findings]
+        document["findings"] = [
+            found.to_dict() | {"severity": "warning" if self.is_warning(found) else "error"}
+            for found in self.findings
+        ]
         return document
 
     def render(self, out: Callable[[str], object]) -> None:
@@ -191,8 +214,10 @@ def text_of(result: Rendered) -> str:
 def verdict(report: Report) -> tuple[str, str]:
     """Return the verdict as a word, and what it means in a few more."""
     if report.proved:
-        return "PROVED", "no request marked sensitive has a cloud backend in its chain"
-    return "VIOLATED", counted(report)
+        said = "no request marked sensitive has a cloud backend in its chain"
+        noted = f" ({counted(report.warnings)})" if report.warnings else ""
+        return "PROVED", said + noted
+    return "VIOLATED", counted(report.findings)
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -204,28 +229,30 @@ def _lines(report: Report) -> Iterator[str]:
     for found in report.findings:
         numbers[found.kind] += 1
         if numbers[found.kind] <= MOST_SHOWN:
-            yield from _finding(numbers[found.kind], found)
+            yield from _finding(numbers[found.kind], found, is_warning=report.is_warning(found))
     for kind, number in numbers.items():
         if number > MOST_SHOWN:
             yield f"and {number - MOST_SHOWN} {WORDS[kind][1]} more: `--json` has them all"
     for label, path in report.paths:
         yield f"  {label}: {' -> '.join(path)}"
     yield from _unlabelled(report.unlabelled_cloud)
+    if report.teams_are_word:
+        yield TEAMS
     for line in report.local_by_word:
         yield f"  {line}"
     yield f"  {report.digest}"
 
 
-def counted(report: Report) -> str:
+def counted(findings: Iterable[Finding]) -> str:
     """Return how many findings of each kind there are."""
-    kinds = [found.kind for found in report.findings]
+    kinds = [found.kind for found in findings]
     counts = {kind: kinds.count(kind) for kind in WORDS}
     return ", ".join(f"{n} {WORDS[kind][n > 1]}" for kind, n in counts.items() if n)
 
 
-def _finding(number: int, found: Finding) -> Iterator[str]:
+def _finding(number: int, found: Finding, *, is_warning: bool) -> Iterator[str]:
     yield ""
-    title = "leak" if found.kind == "leak" else found.kind.replace("_", " ")
+    title = ("warning: " if is_warning else "") + found.kind.replace("_", " ")
     yield f"{title} {number}: {click.style(found.message, bold=True)}"
     if found.via is not None:
         yield f"  is taken by    {found.via}"

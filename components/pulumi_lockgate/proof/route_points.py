@@ -60,6 +60,11 @@ class RoutePoint:
         return next((backend for backend in self.chain if backend.tier == "local"), None)
 
     @property
+    def refuses(self) -> bool:
+        """Whether it is a rule that says so."""
+        return self.rule is not None and self.rule.route.refuse
+
+    @property
     def description(self) -> str:
         """What it is, in words."""
         words = {
@@ -118,6 +123,6 @@ def chain_of(considered: tuple[Backend, ...], rule: Rule | None) -> tuple[Backen
 def _names(rule: Rule, default: str | None) -> tuple[str, ...]:
     """Return the names of a rule's chain in order, each once."""
     names = list(rule.route.backends)
-    if not rule.fail_closed and default is not None:
+    if not (rule.fail_closed or rule.route.refuse) and default is not None:
         names.append(default)
     return tuple(dict.fromkeys(names))

@@ -35,8 +35,13 @@ def shown(backend: Backend) -> str:
 
 
 def identity(backend: Backend) -> Identity:
-    """Return the server, the model and the way in which it is asked."""
-    return (backend.inference_service_ref, backend.external, backend.upstream_model)
+    """Return the server, the model and the way in which it is asked; a default URL is a URL."""
+    external = backend.external
+    if external is None:
+        return (backend.inference_service_ref, backend.upstream_model)
+    key = external.credentials_secret_ref
+    allows = external.allow_private_address
+    return (external.provider, address_of(backend), external.model, key, allows)
 
 
 def address_of(backend: Backend) -> str:

@@ -11,6 +11,7 @@ from lockgate.errors.kinds import RejectedError
 from lockgate.policy.deciding.decide import Decider
 from lockgate.policy.deciding.decision import Refuse, Request
 from lockgate.policy.deciding.explain import Explanation
+from lockgate.policy.deciding.field_values import stripped
 from lockgate.policy.deciding.why import rule_readings
 from lockgate.policy.reading.document import bounded
 from lockgate.policy.reading.load import load_policy
@@ -66,13 +67,19 @@ def _model_in(body: Path) -> str:
 def _fields(headers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     fields: dict[str, tuple[str, ...]] = {}
     for header in headers:
-        name, equals, value = header.partition("=")
-        if not equals:
-            raise click.UsageError(f"--header {header!r} is not K=V")
+        name, sign, value = _split(header)
+        if not sign or not name:
+            raise click.UsageError(f"--header {header!r} is not 'NAME: VALUE' or NAME=VALUE")
         if "_" in name:
             dashed = name.replace("_", "-")
             raise click.UsageError(
                 f"--header {name}: no rule reads a name with an underscore; write {dashed}={value}"
             )
-        fields[name.lower()] = (*fields.get(name.lower(), ()), value.strip())
+        fields[name.lower()] = (*fields.get(name.lower(), ()), stripped(value))
     return fields
+
+
+def _split(header: str) -> tuple[str, str, str]:
+    """Split at the first colon or equals sign: neither may stand in a name."""
+    at = min((place for place in map(header.find, ":=") if place >= 0), default=len(header))
+    return header[:at].strip(), header[at : at + 1], header[at + 1 :]

@@ -26,6 +26,7 @@ Code = Literal[
     "cross_origin",
     "model_not_found",
     "client_gone",
+    "refused_by_rule",
     "refused_by_policy",
     "no_allowed_upstream",
     "no_capable_backend",

@@ -139,6 +139,8 @@ _TABLE: Final = (
     _client("model_not_found", 404, "r", "There is no such model here.", outcome="refused_policy"),
     _client("client_gone", 499, "bcws", "The client closed the connection.",
             outcome="client_gone", cut="client_gone", cause=""),
+    _proxy("refused_by_rule", 503, "r", "A rule of the policy refuses this request.",
+           outcome="refused_policy", cause="policy", retryable=False),
     _proxy("refused_by_policy", 503, "r", "The policy lets no backend see this request.",
            outcome="refused_policy", cause="policy", retryable=False),
     _proxy("no_allowed_upstream", 503, "r", "No backend that may see this request can serve it.",

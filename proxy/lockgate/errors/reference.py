@@ -21,7 +21,8 @@ client's own is passed back with its status and its error object: `upstream_refu
 A terminal code says who ended the request (C client, P proxy, U upstream), in which phase (b body, r route, c connect,
 w waiting for the first token, s stream, d done) and why. With `failClosed`, and for sensitive data, the client reads
 503 `no_allowed_upstream` for what failed, and 503 `no_capable_backend` where those with a required capability are out
-of service; the record keeps the cause. What the policy refuses whoever is up is 503 `refused_by_policy`.
+of service; the record keeps the cause. What the policy refuses whoever is up is 503 `refused_by_policy`, or
+`refused_by_rule` where a rule says `refuse: true`.
 
 Backends that are down, or out of service after failures: 503 with Retry-After. Where no repeat can help, since only
 other settings would, the response says `x-should-retry: false`, so that SDKs do not ask again: {final}.

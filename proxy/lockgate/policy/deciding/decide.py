@@ -100,10 +100,12 @@ class Decider:
 
     def _concluded(self, reading: Reading) -> Decision:
         """Return the route to the candidates, or the policy's refusal where there is none."""
-        considered = reading.considered
+        considered, rule = reading.considered, reading.rule
         candidates = tuple(self._backends[c.backend] for c in considered if c.reason == "candidate")
         if candidates:
             return Route(reading, candidates)
+        if rule is not None and rule.route.refuse:
+            return Refuse(reading, 503, "refused_by_rule")
         if considered:
             return Refuse(reading, 503, "refused_by_policy")
         if reading.model in self._by_id:
@@ -114,6 +116,8 @@ class Decider:
         """Return the backends in order, each once, and where the chain comes from."""
         spec = self.policy.spec
         if rule is not None:
+            if rule.route.refuse:
+                return [], "rule"
             names = list(rule.route.backends)
             if not rule.fail_closed and spec.default_route is not None:
                 names.append(spec.default_route)

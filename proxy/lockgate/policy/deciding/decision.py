@@ -17,8 +17,9 @@ Skip = Literal["candidate", "cloud_tier_for_sensitive", "lacks_capability"]
 Via = Literal["rule", "name_match", "default_route", "none"]
 """Where a chain comes from."""
 
-RefusalCode = Literal["refused_by_policy", "no_route", "model_not_found"]
-"""Why no backend may serve a request: the policy lets none of its chain, or the chain is empty
+RefusalCode = Literal["refused_by_rule", "refused_by_policy", "no_route", "model_not_found"]
+"""Why no backend may serve a request: a rule refuses it, the policy lets none of its chain, or the
+chain is empty
 (`model_not_found` where no backend publishes the model)."""
 
 

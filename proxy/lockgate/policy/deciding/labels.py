@@ -8,6 +8,7 @@ handled as the most sensitive thing there is.
 from collections.abc import Iterable
 
 from lockgate.policy.deciding.decision import Labels
+from lockgate.policy.deciding.field_values import tokens
 from lockgate.policy.spec.model_router import Classification
 
 NONE = Labels(frozenset(), unrecognised=False, sensitive=False)
@@ -15,12 +16,12 @@ NONE = Labels(frozenset(), unrecognised=False, sensitive=False)
 
 def read_labels(fields: Iterable[str], classification: Classification) -> Labels:
     """Return the labels in the values of all classification header fields."""
-    tokens = [token.strip(" \t").lower() for value in fields for token in value.split(",")]
-    if not tokens:
+    found = tokens(fields)
+    if not found:
         return NONE
     known, sensitive = classification.known, classification.sensitive
-    names = {token for token in tokens if token in known}
-    unrecognised = len(names) < len(set(tokens))
+    names = {token for token in found if token in known}
+    unrecognised = len(names) < len(set(found))
     if unrecognised:
         names |= sensitive
     return Labels(

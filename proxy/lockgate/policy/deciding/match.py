@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from attrs import frozen
 
 from lockgate.policy.deciding.decision import Labels, Request
+from lockgate.policy.deciding.field_values import stripped
 from lockgate.policy.glob import compile_glob
 from lockgate.policy.spec.rules import Match, Rule
 
@@ -15,7 +16,7 @@ TEAM_HEADER = "x-llmkube-team"
 def complexity_of(headers: Mapping[str, tuple[str, ...]]) -> str | None:
     """Return the one complexity value stated; None for none, or for two, which match no rule."""
     values = headers.get(COMPLEXITY_HEADER, ())
-    return values[0].strip() if len(values) == 1 else None
+    return stripped(values[0]) if len(values) == 1 else None
 
 
 @frozen

@@ -1,13 +1,35 @@
 """What a backend's lists of header names may not say, upward and downward."""
 
 from collections.abc import Iterator
+from typing import Final
 
+from lockgate.policy.deciding.match import COMPLEXITY_HEADER, TEAM_HEADER
 from lockgate.policy.reading.suggestions import write
 from lockgate.policy.spec.backends import Backend
 from lockgate.policy.spec.model_router import RouterSpec
-from lockgate.policy.spec.names import NEVER_DOWNWARD, NEVER_UPWARD, OURS, TOKEN, as_header
+from lockgate.policy.spec.names import (
+    NEVER_DOWNWARD,
+    NEVER_UPWARD,
+    OURS,
+    TAKEN,
+    TOKEN,
+    as_header,
+)
 
 Fault = tuple[str, str, str]
+
+
+READ: Final = {COMPLEXITY_HEADER: "the complexity's", TEAM_HEADER: "the team's"}
+
+
+def label_field_fault(name: str) -> str | None:
+    """Return why a header may not carry the labels, None where it may."""
+    lower = name.lower()
+    if lower in READ:
+        return f"{name!r} is {READ[lower]} own header"
+    if lower in TAKEN or lower.startswith((*OURS, "sec-", "proxy-")):
+        return f"{name!r} is read by the proxy itself, or by what stands before it"
+    return None
 
 
 def header_faults(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lockgate.policy.glob import check as glob_fault
 from lockgate.policy.reading.suggestions import ask, flow, write
-from lockgate.policy.reading.validate import Fault
+from lockgate.policy.reading.validate import Fault, value_faults
 from lockgate.policy.spec.invariants import BackendSet, Invariant, When
 from lockgate.policy.spec.model_router import RouterSpec
 from lockgate.policy.spec.names import NAME, TOKEN, as_header, as_name, look_alike
@@ -71,3 +71,6 @@ def _when(spec: RouterSpec, when: When, path: str) -> Iterator[Fault]:
         if not TOKEN.match(name):
             suggestion = f"write `{as_header(name)}: {flow(value)}`"
             yield f"{path}.headers.{name}", f"{name!r} is not a header name", suggestion
+        yield from value_faults(value, f"{path}.headers.{name}", name)
+    if when.team is not None:
+        yield from value_faults(when.team, f"{path}.team", "team")

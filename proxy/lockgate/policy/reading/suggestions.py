@@ -237,6 +237,8 @@ def _wrapped(kind: Any, node: Node) -> str | None:
     """Return what the object looks like when `node` was meant as its first required field."""
     fields = attrs.fields(attrs.resolve_types(kind))
     needed = [f for f in fields if f.default is attrs.NOTHING]
+    if not needed and isinstance(node.value, tuple):
+        needed = [f for f in fields if get_origin(bare_kind(f.type)) is tuple][:1]
     if not needed or node.is_mapping or node.value is None:
         return None
     many = get_origin(bare_kind(needed[0].type)) is tuple

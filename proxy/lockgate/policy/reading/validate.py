@@ -6,7 +6,8 @@ from typing import Final
 
 from lockgate.policy.address import cidr_fault, is_inside, literal_fault, url_fault
 from lockgate.policy.glob import check as glob_fault
-from lockgate.policy.reading.header_faults import header_faults
+from lockgate.policy.reading.header_faults import header_faults, label_field_fault
+from lockgate.policy.reading.route_faults import refusing_faults, strategy_faults, where_to
 from lockgate.policy.reading.suggestions import ask, flow, write
 from lockgate.policy.spec.backends import Backend, Timeouts
 from lockgate.policy.spec.model_router import RouterSpec
@@ -19,6 +20,7 @@ from lockgate.policy.spec.names import (
     as_name,
     look_alike,
     odd,
+    value_fault,
 )
 from lockgate.policy.spec.rules import Match, Rule
 
@@ -70,6 +72,9 @@ def _classification(spec: RouterSpec) -> Iterator[Fault]:
             f"{classification.header_key!r} is not a header name",
             write(place, as_header(classification.header_key)),
         )
+    taken = label_field_fault(classification.header_key)
+    if taken is not None:
+        yield f"{path}.headerKey", taken, write("headerKey", "x-llmkube-classification")
     lists = {
         "sensitiveClassifications": classification.sensitive_classifications,
         "knownClassifications": classification.known_classifications,
@@ -222,8 +227,10 @@ def _rule(spec: RouterSpec, rule: Rule, path: str) -> Iterator[Fault]:
     yield from _match(match, f"{path}.match")
     backends = rule.route.backends
     place = f"{path}.route.backends"
-    if not backends:
-        yield place, "is empty", write(place, flow([b.name for b in spec.backends[:1]] or ["NAME"]))
+    if rule.route.refuse:
+        yield from refusing_faults(rule, match, path)
+    elif not backends:
+        yield place, "is empty", where_to(spec, match, place)
     for number, name in enumerate(backends):
         yield from _known_backend(spec, name, f"{place}[{number}]")
         if name in backends[:number]:
@@ -232,40 +239,10 @@ def _rule(spec: RouterSpec, rule: Rule, path: str) -> Iterator[Fault]:
                 f"{name!r} stands twice",
                 write(place, flow(list(dict.fromkeys(backends)))),
             )
-    yield from _strategy(spec, rule, match, path)
+    if not rule.route.refuse:
+        yield from strategy_faults(spec, rule, match, path)
     yield from _labels(spec, rule, match, path)
     yield from _capabilities(spec, rule, match, path)
-
-
-def _strategy(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
-    route = rule.route
-    weights = [b.weight for b in spec.backends if b.name in route.backends]
-    if route.strategy == "weighted" and weights and not any(weights):
-        yield (
-            f"{path}.route.strategy",
-            "every weight is 0",
-            f"write `weight: 1` at backend {route.backends[0]}",
-        )
-    if route.strategy == "shadow" and len(route.backends) < 2:
-        suggestion = write("backends", flow([*route.backends, "NAME"])) + ": the first answers"
-        yield f"{path}.route.backends", "strategy shadow has nobody to copy to", suggestion
-    if route.shadow_percent != 10 and route.strategy != "shadow":
-        suggestion = "write `strategy: shadow`, or leave it out"
-        yield f"{path}.route.shadowPercent", f"means nothing with {route.strategy}", suggestion
-    if not 1 <= route.shadow_percent <= 100:
-        yield f"{path}.route.shadowPercent", "is not from 1 to 100", "write `shadowPercent: 10`"
-    if match.latency_slo_ms is not None:
-        place = f"{path}.match.latencySLOMs"
-        if match.latency_slo_ms < 1:
-            yield place, "is less than 1", "state it in milliseconds: `latencySLOMs: 800`"
-        if len(route.backends) < 2 or route.strategy == "shadow":
-            yield place, "means nothing where there is no other backend to try", "leave it out"
-    if rule.recovery == "resume" and rule.retry == "connect-only":
-        yield (
-            f"{path}.recovery",
-            "resume asks again, connect-only forbids it",
-            "write `recovery: none`",
-        )
 
 
 def _match(match: Match, path: str) -> Iterator[Fault]:
@@ -287,6 +264,7 @@ def _match(match: Match, path: str) -> Iterator[Fault]:
         if not TOKEN.match(name):
             suggestion = f"write `{as_header(name)}: {flow(match.headers[name])}`"
             yield f"{path}.headers.{name}", f"{name!r} is not a header name", suggestion
+        yield from value_faults(match.headers[name], f"{path}.headers.{name}", name)
         if name.lower() in seen:
             yield (
                 f"{path}.headers.{name}",
@@ -294,6 +272,13 @@ def _match(match: Match, path: str) -> Iterator[Fault]:
                 "leave one of them out",
             )
         seen.add(name.lower())
+
+
+def value_faults(value: str, path: str, name: str) -> Iterator[Fault]:
+    """Yield what is wrong with a value that a field is compared with, word for word."""
+    found = value_fault(value)
+    if found is not None:
+        yield path, found[0], f"write `{name}: {flow(found[1])}`"
 
 
 def _labels(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
@@ -313,7 +298,7 @@ def _labels(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[F
                 f"{label!r} is neither a sensitive nor a known label{look_alike(label)}",
                 suggestion,
             )
-    if classification.sensitive.isdisjoint(match.data_classification):
+    if rule.route.refuse or classification.sensitive.isdisjoint(match.data_classification):
         return
     if not rule.fail_closed:
         suggestion = "add `failClosed: true`"
@@ -331,13 +316,15 @@ def _labels(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[F
             yield (
                 place,
                 f"{name!r} is a cloud backend, and the rule is for sensitive data",
-                f"{write('backends', flow(local or ['NAME']))}: local backends only",
+                f"{write('backends', flow(local))}: local backends only"
+                if local
+                else "write `route: { refuse: true }`: there is no local backend",
             )
 
 
 def _capabilities(spec: RouterSpec, rule: Rule, match: Match, path: str) -> Iterator[Fault]:
     required = match.required_capabilities
-    if not required:
+    if not required or rule.route.refuse:
         return
     advertised = [set(b.capabilities) for b in spec.backends if b.name in rule.route.backends]
     if any(set(required) <= capabilities for capabilities in advertised):

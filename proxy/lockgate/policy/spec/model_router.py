@@ -104,6 +104,14 @@ class Governance:
     budgets: tuple[Budget, ...] = spec_field("caps", default=())
     audit_log: AuditLog = spec_field("where records go", default=AuditLog())
     invariants: tuple[Invariant, ...] = spec_field("statements to prove", default=())
+    strict: bool = spec_field(
+        "true: a rule that takes no request, and one that can only refuse what it takes, are "
+        "errors of the proof; else warnings",
+        default=False,
+    )
+    mode: Literal["enforce", "observe"] = spec_field(
+        "enforce: what a rule refuses is refused", default="enforce"
+    )
 
 
 @frozen

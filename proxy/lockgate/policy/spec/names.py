@@ -31,6 +31,23 @@ NEVER_UPWARD: Final = frozenset(
     }
 )
 """Fields that the proxy writes itself, hop-by-hop fields and keys: never the client's."""
+TAKEN: Final = NEVER_UPWARD | {
+    "access-control-request-headers",
+    "access-control-request-method",
+    "api-key",
+    "date",
+    "forwarded",
+    "origin",
+    "proxy-connection",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "via",
+}
+"""Fields that the proxy reads or drops for reasons of its own: they can carry no labels."""
+FIELD_VALUE: Final = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?\Z")
+"""A value that is the same bytes in every encoding, without outer spaces."""
 
 NEVER_DOWNWARD: Final = frozenset(
     {
@@ -84,6 +101,16 @@ def odd(label: str) -> str:
         return f"{char!r} may not be in it (lower-case letters, digits, '.', '_', '-')"
     known = unicodedata.name(char, "no character")
     return f"{char!r} is {known} (U+{ord(char):04X}), not ASCII"
+
+
+def value_fault(value: str) -> tuple[str, str] | None:
+    """Return what is wrong with a field's value that is compared word for word, and a good one."""
+    if FIELD_VALUE.match(value):
+        return None
+    better = "".join(c for c in value if " " <= c <= "~").strip() or "VALUE"
+    if not value.isascii():
+        return f"{value!r} is not plain ASCII, and comes in more than one encoding", better
+    return f"{value!r} has outer spaces or control characters, which no field's value has", better
 
 
 def look_alike(label: str) -> str:

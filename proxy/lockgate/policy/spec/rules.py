@@ -43,7 +43,13 @@ class Match:
 class RouteTo:
     """Where a matched request goes."""
 
-    backends: tuple[str, ...] = spec_field("names, in order of preference")
+    backends: tuple[str, ...] = spec_field(
+        "names, in order of preference; at least one, or `refuse`", default=()
+    )
+    refuse: bool = spec_field(
+        "true: what the rule takes is refused with 503 `refused_by_rule`, whatever is up",
+        default=False,
+    )
     strategy: Strategy = spec_field(
         "primary-fallback: in this order; weighted: one by weight, the rest as fallback; shadow: "
         "only the first answers, the others get copies",
