@@ -16,9 +16,12 @@ COVERED_BY = {
     "bodies/test_stepwise.py": "lockgate.bodies.scan",
     "cli/test_every_command.py": "lockgate.cli.{arguments,results}"
     " pulumi_lockgate.cli.{demo,graph,plan}",
-    "components/convert/test_litellm.py": "pulumi_lockgate.convert.{difference,litellm.deployment}",
+    "components/convert/test_litellm.py": "pulumi_lockgate.convert.difference"
+    " pulumi_lockgate.convert.litellm.{deployment,draft,fallbacks,routes,settings,weights}",
+    "components/convert/test_places.py": "pulumi_lockgate.convert.tiers"
+    " pulumi_lockgate.convert.litellm.{locality,providers}",
     "components/convert/test_llmkube.py": "pulumi_lockgate.convert.llmkube."
-    "{backends,draft,manifest,router,router_wide,rules}",
+    "{backends,draft,manifest,router,router_wide,rules} pulumi_lockgate.convert.salvage",
     "components/diagram/test_svg.py": "pulumi_lockgate.diagram.style",
     "components/policytests/test_runner.py": "pulumi_lockgate.policytests.report",
     "components/test_ci_output.py": "pulumi_lockgate.ci_output.{comment,sarif}"

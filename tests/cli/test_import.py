@@ -26,16 +26,31 @@ def test_what_import_writes_is_what_check_and_the_program_take(
     taken, direct = run("check", str(stack), "--json"), run("check", str(sample), "--json")
     assert taken.exit_code == direct.exit_code
     assert json.loads(taken.stdout)["digest"] == json.loads(direct.stdout)["digest"]
-    assert direct.stderr == done.stderr
+    said = done.stderr.partition("\nPROVED")[0].partition("\nVIOLATED")[0]
+    assert said.rstrip() == direct.stderr.rstrip()
     assert "canary-value" not in done.output + direct.output
 
 
 def test_each_difference_is_one_line_with_file_line_path_and_kind() -> None:
     sample = SAMPLES / "short.yaml"
     lines = run("import", str(sample)).stderr.splitlines()
-    assert f"{sample}:16: spec.rules[0].timeout: differs: is timeouts.firstToken 8s: " in lines[1]
-    assert all(line.startswith(f"{sample}:") for line in lines)
-    assert all(": differs: " in line for line in lines)
+    place = f"{sample}:16: spec.rules[0].timeout: changed: is timeouts.firstToken 8s: "
+    assert any(place in line for line in lines)
+    told = [line for line in lines if line.startswith(f"{sample}:")]
+    kinds = [line.split(": ")[2] for line in told]
+    assert set(kinds) <= {"changed", "exact"}
+    assert kinds == sorted(kinds), "by weight"
+
+
+def test_the_end_is_the_verdict_and_the_next_three_commands() -> None:
+    lines = run("import", str(SAMPLES / "short.yaml")).stderr.splitlines()
+    assert lines[-5].startswith("VIOLATED: ")
+    assert lines[-4] == "next, with this output in lockgate.yaml:"
+    assert [line.split()[:2] for line in lines[-3:]] == [
+        ["lockgate", "check"],
+        ["lockgate", "explain"],
+        ["lockgate", "serve"],
+    ]
 
 
 def test_a_leak_of_a_manifest_is_shown_before_it_is_moved() -> None:
@@ -45,15 +60,26 @@ def test_a_leak_of_a_manifest_is_shown_before_it_is_moved() -> None:
     assert run("check", str(SAMPLES / "gate.yaml")).exit_code == 0
 
 
-def test_what_is_refused_leaves_no_config(tmp_path: Path) -> None:
+def test_what_is_refused_is_left_out_and_the_rest_is_written(tmp_path: Path) -> None:
     out = tmp_path / "out.yaml"
     bad = str(SAMPLES / "bad-gate.yaml")
     done = run("import", bad, "--out", str(out))
-    assert (done.exit_code, done.stdout, out.exists()) == (2, "", False)
-    assert "spec.rules[0].route.backends[0]: refused: 'far' is a cloud backend" in done.stderr
-    assert json.loads(run("import", bad, "--json").stdout)["config"] is None
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "spec.rules[0].route.backends[0]: left out: 'far' is a cloud backend" in done.stderr
+    assert run("check", str(out)).exit_code in {0, 1}
+    assert "next:\n" in done.stderr
     checked = run("check", bad)
     assert (checked.exit_code, "rules[0].route.backends[0]" in checked.stderr) == (2, True)
+
+
+def test_where_nothing_could_be_written_there_is_no_config_and_2(tmp_path: Path) -> None:
+    source, out = tmp_path / "c.yaml", tmp_path / "o.yaml"
+    entry = "{ model_name: a, litellm_params: { model: bedrock/claude } }"
+    source.write_text(f"model_list: [{entry}]\n")
+    done = run("import", str(source), "--out", str(out))
+    assert (done.exit_code, done.stdout, out.exists()) == (2, "", False)
+    assert done.stderr.splitlines()[-1] == "nothing could be written"
+    assert json.loads(run("import", str(source), "--json").stdout)["config"] is None
 
 
 def test_out_writes_a_file_and_never_over_one(tmp_path: Path) -> None:
@@ -78,8 +104,8 @@ def test_what_kubectl_prints_can_be_piped_in() -> None:
 
 def test_json_has_config_and_differences() -> None:
     shown = json.loads(run("import", str(SAMPLES / "inside.yaml"), "--json").stdout)
-    assert shown["config"]["lockgate:namespace"] == "models"
-    assert {d["kind"] for d in shown["differences"]} == {"differs"}
+    assert shown["config"]["lockgate:namespace"] == {"name": "models", "create": False}
+    assert {d["kind"] for d in shown["differences"]} <= {"changed", "exact"}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +113,6 @@ def test_json_has_config_and_differences() -> None:
     [
         (["/nowhere.yaml"], "/nowhere.yaml: cannot be read"),
         ([str(SAMPLES / "gate.yaml"), "--tier", "far"], "is not NAME=local or NAME=cloud"),
-        ([str(SAMPLES / "gate.yaml"), "--tier", "fra=cloud"], "--tier names no backend 'fra'"),
         ([str(SAMPLES / "gate.yaml"), "--from", "nginx"], "nginx"),
     ],
 )
@@ -95,6 +120,12 @@ def test_what_is_of_no_use_ends_with_2(line: list[str], words: str) -> None:
     done = run("import", *line)
     assert done.exit_code == 2
     assert words in done.stderr
+
+
+def test_a_tier_for_nobody_is_said_and_the_rest_is_written() -> None:
+    done = run("import", str(SAMPLES / "gate.yaml"), "--tier", "fra=cloud")
+    assert done.exit_code == 3
+    assert "--tier names no backend 'fra'" in done.stderr
 
 
 def test_a_run_time_command_says_how_to_take_a_manifest_over() -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from lockgate.policy.spec.backends import Backend, InferenceServiceRef
+from lockgate.policy.spec.model_router import RouterSpec
+from pulumi_lockgate.manifests.network import router_network_policy
 from pulumi_lockgate.stack.evaluate import Plan, evaluate, read_stack
 from pulumi_lockgate.stack.files import stack_file
 
@@ -91,6 +94,17 @@ def test_a_model_server_lets_out_nothing_and_lets_in_routers_alone() -> None:
     assert rule["from"][0]["podSelector"]["matchLabels"] == {
         "app.kubernetes.io/component": "router"
     }
+
+
+def test_a_router_reaches_the_pods_of_a_service_be_they_ours_or_llmkube_s() -> None:
+    backend = Backend(name="l", inference_service_ref=InferenceServiceRef(name="phi.4"))
+    policy = router_network_policy("r", "n", RouterSpec(backends=(backend,)))
+    peers = policy["spec"]["egress"][1]["to"]
+    pods = [peer["podSelector"]["matchLabels"] for peer in peers]
+    assert pods[0]["app.kubernetes.io/instance"] == "phi-4"
+    assert pods[1] == {"inference.llmkube.dev/service": "phi.4"}
+    space = {"matchLabels": {"kubernetes.io/metadata.name": "n"}}
+    assert [peer["namespaceSelector"] for peer in peers] == [space, space]
 
 
 def test_a_named_cloud_backend_is_its_port_to_all_but_private_addresses() -> None:

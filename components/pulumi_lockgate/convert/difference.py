@@ -1,4 +1,4 @@
-"""The differences that an import reports: what changes, begins to act, or is refused."""
+"""What an import reports of every entry: exact, changed, or left out."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
@@ -10,13 +10,13 @@ from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 
 from pulumi_lockgate.stack.settings import read_stack_tree
 
-Kind = Literal["begins to act", "differs", "refused"]
-_ORDER: Final[tuple[Kind, ...]] = ("refused", "begins to act", "differs")
+Kind = Literal["left out", "changed", "exact"]
+_ORDER: Final[tuple[Kind, ...]] = ("left out", "changed", "exact")
 
 
 @frozen
 class Difference:
-    """One difference, with its place in the source. `mend`: what to write instead, if refused."""
+    """What became of one entry, with its place in the source. `mend`: how to have it carried."""
 
     kind: Kind
     path: str
@@ -28,7 +28,8 @@ class Difference:
         """Return ``file:line: path: kind: message; mend`` on one line."""
         place = source if self.line is None else f"{source}:{self.line}"
         mend = f"; {self.mend}" if self.mend else ""
-        return f"{place}: {self.path or '(document)'}: {self.kind}: {self.message}{mend}"
+        message = f": {self.message}" if self.message else ""
+        return f"{place}: {self.path or '(document)'}: {self.kind}{message}{mend}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
@@ -37,9 +38,9 @@ class Difference:
 
 @frozen
 class Imported:
-    """A stack's config made from another router's, and every difference.
+    """A stack's config made from another router's, and what became of every entry.
 
-    `config` is complete only where nothing is refused.
+    `config` holds all that could be carried; it loads, or is empty where nothing could be.
     """
 
     source: str
@@ -48,43 +49,53 @@ class Imported:
 
     @property
     def refused(self) -> tuple[Problem, ...]:
-        """What could not be imported, as problems of the source."""
-        refused = (d for d in self.differences if d.kind == "refused")
-        return tuple(Problem(d.path, d.line, d.message, d.mend) for d in refused)
+        """What was left out, as problems of the source."""
+        left_out = (d for d in self.differences if d.kind == "left out")
+        return tuple(Problem(d.path, d.line, d.message, d.mend) for d in left_out)
 
 
 @define
 class Notes:
-    """Collects differences while an import runs: kind, path, message, what to write."""
+    """Collects what becomes of entries while an import runs: kind, path, message, mend."""
 
     entries: list[tuple[Kind, str, str, str]] = field(factory=list)
 
     @property
     def refused_paths(self) -> list[str]:
-        """The places of what cannot be imported."""
-        return [path for kind, path, *_ in self.entries if kind == "refused"]
+        """The places of what is left out."""
+        return [path for kind, path, *_ in self.entries if kind == "left out"]
 
-    def differences(self, line_of: Callable[[str], int | None]) -> tuple[Difference, ...]:
-        """Return them all, refused ones first; what is refused does not begin to act."""
-        refused = self.refused_paths
+    def differences(
+        self, line_of: Callable[[str], int | None], carried: Iterable[str] = ()
+    ) -> tuple[Difference, ...]:
+        """Return them all by weight, and of the places `carried` those that nothing is said of."""
+        refused, begun = self.refused_paths, "begins to act: "
         kept = [
             Difference(kind, path, line_of(path), message, mend)
             for kind, path, message, mend in self.entries
-            if kind != "begins to act" or not inside(path, refused)
+            if not message.startswith(begun) or not inside(path, refused)
         ]
-        return tuple(sorted(kept, key=lambda difference: _ORDER.index(difference.kind)))
+        kept.sort(key=lambda d: (_ORDER.index(d.kind), not d.message.startswith(begun)))
+        said = [path for _, path, *_ in self.entries]
+        exact = [
+            Difference("exact", place, line_of(place), "")
+            for place in carried
+            if not any(inside(path, [place]) for path in said)
+        ]
+        return (*kept, *exact)
 
     def begins(self, path: str, message: str, *, first: bool = False) -> None:
         """Note that a setting which the source's product ignored acts from now on."""
-        self.entries.insert(0 if first else len(self.entries), ("begins to act", path, message, ""))
+        entry: tuple[Kind, str, str, str] = ("changed", path, f"begins to act: {message}", "")
+        self.entries.insert(0 if first else len(self.entries), entry)
 
     def differs(self, path: str, message: str) -> None:
         """Note that a setting means something else here."""
-        self.entries.append(("differs", path, message, ""))
+        self.entries.append(("changed", path, message, ""))
 
     def refused(self, path: str, message: str, mend: str) -> None:
-        """Note that a setting cannot be imported, and what to write instead."""
-        self.entries.append(("refused", path, message, mend))
+        """Note that an entry is left out, and what to write to have it carried."""
+        self.entries.append(("left out", path, message, mend))
 
 
 def inside(path: str, others: Iterable[str]) -> bool:

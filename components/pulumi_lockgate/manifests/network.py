@@ -33,6 +33,9 @@ LINK_LOCAL: Final = {"0.0.0.0/0": "169.254.0.0/16", "::/0": "fe80::/10"}
 """Where clouds hand out credentials: open to nobody."""
 _CLUSTER: Final = (".svc", ".svc.cluster.local")
 
+LLMKUBE_SERVICE: Final = "inference.llmkube.dev/service"
+"""The label that LLMKube puts onto the pods of an InferenceService, with its name."""
+
 Peer = dict[str, Any]
 
 
@@ -100,11 +103,10 @@ def _port(number: int) -> dict[str, Any]:
 def _egress(backend: Backend, namespace: str) -> Peer:
     service = backend.inference_service_ref
     if service is not None:
-        peer: Peer = {
-            "namespaceSelector": _namespace(service.namespace or namespace),
-            "podSelector": {"matchLabels": selector(service.name.replace(".", "-"), MODEL)},
-        }
-        return {"to": [peer]}  # the pod's own port differs by runtime; the pods are named
+        space = {"namespaceSelector": _namespace(service.namespace or namespace)}
+        pods = (selector(service.name.replace(".", "-"), MODEL), {LLMKUBE_SERVICE: service.name})
+        # the pod's own port differs by runtime; the pods are named, ours and LLMKube's
+        return {"to": [{**space, "podSelector": {"matchLabels": one}} for one in pods]}
     host, port = _host(backend), _url_port(backend)
     address = _literal(host)
     if address is not None:

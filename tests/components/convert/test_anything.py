@@ -10,7 +10,7 @@ from lockgate.policy.reading.document import Node, from_plain
 from lockgate.policy.reading.problem import PolicyRefusedError
 from pulumi_lockgate.convert.difference import Imported
 from pulumi_lockgate.convert.litellm.config import import_litellm
-from pulumi_lockgate.convert.llmkube.router import import_router, load_imported
+from pulumi_lockgate.convert.llmkube.router import import_router, load_written
 
 ROUTER: dict[str, Any] = {
     "apiVersion": "inference.llmkube.dev/v1alpha1",
@@ -80,10 +80,10 @@ def answers(
         imported = read((from_plain(changed),))
     except PolicyRefusedError:
         return
-    if imported.refused:
-        assert all(problem.suggestion for problem in imported.refused)
-    else:
-        load_imported(imported)
+    assert all(problem.suggestion for problem in imported.refused)
+    assert imported.config or imported.refused
+    if imported.config:
+        load_written(imported)
 
 
 @given(st.integers(0, 400), anything)

@@ -15,7 +15,8 @@ from lockgate.policy.reading.document import parse
 from lockgate.policy.reading.problem import PolicyRefusedError
 from pulumi_lockgate.convert.difference import Imported
 from pulumi_lockgate.convert.litellm.config import import_litellm
-from pulumi_lockgate.convert.llmkube.router import load_imported
+from pulumi_lockgate.convert.llmkube.router import load_written
+from pulumi_lockgate.proof.checks import prove
 
 LOCAL = "http://qwen.models.svc:8000/v1"
 
@@ -30,20 +31,17 @@ QWEN = entry("qwen", "hosted_vllm/qwen3", api_base=LOCAL)
 
 def take(*models: dict[str, Any], tiers: dict[str, str] | None = None, **more: Any) -> Imported:
     text = yaml.safe_dump({"model_list": list(models), **more}, sort_keys=False)
-    there = {model["model_name"] for model in models}
-    both = {"gpt-4": "cloud", "qwen": "local"} if tiers is None else tiers
-    stated = {name: tier for name, tier in both.items() if name in there}
-    return import_litellm(parse(text.encode(), "config.yaml"), "config.yaml", stated)
+    return import_litellm(parse(text.encode(), "config.yaml"), "config.yaml", tiers or {})
 
 
 def candidates(imported: Imported, model: str, *labels: str) -> list[str]:
     headers = {"x-llmkube-classification": labels} if labels else {}
-    decision = decide(load_imported(imported), Request(model, headers))
+    decision = decide(load_written(imported), Request(model, headers))
     return [b.name for b in decision.candidates] if isinstance(decision, Route) else []
 
 
 def backend(imported: Imported, number: int = 0) -> dict[str, Any]:
-    load_imported(imported)
+    load_written(imported)
     found: dict[str, Any] = imported.config["lockgate:router"]["backends"][number]
     return found
 
@@ -62,32 +60,278 @@ def test_a_group_goes_to_its_deployments_then_to_those_of_its_fallbacks() -> Non
 def test_what_is_sensitive_meets_local_backends_only_and_the_policy_is_proved() -> None:
     imported = take(GPT, QWEN)
     assert candidates(imported, "gpt-4", "pii") == ["qwen"]
+    refusing = take(GPT)
+    assert candidates(refusing, "gpt-4", "pii") == []
+    assert prove(load_written(refusing)).proved
     assert candidates(imported, "gpt-4", "typo") == ["qwen"]
+
+
+def rule_of(imported: Imported, name: str) -> dict[str, Any]:
+    rules = imported.config["lockgate:router"]["rules"]
+    found: dict[str, Any] = next(rule for rule in rules if rule["name"] == name)
+    return found
+
+
+def left_out(imported: Imported) -> dict[str, str]:
+    return {d.path: d.message for d in imported.differences if d.kind == "left out"}
+
+
+def own(group: str, host: str = "10.0.0.4", **params: Any) -> dict[str, Any]:
+    return entry(group, "hosted_vllm/m", api_base=f"http://{host}/v1", **params)
+
+
+def cloud(group: str, **params: Any) -> dict[str, Any]:
+    return entry(group, "openai/m", **params)
+
+
+# -- groups, order, weights
 
 
 def test_several_deployments_are_spread_by_weight_unless_there_are_fallbacks() -> None:
     two = (QWEN, entry("qwen", "hosted_vllm/qwen3", api_base=LOCAL, weight=3))
-    rules = take(*two).config["lockgate:router"]["rules"]
-    assert rules[1]["route"] == {"backends": ["qwen", "qwen-2"], "strategy": "weighted"}
-    assert [backend(take(*two), n).get("weight") for n in (0, 1)] == [None, 3]
+    imported = take(*two)
+    assert rule_of(imported, "qwen")["route"] == {
+        "backends": ["qwen", "qwen-2"],
+        "strategy": "weighted",
+    }
+    assert [backend(imported, n).get("weight") for n in (0, 1)] == [0, None], "LiteLLM: 0 and all"
     both = take(*two, GPT, litellm_settings={"fallbacks": [{"qwen": ["gpt-4"]}]})
-    assert "strategy" not in both.config["lockgate:router"]["rules"][1]["route"]
+    assert rule_of(both, "qwen")["route"] == {"backends": ["qwen", "qwen-2", "gpt-4"]}
     assert any("asked in order, not spread" in d.message for d in both.differences)
 
 
-def test_a_tier_cannot_be_known_and_is_asked_for_with_both_lines() -> None:
-    imported = take(GPT, QWEN, tiers={"qwen": "local"})
-    (problem,) = imported.refused
-    assert (problem.path, problem.line) == ("model_list[0]", 2)
-    assert problem.suggestion == "pass --tier gpt-4=local or --tier gpt-4=cloud"
-    with pytest.raises(PolicyRefusedError):
-        load_imported(imported)
+@pytest.mark.parametrize(
+    ("params", "weights"),
+    [
+        ([{}, {}], [1, 1]),
+        ([{"weight": 1}, {"weight": 3}], [1, 3]),
+        ([{"weight": 0.5}, {"weight": 1.5}], [1, 3]),
+        ([{"rpm": 60}, {"rpm": 600}], [1, 10]),
+        ([{"tpm": 5}, {"tpm": 5}], [1, 1]),
+        ([{"weight": 2, "rpm": 9}, {"weight": 1, "rpm": 900}], [2, 1]),
+        ([{"rpm": 9}, {}], [1, 0]),
+    ],
+)
+def test_weight_then_rpm_then_tpm_are_weights(params: Any, weights: list[int]) -> None:
+    imported = take(*(own("a", **p) for p in params))
+    assert [backend(imported, n).get("weight", 1) for n in range(len(params))] == weights
 
 
-def test_default_fallbacks_are_for_groups_without_their_own() -> None:
-    imported = take(GPT, QWEN, litellm_settings={"default_fallbacks": ["qwen"]})
-    assert candidates(imported, "gpt-4") == ["gpt-4", "qwen"]
+def test_by_another_strategy_than_simple_shuffle_there_are_no_weights() -> None:
+    imported = take(
+        own("a", rpm=1), own("a", rpm=9), router_settings={"routing_strategy": "least-busy"}
+    )
+    assert [backend(imported, n).get("weight") for n in (0, 1)] == [None, None]
+
+
+def test_order_is_order_and_what_has_none_comes_last() -> None:
+    imported = take(cloud("a", order=2), own("a", order=1), own("a"))
+    assert rule_of(imported, "a")["route"] == {"backends": ["a-2", "a", "a-3"]}
+
+
+def test_where_deployments_are_asked_in_order_local_ones_are_first() -> None:
+    imported = take(cloud("a"), own("a"), own("b"), router_settings={"fallbacks": [{"a": ["b"]}]})
+    assert rule_of(imported, "a")["route"]["backends"] == ["a-2", "a", "b"]
+
+
+# -- aliases, fallbacks, wildcards
+
+
+def test_an_alias_is_looked_at_before_the_models() -> None:
+    imported = take(
+        GPT, QWEN, router_settings={"model_group_alias": {"gpt-4": "qwen", "x": {"model": "qwen"}}}
+    )
+    assert candidates(imported, "gpt-4") == candidates(imported, "x") == ["qwen"]
+    assert any("its own deployments are not asked" in d.message for d in imported.differences)
+
+
+def test_an_alias_of_nobody_is_left_out_and_its_name_refused() -> None:
+    imported = take(GPT, QWEN, router_settings={"model_group_alias": {"gpt-4": "nobody"}})
+    assert left_out(imported).keys() == {"router_settings.model_group_alias.gpt-4"}
+    assert candidates(imported, "gpt-4") == []
+
+
+def test_default_fallbacks_and_a_star_are_for_groups_without_their_own() -> None:
+    for more in ({"default_fallbacks": ["qwen"]}, {"fallbacks": [{"*": ["qwen"]}]}):
+        imported = take(GPT, cloud("b"), QWEN, litellm_settings=more)
+        assert candidates(imported, "gpt-4") == ["gpt-4", "qwen"]
+        assert candidates(imported, "qwen") == ["qwen"]
+    both = [{"*": ["qwen"]}, {"gpt-4": ["b"]}]
+    imported = take(GPT, cloud("b"), QWEN, router_settings={"fallbacks": both})
+    assert candidates(imported, "gpt-4") == ["gpt-4", "b"]
+
+
+def test_a_fallback_for_long_prompts_is_carried_where_it_leads_to_no_other_server() -> None:
+    def longer(model: dict[str, Any]) -> Imported:
+        after = {"context_window_fallbacks": [{"gpt-4": ["long"]}]}
+        return take(GPT, model, litellm_settings=after)
+
+    assert candidates(longer(cloud("long")), "gpt-4") == ["gpt-4", "long"]
+    assert candidates(longer(own("long")), "gpt-4") == ["gpt-4", "long"]
+    elsewhere = longer(entry("long", "groq/m"))
+    assert candidates(elsewhere, "gpt-4") == ["gpt-4"]
+    assert (
+        "for long prompts only" in left_out(elsewhere)["litellm_settings.context_window_fallbacks"]
+    )
+
+
+def test_a_star_with_one_model_behind_it_is_the_default_route() -> None:
+    imported = take(GPT, entry("*", "anthropic/claude"))
+    assert imported.config["lockgate:router"]["defaultRoute"] == "default"
+    assert candidates(imported, "anything/at/all") == ["default"]
+    assert candidates(imported, "gpt-4") == ["gpt-4"], "and no fallback"
+    assert candidates(imported, "anything", "pii") == []
+    assert not imported.refused
+    several = take(GPT, entry("*", "anthropic/claude"), entry("*", "groq/x"))
+    assert candidates(several, "anything")[1:] != []
+
+
+def test_a_star_at_the_end_of_a_name_is_a_pattern_and_the_longest_counts() -> None:
+    imported = take(own("gpt-*"), cloud("gpt-5*"), entry("*", "groq/x"))
+    assert candidates(imported, "gpt-4o") == candidates(imported, "gpt-a/b/c") == ["gpt"]
+    assert candidates(imported, "gpt-5-mini") == ["gpt-5"]
+    assert candidates(imported, "x") == ["default"]
+
+
+@pytest.mark.parametrize("lost", [entry("gpt-*", "openai/*"), entry("gpt-*", "bedrock/x")])
+def test_what_a_pattern_that_is_left_out_took_does_not_go_on_to_the_next(lost: Any) -> None:
+    imported = take(lost, entry("*", "groq/x"))
+    assert candidates(imported, "gpt-4o") == []
+    assert candidates(imported, "x") == ["default"]
+
+
+def test_a_star_elsewhere_is_left_out_with_every_shorter_pattern() -> None:
+    imported = take(QWEN, cloud("a*mini"), entry("*", "groq/x"))
+    assert "a star may stand at the end" in left_out(imported)["model_list[1]"]
+    assert candidates(imported, "a-mini") == candidates(imported, "x") == []
+
+
+# -- what is left out leads nothing elsewhere
+
+
+def test_what_came_after_a_deployment_that_is_left_out_is_asked_no_sooner() -> None:
+    imported = take(
+        entry("a", "azure/x"),
+        cloud("b"),
+        own("c"),
+        router_settings={"fallbacks": [{"a": ["b", "c"]}]},
+    )
+    assert candidates(imported, "a") == ["c"], "local is safer than there"
+    assert candidates(imported, "b") == ["b"]
+    assert "'a' does not go to b" in left_out(imported)["model_list[0]"]
+
+
+def test_beside_a_deployment_that_may_have_been_local_no_cloud_one_takes_all() -> None:
+    imported = take(entry("a", "openai/x", api_base="os.environ/OWN"), cloud("a"), own("b"))
+    assert candidates(imported, "a") == []
+    assert rule_of(imported, "a")["route"] == {"refuse": True}
+    known = take(entry("a", "azure/x"), cloud("a"), own("b"))
+    assert candidates(known, "a") == ["a-2"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"guardrails": [{"guardrail_name": "pii"}]},
+        {"include": ["other.yaml"]},
+        {"litellm_settings": {"guardrails": [{"pii": {}}]}},
+        {"litellm_settings": {"callbacks": ["presidio"]}},
+        {"litellm_settings": {"callbacks": ["prometheus", "my_code.handler"]}},
+    ],
+)
+def test_where_requests_were_checked_no_route_leads_to_a_cloud(more: Any) -> None:
+    imported = take(GPT, QWEN, **more)
+    assert candidates(imported, "gpt-4") == []
     assert candidates(imported, "qwen") == ["qwen"]
+    (message,) = left_out(imported).values()
+    assert "no route leads to a cloud backend" in message
+
+
+def test_a_callback_that_only_looks_on_changes_nothing() -> None:
+    imported = take(GPT, litellm_settings={"callbacks": ["prometheus", "langfuse_otel"]})
+    assert (left_out(imported), candidates(imported, "gpt-4")) == ({}, ["gpt-4"])
+
+
+@pytest.mark.parametrize("where", ["entry", "litellm_params", "model_info"])
+@pytest.mark.parametrize("name", ["team_id", "supported_environments", "region_name", "guardrails", "mock_response"])  # fmt: skip
+def test_a_deployment_that_serves_some_only_is_left_out_by_name(name: str, where: str) -> None:
+    model = {**GPT, "litellm_params": {**GPT["litellm_params"]}, "model_info": {}}
+    (model if where == "entry" else model[where])[name] = ["x"]
+    imported = take(model, QWEN)
+    assert f"model_list[0].{name}" in left_out(imported)
+    assert candidates(imported, "gpt-4") == []
+
+
+def test_access_groups_are_named_and_a_blocked_deployment_is_not_served() -> None:
+    grouped = take({**GPT, "model_info": {"access_groups": ["hr"]}}, QWEN)
+    assert left_out(grouped).keys() == {"model_list[0].model_info.access_groups"}
+    assert candidates(grouped, "gpt-4") == ["gpt-4"]
+    blocked = take({**GPT, "blocked": True}, QWEN)
+    assert (left_out(blocked), candidates(blocked, "gpt-4")) == ({}, [])
+
+
+def test_tags_restrict_where_they_are_filtered_by() -> None:
+    tagged = entry("gpt-4", "openai/x", tags=["eu"])
+    assert candidates(take(tagged), "gpt-4") == ["gpt-4"]
+    filtered = take(tagged, QWEN, router_settings={"enable_tag_filtering": True})
+    assert candidates(filtered, "gpt-4") == []
+
+
+def test_a_body_that_routes_at_the_provider_is_left_out() -> None:
+    routed = entry("gpt-4", "openrouter/x", extra_body={"provider": {"only": ["eu"]}})
+    assert "model_list[0].extra_body" in left_out(take(routed, QWEN))
+    assert not left_out(take(entry("q", "openai/x", extra_body={"top_k": 1})))
+
+
+def test_with_guarded_fallbacks_none_leads_to_a_cloud() -> None:
+    guarded = {
+        "enforce_fallback_model_access": True,
+        "allowed_ips": ["10.0.0.1"],
+        "master_key": "k",
+    }
+    imported = take(QWEN, GPT, own("b"), general_settings=guarded, router_settings={"fallbacks": [{"qwen": ["gpt-4", "b"]}]})  # fmt: skip
+    assert candidates(imported, "qwen") == ["qwen", "b"]
+    assert {f"general_settings.{name}" for name in guarded} <= left_out(imported).keys()
+
+
+# -- addresses, tiers, keys
+
+
+def test_entries_at_providers_are_cloud_and_it_is_said_once() -> None:
+    imported = take(GPT, cloud("b"), entry("c", "groq/x"))
+    assert [backend(imported, n)["tier"] for n in range(3)] == ["cloud"] * 3
+    assert sum("own address are tier cloud" in d.message for d in imported.differences) == 1
+    assert not imported.refused
+
+
+def test_a_name_on_its_own_network_is_local_by_a_sentence_to_be_confirmed() -> None:
+    imported = take(entry("llama3", "ollama_chat/llama3", api_base="http://ollama:11434"))
+    found = backend(imported)
+    assert (found["tier"], found["external"]["url"]) == ("local", "http://ollama:11434/v1")
+    assert found["attestedLocal"].startswith("written by import, to be confirmed: ")
+    assert not imported.refused
+
+
+def test_local_is_not_believed_of_a_provider_s_own_address() -> None:
+    imported = take(GPT, QWEN, tiers={"*": "local"})
+    assert "a provider's own address" in left_out(imported)["model_list[0]"]
+    assert candidates(imported, "gpt-4") == []
+
+
+def test_an_address_may_stand_in_a_named_credential_or_a_variable_of_the_file() -> None:
+    named = entry("a", "openai/x", litellm_credential_name="own")
+    values = {"api_base": "http://10.1.1.1/v1", "api_key": "sk-CANARY"}
+    imported = take(
+        named, credential_list=[{"credential_name": "own", "credential_values": values}]
+    )
+    assert (backend(imported)["tier"], backend(imported)["external"]["url"]) == (
+        "local",
+        "http://10.1.1.1/v1",
+    )
+    assert "CANARY" not in str(imported)
+    variable = entry("a", "openai/x", api_base="os.environ/OWN")
+    imported = take(variable, environment_variables={"OWN": "http://10.1.1.2/v1"})
+    assert backend(imported)["external"]["url"] == "http://10.1.1.2/v1"
 
 
 def test_a_key_is_never_copied() -> None:
@@ -95,8 +339,11 @@ def test_a_key_is_never_copied() -> None:
     imported = take(literal, QWEN, general_settings={"master_key": "sk-CANARY"})
     assert "CANARY" not in str(imported)
     assert backend(imported)["external"]["credentialsSecretRef"] == {"name": "gpt-4-key"}
-    assert backend(take(GPT))["external"]["credentialsSecretRef"] == {"name": "openai-api-key"}
-    assert "credentialsSecretRef" not in backend(take(QWEN))["external"]
+    for written in ("os.environ/OPENAI_API_KEY", "${OPENAI_API_KEY}", "${OPENAI_API_KEY:-x}"):
+        found = backend(take(entry("gpt-4", "openai/x", api_key=written)))
+        assert found["external"]["credentialsSecretRef"] == {"name": "openai-api-key"}
+    for keyless in (QWEN, own("a", api_key="EMPTY"), own("a", api_key="none")):
+        assert "credentialsSecretRef" not in backend(take(keyless))["external"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +353,8 @@ def test_a_key_is_never_copied() -> None:
         ("claude-opus-4-7", {}, {"provider": "anthropic", "model": "claude-opus-4-7"}),
         ("anthropic/claude", {"api_base": "https://a.example.com/v1"}, {"provider": "anthropic", "model": "claude", "url": "https://a.example.com"}),
         ("groq/llama", {}, {"provider": "openai", "model": "llama", "url": "https://api.groq.com/openai/v1"}),
+        ("gemini/g", {}, {"provider": "openai", "model": "g", "url": "https://generativelanguage.googleapis.com/v1beta/openai"}),
+        ("fireworks_ai/q", {}, {"provider": "openai", "model": "accounts/fireworks/models/q", "url": "https://api.fireworks.ai/inference/v1"}),
         ("openrouter/anthropic/claude", {}, {"provider": "openai", "model": "anthropic/claude", "url": "https://openrouter.ai/api/v1"}),
         ("litellm_proxy/x", {"api_base": "https://l.example.com"}, {"provider": "litellm", "model": "x", "url": "https://l.example.com"}),
     ],
@@ -122,37 +371,44 @@ def test_each_provider_is_spoken_to_as_ours(model: str, params: Any, external: A
         ("bedrock/claude", {}, "model", "keep LiteLLM before it"),
         ("azure/gpt-4", {"api_base": "https://x"}, "model", "does not speak to that provider"),
         ("mystery-model", {}, "model", "does not speak to that provider"),
+        ("os.environ/MODEL", {}, "model", "is not stated here"),
         ("openai/*", {}, "model", "write an entry for each model"),
         ("hosted_vllm/q", {}, "api_base", "is missing"),
         ("openai/q", {"api_base": "os.environ/BASE"}, "api_base", "write the address itself"),
-        ("openai/q", {"tags": ["eu"]}, "tags", "deployments by tag"),
-        ("openai/q", {"region_name": "eu"}, "region_name", "deployments by region"),
+        ("openai/q", {"api_base": "${BASE}"}, "api_base", "write the address itself"),
+        ("openai/q", {"api_base": "x.example.com"}, "api_base", "is not an http or https URL"),
+        ("gemini/q", {"api_base": "https://x.example.com"}, "api_base", "own dialect"),
         ("openai/q", {"timeout": "os.environ/T"}, "timeout", "is not seconds"),
-        ("openai/q", {"weight": "much"}, "weight", "is not a whole number"),
     ],
 )
-def test_what_cannot_be_carried_is_refused_by_name(
+def test_what_cannot_be_carried_is_left_out_by_name_and_the_rest_is_written(
     model: str, params: Any, place: str, words: str
 ) -> None:
-    (problem,) = take(entry("gpt-4", model, **params), tiers={"gpt-4": "cloud"}).refused
+    imported = take(entry("gpt-4", model, **params), QWEN)
+    (problem,) = imported.refused
     assert problem.path == f"model_list[0].litellm_params.{place}"
     assert words in f"{problem.message}; {problem.suggestion}"
+    assert candidates(imported, "qwen") == ["qwen"]
+
+
+def test_where_nothing_can_be_written_there_is_no_config() -> None:
+    assert take(entry("a", "bedrock/x")).config == {}
 
 
 @pytest.mark.parametrize(
     "more",
     [
-        {"guardrails": [{"guardrail_name": "pii"}]},
-        {"include": ["other.yaml"]},
-        {"litellm_settings": {"guardrails": [{"pii": {}}]}},
-        {"router_settings": {"enable_tag_filtering": True}},
         {"router_settings": {"fallbacks": [{"gpt-4": ["nobody"]}]}},
         {"router_settings": {"fallbacks": {"gpt-4": "qwen"}}},
-        {"router_settings": {"model_group_alias": {"a": "nobody"}}},
+        {"router_settings": {"model_group_alias": ["a"]}},
+        {"litellm_settings": {"default_fallbacks": "qwen"}},
+        {"litellm_settings": {"request_timeout": "long"}},
     ],
 )
-def test_a_setting_whose_loss_could_matter_is_refused(more: Any) -> None:
-    assert take(GPT, QWEN, **more).refused
+def test_a_setting_that_cannot_be_read_is_left_out_by_name(more: Any) -> None:
+    imported = take(GPT, QWEN, **more)
+    assert len(imported.refused) == 1
+    assert candidates(imported, "gpt-4") == ["gpt-4"]
 
 
 def test_every_other_setting_is_listed_and_never_dropped_in_silence() -> None:
@@ -160,31 +416,37 @@ def test_every_other_setting_is_listed_and_never_dropped_in_silence() -> None:
         "litellm_settings": {"drop_params": True, "cache": True, "request_timeout": 600},
         "router_settings": {"routing_strategy": "least-busy", "num_retries": 2, "redis_host": "r"},
         "general_settings": {"master_key": "k", "database_url": "postgresql://x"},
-        "environment_variables": {"A": "b"},
+        "files_settings": {"A": "b"},
     }
     imported = take({**GPT, "rpm": 3}, QWEN, **more)
     said = {d.path for d in imported.differences}
     for section, held in more.items():
-        names = (
-            {section} if section == "environment_variables" else {f"{section}.{n}" for n in held}
-        )
+        names = {section} if section == "files_settings" else {f"{section}.{n}" for n in held}
         assert names <= said
     assert "model_list[0].rpm" in said
-    router = imported.config["lockgate:router"]
-    assert router["proxy"]["timeouts"] == {"total": "600s"}
 
 
-def test_deadlines_of_a_deployment_are_the_backend_s() -> None:
+def test_each_entry_has_a_line_and_they_stand_by_weight() -> None:
+    imported = take(entry("a", "azure/x"), own("b"), GPT)
+    kinds = [d.kind for d in imported.differences]
+    assert kinds == sorted(kinds, key=["left out", "changed", "exact"].index)
+    assert [d.path for d in imported.differences if d.kind == "exact"] == ["model_list[1]"]
+
+
+def test_timeouts_are_for_the_first_token_the_longer_of_two_and_never_total() -> None:
     found = backend(take(entry("gpt-4", "openai/x", timeout=5, stream_timeout=0.5)))
-    assert found["timeouts"] == {"total": "5s", "firstToken": "0.5s"}
+    assert found["timeouts"] == {"firstToken": "5s"}
+    wide = take(QWEN, litellm_settings={"request_timeout": 600}, router_settings={"timeout": 30})
+    assert wide.config["lockgate:router"]["proxy"]["timeouts"] == {"firstToken": "600s"}
 
 
 def test_what_is_not_for_chat_is_left_out_with_its_fallbacks() -> None:
     embed = {**entry("embed", "openai/e"), "model_info": {"mode": "embedding"}}
-    fallbacks = {"fallbacks": [{"embed": ["embed-2"]}]}
-    imported = take(GPT, embed, tiers={"gpt-4": "cloud"}, router_settings=fallbacks)
-    assert not imported.refused
+    fallbacks = {"fallbacks": [{"embed": ["embed-2"]}, {"gpt-4": ["embed"]}]}
+    imported = take(GPT, embed, router_settings=fallbacks)
+    assert left_out(imported)["model_list[1]"] == "is for embedding, not for chat"
     assert [b["name"] for b in imported.config["lockgate:router"]["backends"]] == ["gpt-4"]
+    assert candidates(imported, "gpt-4") == ["gpt-4"]
 
 
 @pytest.mark.parametrize(
@@ -208,27 +470,36 @@ def test_a_request_reaches_its_group_and_its_fallbacks_and_nothing_else(
     listed: list[str], fallbacks: dict[str, list[str]], local: set[str], asked: str
 ) -> None:
     tiers = {group: "local" if group in local else "cloud" for group in listed}
-    urls = {"local": LOCAL, "cloud": "https://x.example.com/v1"}
-    models = [entry(group, "openai/m", api_base=urls[tiers[group]]) for group in listed]
-    stated = {g: [o for o in others if o in tiers] for g, others in fallbacks.items() if g in tiers}
-    imported = take(*models, tiers=tiers, router_settings={"fallbacks": [stated]})
+    models = [own(group) if tiers[group] == "local" else cloud(group) for group in listed]
+    stated = [
+        {g: [o for o in others if o in tiers]} for g, others in fallbacks.items() if g in tiers
+    ]
+    imported = take(*models, router_settings={"fallbacks": stated})
     assert not imported.refused
-    names = [b["name"] for b in imported.config["lockgate:router"]["backends"]]
-    group_of = dict(zip(names, listed, strict=True))
-    wanted = {asked, *stated.get(asked, [])} if asked in tiers else set()
-    assert {group_of[name] for name in candidates(imported, asked)} == wanted
-    assert all(tiers[group_of[name]] == "local" for name in candidates(imported, asked, "phi"))
+    names = {b["name"]: b for b in imported.config["lockgate:router"]["backends"]}
+    group_of = {name: b.get("displayName", name) for name, b in names.items()}
+    first = {b.get("displayName", name) for name, b in names.items()}
+    assert first >= set(listed)
+    after = {g: others for one in stated for g, others in one.items()}
+    wanted = {asked, *after.get(asked, [])} if asked in tiers else set()
+    met = candidates(imported, asked)
+    assert {tiers[g] for g in wanted} == {names[name]["tier"] for name in met}
+    assert {group_of[name] for name in met if "displayName" in names[name]} <= wanted
+    assert all(names[name]["tier"] == "local" for name in candidates(imported, asked, "phi"))
 
 
 def test_through_the_command(tmp_path: Any) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(yaml.safe_dump({"model_list": [GPT, QWEN]}))
-    line = ["import", "--from", "litellm", str(file), "--tier", "gpt-4=cloud"]
-    refused = CliRunner().invoke(cli, line)
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "refused: LiteLLM does not say whether it is local" in refused.stderr
-    done = CliRunner().invoke(cli, [*line, "--tier", "qwen=local"])
+    file.write_text(yaml.safe_dump({"model_list": [GPT, QWEN, entry("x", "bedrock/x")]}))
+    done = CliRunner().invoke(
+        cli, ["import", str(file), "--tier", "*=cloud", "--tier", "qwen=local"]
+    )
+    assert done.exit_code == 3, "the format is recognised, and something is left out"
+    assert "left out: 'bedrock/x': Lockgate does not speak to that provider" in done.stderr
+    assert "PROVED: " in done.stderr
     stack = tmp_path / "Pulumi.x.yaml"
     stack.write_text(done.stdout)
     checked = CliRunner().invoke(cli, ["check", str(stack), "--json"])
     assert (checked.exit_code, json.loads(checked.stdout)["proved"]) == (0, True), checked.output
+    file.write_text(yaml.safe_dump({"model_list": [GPT, QWEN]}))
+    assert CliRunner().invoke(cli, ["import", str(file)]).exit_code == 0

@@ -4,77 +4,43 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve
 from lockgate.policy.address import is_private, url_fault
 
-from pulumi_lockgate.convert.difference import Notes
-
-ENVIRONMENT: Final = "os.environ/"
-_SLUG: Final = re.compile(r"[^a-z0-9]+")
-
-
-@frozen
-class Dialect:
-    """How one of LiteLLM's providers is reached from here.
-
-    `provider` is ours; `url` the provider's published base URL, None where ours is known or one
-    must be stated (`needs_url`); `key` the variable that LiteLLM reads when no api_key is stated.
-    """
-
-    provider: str
-    url: str | None = None
-    key: str | None = None
-    needs_url: bool = False
-    suffix: str = ""
-
-
-DIALECTS: Final[Mapping[str, Dialect]] = {
-    "openai": Dialect("openai", key="OPENAI_API_KEY"),
-    "anthropic": Dialect("anthropic", key="ANTHROPIC_API_KEY"),
-    "groq": Dialect("openai", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
-    "openrouter": Dialect("openai", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-    "mistral": Dialect("openai", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-    "deepseek": Dialect("openai", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
-    "xai": Dialect("openai", "https://api.x.ai/v1", "XAI_API_KEY"),
-    "hosted_vllm": Dialect("openai", needs_url=True),
-    "lm_studio": Dialect("openai", needs_url=True),
-    "llamafile": Dialect("openai", needs_url=True),
-    "openai_like": Dialect("openai", needs_url=True),
-    "custom_openai": Dialect("openai", needs_url=True),
-    "litellm_proxy": Dialect("litellm", needs_url=True),
-    "ollama": Dialect("openai", needs_url=True, suffix="/v1"),
-    "ollama_chat": Dialect("openai", needs_url=True, suffix="/v1"),
-}
-"""LiteLLM's provider prefixes that Lockgate can reach."""
-UNPREFIXED: Final = (
-    (re.compile(r"(gpt-|chatgpt-|o[0-9])"), "openai"),
-    (re.compile(r"claude-"), "anthropic"),
+from pulumi_lockgate.convert.litellm.draft import ENVIRONMENT, Draft, Entry, seconds
+from pulumi_lockgate.convert.litellm.locality import Locality, locality
+from pulumi_lockgate.convert.litellm.providers import (
+    DIALECTS,
+    IN_THE_CLOUD,
+    Dialect,
+    provider_of,
 )
-"""Model names that LiteLLM takes without a prefix."""
+from pulumi_lockgate.convert.tiers import stated_tier
+
+_SLUG: Final = re.compile(r"[^a-z0-9]+")
+_VARIABLE: Final = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)[^}]*\}?\Z")
+_PLACEHOLDERS: Final = frozenset(
+    {"", "empty", "none", "null", "na", "n/a", "not-needed", "not_needed", "dummy", "fake-key"}
+)
+"""What people write as the key of a server of their own that wants none."""
 CARRIED: Final = frozenset(
-    {"model", "api_base", "base_url", "api_key", "weight", "timeout", "stream_timeout"}
+    {"model", "api_base", "base_url", "api_key", "weight", "rpm", "tpm", "order", "timeout"}
+    | {"stream_timeout", "custom_llm_provider", "litellm_credential_name"}
 )
 RESTRICTS: Final = {
-    "tags": "deployments by tag",
-    "region_name": "deployments by region",
-    "guardrails": "guardrails on content",
+    "region_name": "it is for one region",
+    "guardrails": "its content is checked or masked",
+    "team_id": "it serves one team",
+    "supported_environments": "it is there in some environments only",
+    "mock_response": "it answers by itself, and sends nothing anywhere",
 }
-"""Parameters whose loss could send a request where it did not go."""
-
-
-@frozen
-class Deployment:
-    """One entry of model_list. `name` is the backend's, `group` LiteLLM's model_name."""
-
-    path: str
-    name: str
-    group: str
-    params: Mapping[str, Any]
+"""Parameters whose loss could send a request, or a text, where it did not go."""
+_OF_A_ROUTER: Final = frozenset({"provider", "models", "route", "fallbacks"})
 
 
 def slug(text: str, taken: set[str]) -> str:
     """Return a backend's or rule's name for `text` that is not among `taken`, and take it."""
-    bare = _SLUG.sub("-", text.lower()).strip("-")[:50] or "model"
+    bare = _SLUG.sub("-", text.lower()).strip("-")[:50].strip("-") or "model"
     name, number = bare, 2
     while name in taken:
         name, number = f"{bare}-{number}", number + 1
@@ -82,126 +48,198 @@ def slug(text: str, taken: set[str]) -> str:
     return name
 
 
-def backend_of(
-    deployment: Deployment, tiers: Mapping[str, str], notes: Notes
-) -> dict[str, Any] | None:
-    """Return the backend in wire form; None where something is refused."""
-    external = _external(deployment, notes)
-    tier = _tier(deployment, tiers, notes)
-    _not_carried(deployment, notes)
-    if external is None or tier is None:
-        return None
-    backend: dict[str, Any] = {"name": deployment.name, "external": external, "tier": tier}
-    url = external.get("url", "")
-    if tier == "cloud" and url_fault(url or "https://x") is None:
-        private = bool(url) and is_private(url)
-        if private or url.startswith("http:"):
-            external["allowPrivateAddress"] = True
-            message = "tier cloud, and plain http or private: allowPrivateAddress is written"
-            notes.differs(f"{deployment.path}.litellm_params.api_base", message)
-    timeouts = _timeouts(deployment, notes)
-    return backend | ({"timeouts": timeouts} if timeouts else {})
-
-
-def _tier(deployment: Deployment, tiers: Mapping[str, str], notes: Notes) -> str | None:
-    stated = tiers.get(deployment.name) or tiers.get(deployment.group)
-    if stated is None:
-        name = deployment.name
-        message = "LiteLLM does not say whether it is local or in the cloud"
-        mend = f"pass --tier {name}=local or --tier {name}=cloud"
-        notes.refused(deployment.path, message, mend)
-    return stated
-
-
-def _external(deployment: Deployment, notes: Notes) -> dict[str, Any] | None:
-    params, place = deployment.params, f"{deployment.path}.litellm_params"
-    stated = params.get("model")
-    if not isinstance(stated, str) or not stated:
-        notes.refused(f"{place}.model", "is missing", "write `model: openai/gpt-4o`")
-        return None
-    prefix, model = _provider(stated, params)
-    dialect = DIALECTS.get(prefix or "")
+def read_entry(draft: Draft, path: str, stated: Mapping[str, Any], name: str) -> Entry:
+    """Return an entry with its backend `name`, without one where it is left out, which is noted."""
+    params = {**draft.credentials(stated["litellm_params"]), **stated["litellm_params"]}
+    group = stated["model_name"]
+    entry = Entry(path, group, params, _order(params.get("order")))
+    wanted = stated_tier(draft.tiers, name, group)
+    spoken = _model(draft, entry)
+    if spoken is None:
+        return entry
+    provider, sent = spoken
+    dialect = DIALECTS.get(provider)
     if dialect is None:
-        message = f"{stated!r}: Lockgate does not speak to that provider"
-        mend = "keep LiteLLM before it: write `model: litellm_proxy/NAME` and its api_base"
-        notes.refused(f"{place}.model", message, mend)
-        return None
-    if "*" in stated or "*" in deployment.group or stated.startswith(ENVIRONMENT):
-        message = f"{stated!r} names no one model"
-        notes.refused(f"{place}.model", message, "write an entry for each model")
-        return None
-    url = _url(dialect, params, place, notes)
-    key = _key(dialect, deployment, place, notes)
-    if url is None:
-        return None
-    external: dict[str, Any] = {"provider": dialect.provider, "model": model}
+        elsewhere = provider in IN_THE_CLOUD and wanted != "local"
+        return evolve(entry, tier="cloud" if elsewhere else None)
+    url = _url(draft, dialect, params, f"{path}.litellm_params")
+    where = None if url is None else _where(draft, url, wanted, path, name)
+    if url is None or where is None:
+        return entry
+    entry = evolve(entry, tier=where.tier)
+    if _is_refused(draft, path, stated, params) or _is_a_pattern(draft, path, sent):
+        return entry
+    unkeyed = where.tier == "local" and str(params.get("api_key")).lower() in _PLACEHOLDERS
+    key = None if unkeyed else _key(draft, dialect, params, path, name)
+    external: dict[str, Any] = {"provider": dialect.provider, "model": _sent(dialect, sent)}
     external |= {"url": url} if url else {}
-    return external | ({"credentialsSecretRef": {"name": key}} if key else {})
+    external |= {"credentialsSecretRef": {"name": key}} if key else {}
+    backend = {"name": name, "external": external, **_tier(draft, url, where, external, path)}
+    timeouts = _timeouts(draft, params, f"{path}.litellm_params")
+    backend |= {"timeouts": timeouts} if timeouts else {}
+    _not_carried(draft, path, stated)
+    return evolve(entry, backend=backend)
 
 
-def _provider(stated: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Return (LiteLLM's prefix, the model sent up)."""
-    prefix, slash, model = stated.partition("/")
-    if params.get("custom_llm_provider"):
-        return str(params["custom_llm_provider"]), stated
-    if slash:
-        return prefix, model
-    implied = next((name for pattern, name in UNPREFIXED if pattern.match(stated)), None)
-    return implied, stated
+def _order(stated: Any) -> float | None:
+    number = isinstance(stated, int | float) and not isinstance(stated, bool)
+    return float(stated) if number else None
 
 
-def _url(dialect: Dialect, params: Mapping[str, Any], place: str, notes: Notes) -> str | None:
-    """Return the base URL, empty for the provider's own; None where it is refused."""
-    stated = params.get("api_base") or params.get("base_url")
-    if isinstance(stated, str) and stated.startswith(ENVIRONMENT):
+def _model(draft: Draft, entry: Entry) -> tuple[str, str] | None:
+    """Return (LiteLLM's provider, the model sent up); None where no model is stated."""
+    place = f"{entry.path}.litellm_params.model"
+    model = draft.resolved(entry.params.get("model"))
+    if not isinstance(model, str) or not model or model.startswith(ENVIRONMENT):
+        what = f"{model!r} is not stated here" if model else "is missing"
+        draft.notes.refused(place, what, "write `model: openai/gpt-4o`")
+        return None
+    provider, sent = provider_of(model, entry.params)
+    if provider not in DIALECTS:
+        message = f"{model!r}: Lockgate does not speak to that provider"
+        mend = "keep LiteLLM before it: write `model: litellm_proxy/NAME` and its api_base"
+        draft.notes.refused(place, message, mend)
+    return provider or "", sent
+
+
+def _is_a_pattern(draft: Draft, path: str, model: str) -> bool:
+    if "*" in model:
+        message = f"{model!r} names no one model"
+        mend = "write an entry for each model"
+        draft.notes.refused(f"{path}.litellm_params.model", message, mend)
+    return "*" in model
+
+
+def _sent(dialect: Dialect, model: str) -> str:
+    return model if model.startswith("accounts/") else dialect.prefix + model
+
+
+def _url(draft: Draft, dialect: Dialect, params: Mapping[str, Any], place: str) -> str | None:
+    """Return the base URL, empty for the provider's own; None where the entry is left out."""
+    stated = draft.resolved(params.get("api_base") or params.get("base_url"))
+    if isinstance(stated, str) and (stated.startswith(ENVIRONMENT) or _VARIABLE.match(stated)):
         message = f"stands in the environment, as {stated.removeprefix(ENVIRONMENT)}"
-        notes.refused(f"{place}.api_base", message, "write the address itself")
+        draft.notes.refused(f"{place}.api_base", message, "write the address itself")
         return None
     if isinstance(stated, str) and stated:
         bare = stated.rstrip("/")
+        if dialect.native and bare != dialect.url:
+            message = "LiteLLM speaks the provider's own dialect there, Lockgate OpenAI's"
+            draft.notes.refused(f"{place}.api_base", message, "leave it out, or keep LiteLLM")
+            return None
+        if url_fault(bare) is not None:
+            message = f"{bare!r} {url_fault(bare)}"
+            draft.notes.refused(f"{place}.api_base", message, "write `api_base: http://HOST/v1`")
+            return None
         if dialect.provider == "anthropic":  # whose SDK's base ends before /v1
             return bare.removesuffix("/messages").removesuffix("/v1")
         return bare if bare.endswith(dialect.suffix) else bare + dialect.suffix
     if dialect.needs_url:
-        notes.refused(f"{place}.api_base", "is missing", "write `api_base: http://HOST:PORT/v1`")
+        mend = "write `api_base: http://HOST:PORT/v1`"
+        draft.notes.refused(f"{place}.api_base", "is missing", mend)
         return None
     return dialect.url or ""
 
 
-def _key(dialect: Dialect, deployment: Deployment, place: str, notes: Notes) -> str | None:
-    """Return the name of the Secret that is to hold the key. The key itself is never copied."""
-    stated = deployment.params.get("api_key")
-    if stated is None and (dialect.key is None or deployment.params.get("api_base")):
-        return None
-    is_written = isinstance(stated, str) and not stated.startswith(ENVIRONMENT)
-    if is_written:
-        name = f"{deployment.name}-key"
-        notes.differs(f"{place}.api_key", f"is not copied: put it into a Secret {name!r}")
-        return name
-    variable = str(stated or dialect.key).removeprefix(ENVIRONMENT)
-    name = slug(variable, set())
-    notes.differs(f"{place}.api_key", f"was {variable}: put it into a Secret {name!r}")
-    return name
+def _where(draft: Draft, url: str, wanted: str | None, path: str, name: str) -> Locality | None:
+    where = locality(url, wanted)
+    if where is None:
+        message = f"--tier {name}=local was stated, and it is a provider's own address"
+        draft.notes.refused(path, message, f"pass --tier {name}=cloud")
+    elif where.note is not None:
+        draft.once(f"{path}.litellm_params.api_base", where.note.replace("NAME", name))
+    elif where.tier == "cloud" and wanted is None:
+        draft.once("model_list", "entries at a provider's own address are tier cloud")
+    return where
 
 
-def _timeouts(deployment: Deployment, notes: Notes) -> dict[str, str]:
-    out = {}
-    for theirs, ours in (("timeout", "total"), ("stream_timeout", "firstToken")):
-        value = deployment.params.get(theirs)
-        place = f"{deployment.path}.litellm_params.{theirs}"
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            out[ours] = f"{value}s"
-            notes.differs(place, f"is timeouts.{ours} {value}s, of this backend")
-        elif value is not None:
-            notes.refused(place, f"{value!r} is not seconds", "write a number, or leave it out")
+def _tier(
+    draft: Draft, url: str, where: Locality, external: dict[str, Any], path: str
+) -> dict[str, Any]:
+    out: dict[str, Any] = {"tier": where.tier}
+    if where.attested is not None:
+        out["attestedLocal"] = where.attested
+    if where.tier == "cloud" and url and (is_private(url) or url.startswith("http:")):
+        external["allowPrivateAddress"] = True
+        message = "tier cloud, and plain http or private: allowPrivateAddress is written"
+        draft.notes.differs(f"{path}.litellm_params.api_base", message)
     return out
 
 
-def _not_carried(deployment: Deployment, notes: Notes) -> None:
-    for name in deployment.params:
-        place = f"{deployment.path}.litellm_params.{name}"
-        if name in RESTRICTS:
-            message = f"LiteLLM chooses or checks by it ({RESTRICTS[name]}), Lockgate does not"
-            notes.refused(place, message, "leave it out, where its loss is right")
-        elif name not in CARRIED and name != "custom_llm_provider":
-            notes.differs(place, "is not carried: clients send what the model needs")
+def _is_refused(
+    draft: Draft, path: str, stated: Mapping[str, Any], params: Mapping[str, Any]
+) -> bool:
+    """Whether an entry restricts what it serves in a way that is not carried; each is noted."""
+    every = {**stated, **_info(stated), **params}
+    if every.get("access_groups"):
+        message = "which keys may ask for it is not carried: every client may"
+        mend = "keep clients apart by the network"
+        draft.notes.refused(f"{path}.model_info.access_groups", message, mend)
+    found = {name: why for name, why in RESTRICTS.items() if every.get(name)}
+    if every.get("tags") and draft.section("router_settings").get("enable_tag_filtering"):
+        found["tags"] = "requests were kept to deployments by tag"
+    body = every.get("extra_body")
+    if isinstance(body, dict) and not _OF_A_ROUTER.isdisjoint(body):
+        found["extra_body"] = "it tells the provider where to send requests on"
+    for name, why in found.items():
+        mend = "take it out of the file, where its loss is right"
+        draft.notes.refused(f"{path}.{name}", f"{why}: the deployment is left out", mend)
+    return bool(found)
+
+
+def _key(
+    draft: Draft, dialect: Dialect, params: Mapping[str, Any], path: str, name: str
+) -> str | None:
+    """Return the name of the Secret that is to hold the key. The key itself is never copied."""
+    place = f"{path}.litellm_params.api_key"
+    stated = params.get("api_key")
+    if stated is None and (dialect.key is None or params.get("api_base")):
+        return None
+    text = str(stated if stated is not None else f"{ENVIRONMENT}{dialect.key}")
+    named = _VARIABLE.match(text)
+    if text.startswith(ENVIRONMENT) or named:
+        variable = named[1] if named else text.removeprefix(ENVIRONMENT)
+        secret = slug(variable, set())
+        draft.once(place, f"was {variable}: put it into a Secret {secret!r}")
+        return secret
+    secret = f"{name}-key"
+    draft.notes.differs(place, f"is not copied: put it into a Secret {secret!r}")
+    return secret
+
+
+def _timeouts(draft: Draft, params: Mapping[str, Any], place: str) -> dict[str, str]:
+    """Return the deadline to the first token, the longer of the two that LiteLLM has."""
+    found = []
+    for name in ("timeout", "stream_timeout"):
+        value = params.get(name)
+        if value is None:
+            continue
+        if seconds(value) is None:
+            mend = "write a number, or leave it out"
+            draft.notes.refused(f"{place}.{name}", f"{value!r} is not seconds", mend)
+            continue
+        found.append((value, name))
+    if not found:
+        return {}
+    value, name = max(found)
+    message = f"is timeouts.firstToken {value}s: a response that has begun is not cut by it"
+    draft.once(f"{place}.{name}", message)
+    return {"firstToken": f"{value}s"}
+
+
+def _info(stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    info = stated.get("model_info")
+    return info if isinstance(info, dict) else {}
+
+
+def _not_carried(draft: Draft, path: str, stated: Mapping[str, Any]) -> None:
+    """Note what of an entry has no place here: clients send what the model needs."""
+    names = [name for name in stated["litellm_params"] if name not in CARRIED]
+    if names:
+        message = f"{', '.join(map(str, names))}: not carried, clients send what the model needs"
+        draft.notes.differs(f"{path}.litellm_params", message)
+    others = [name for name in _info(stated) if name not in {"mode", "access_groups", "id"}]
+    if others:
+        draft.notes.differs(f"{path}.model_info", f"{', '.join(map(str, others))}: not carried")
+    for other in stated.keys() - {"model_name", "litellm_params", "model_info"}:
+        draft.notes.differs(f"{path}.{other}", "is not carried")

@@ -7,6 +7,7 @@ from lockgate.policy.address import is_private, url_fault
 
 from pulumi_lockgate.convert.llmkube.draft import Draft
 from pulumi_lockgate.convert.llmkube.manifest import Backend, External
+from pulumi_lockgate.convert.tiers import stated_tier
 
 OPENAI_SHAPED: Final = frozenset({"openai", "litellm"})
 WITHOUT_DEFAULT: Final = frozenset({"bedrock", "vertex_ai"})
@@ -49,8 +50,9 @@ def _without_url(draft: Draft, external: External, place: str) -> None:
 def tiers(draft: Draft) -> None:
     """Write each tier; refuse an external backend without one, which LLMKube took for local (3)."""
     for path, theirs, ours in draft.pairs():
-        stated = draft.tiers.get(theirs.name)
-        if theirs.external is None or (theirs.tier is not None and stated is None):
+        stated = stated_tier(draft.tiers, theirs.name)
+        exact = theirs.name in draft.tiers
+        if theirs.external is None or (theirs.tier is not None and not exact):
             continue
         if stated is not None:
             ours["tier"] = stated
@@ -86,13 +88,23 @@ def names(draft: Draft) -> None:
     metadata = draft.source.manifest.metadata
     draft.config["lockgate:name"] = metadata["name"]
     namespace = metadata.get("namespace")
-    draft.config["lockgate:namespace"] = namespace or "default"
+    # it exists, and is neither made nor deleted with the stack
+    draft.config["lockgate:namespace"] = {"name": namespace or "default", "create": False}
     if namespace is None:
         message = "names no namespace: `default` is written; write the one it was applied in"
         draft.notes.differs("metadata", message)
-    for _, theirs, ours in draft.pairs():
-        if theirs.inference_service_ref is not None:
+    for path, theirs, ours in draft.pairs():
+        if theirs.inference_service_ref is None:
+            continue
+        if draft.is_always_first(theirs.name):
             ours["servedModel"] = "caller"
+        else:
+            service = theirs.inference_service_ref.name
+            message = (
+                f"is asked for the model {service!r}, its service's name: it also stands in for "
+                "others, and would be asked for theirs"
+            )
+            draft.notes.differs(f"{path}.name", message)
 
 
 def reports(draft: Draft) -> None:

@@ -66,6 +66,17 @@ class Draft:
         """Whether one of the rule's backends is in the cloud."""
         return not self.cloud().isdisjoint(rule.out["route"]["backends"])
 
+    def is_always_first(self, backend: str) -> bool:
+        """Whether a backend stands first in every route that leads to it."""
+        default = self.spec.get("defaultRoute")
+        for rule in self.standing():
+            chain = list(rule.out["route"]["backends"])
+            if default is not None and not rule.out.get("failClosed"):
+                chain.append(default)
+            if backend in chain[1:] and chain[0] != backend:
+                return False
+        return True
+
     def is_weighted(self) -> bool:
         """Whether some rule picks by weight."""
         return any(rule.source.route.strategy == "weighted" for rule in self.standing())

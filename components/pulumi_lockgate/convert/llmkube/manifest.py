@@ -183,11 +183,15 @@ class Manifest:
 
 @frozen
 class Source:
-    """A manifest with the name of its file and its lines."""
+    """A manifest with the name of its file and its lines.
+
+    `others` are the objects beside it in the file: (kind, name, line).
+    """
 
     name: str
     manifest: Manifest
-    lines: Mapping[str, int]
+    lines: dict[str, int]
+    others: tuple[tuple[str, str, int | None], ...] = ()
 
     def line_of(self, path: str) -> int | None:
         """Return the line of `path`, or of the nearest thing around it."""
@@ -195,15 +199,29 @@ class Source:
 
 
 def routers(documents: tuple[Node, ...]) -> Iterator[Node]:
-    """Yield every ModelRouter of a file, those in a List included; nothing else is looked at."""
+    """Return every ModelRouter of a file, those in a List included."""
+    return (node for node in _objects(documents) if _value(node, "kind") == KIND)
+
+
+def _objects(documents: tuple[Node, ...]) -> Iterator[Node]:
+    """Yield every object of a file, those in a List one by one."""
     for document in documents:
         kind = _value(document, "kind")
-        if kind == KIND:
-            yield document
-        elif isinstance(kind, str) and kind.endswith("List"):
+        if isinstance(kind, str) and kind.endswith("List"):
             items = _value(document, "items")
             nodes = items if isinstance(items, tuple) else ()
-            yield from routers(tuple(node for node in nodes if isinstance(node, Node)))
+            yield from _objects(tuple(node for node in nodes if isinstance(node, Node)))
+        else:
+            yield document
+
+
+def _others(documents: tuple[Node, ...]) -> Iterator[tuple[str, str, int | None]]:
+    """Yield (kind, name, line) of every object that is no ModelRouter."""
+    for node in _objects(documents):
+        kind = _value(node, "kind")
+        if isinstance(kind, str) and kind != KIND:
+            metadata = next((m.node for m in node.value if m.key == "metadata"), node)
+            yield kind, str(_value(metadata, "name") or "without a name"), node.line
 
 
 def read_manifest(documents: tuple[Node, ...], name: str) -> Source:
@@ -228,7 +246,7 @@ def read_manifest(documents: tuple[Node, ...], name: str) -> Source:
         problems.append(Problem("metadata.name", line, "is missing", "write `name: NAME`"))
     if problems:
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
-    return Source(name, manifest, builder.lines)
+    return Source(name, manifest, builder.lines, tuple(_others(documents)))
 
 
 def _is_named(metadata: Any) -> bool:

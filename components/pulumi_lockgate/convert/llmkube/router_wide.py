@@ -1,6 +1,13 @@
 """Writes what an import has beside backends and rules: points 1, 8 and 9 of the guide."""
 
+from typing import Final
+
 from pulumi_lockgate.convert.llmkube.draft import Draft
+
+BESIDE: Final = "object "
+"""How the place of an object begins that stands beside the router in its file."""
+MODELS: Final = frozenset({"InferenceService", "Model"})
+"""Kinds of LLMKube's that Lockgate could run, under `lockgate:models`."""
 
 
 def ignored(draft: Draft) -> None:
@@ -42,6 +49,18 @@ def only_the_proxy(draft: Draft) -> None:
     if spec.endpoint.path != "/v1/chat/completions":
         message = f"{spec.endpoint.path!r} is not served: clients ask /v1/chat/completions"
         notes.refused("spec.endpoint.path", message, "leave it out")
+
+
+def beside(draft: Draft) -> None:
+    """Say of every object that stands beside the ModelRouter that it is not taken over (12)."""
+    for kind, name, line in draft.source.others:
+        place = f"{BESIDE}{kind} {name}"
+        draft.source.lines[place] = line or 1
+        if kind in MODELS:
+            mend = "let LLMKube go on to run it, or write it under `lockgate:models`"
+            draft.notes.refused(place, "is no part of the router", mend)
+        else:
+            draft.notes.differs(place, "is not looked at, and stays as it is")
 
 
 def deployment(draft: Draft) -> None:

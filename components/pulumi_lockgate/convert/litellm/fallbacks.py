@@ -1,0 +1,120 @@
+"""Which groups LiteLLM asks after a group: its fallbacks, those for long prompts, its aliases."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from attrs import define, field
+
+from pulumi_lockgate.convert.litellm.draft import Draft
+
+EVERY: Final = "*"
+_SECTIONS: Final = ("litellm_settings", "router_settings")
+
+
+@define
+class After:
+    """Model names by what follows them: `fallbacks` on any failure, `longer` for long prompts.
+
+    `aliases` has the group of each name that is another's; LiteLLM looks there first.
+    """
+
+    fallbacks: dict[str, list[str]] = field(factory=dict)
+    longer: dict[str, list[str]] = field(factory=dict)
+    aliases: dict[str, str] = field(factory=dict)
+
+    def target(self, name: str) -> str:
+        """Return the group that a model name means."""
+        return self.aliases.get(name, name)
+
+    def following(self, name: str) -> list[str]:
+        """Return the groups that are asked after `name`, in order, without its own."""
+        return self._of(self.fallbacks, name)
+
+    def longer_than(self, name: str) -> list[str]:
+        """Return the groups that are asked when a prompt is too long for `name`."""
+        return self._of(self.longer, name)
+
+    def _of(self, stated: dict[str, list[str]], name: str) -> list[str]:
+        found = (stated[key] for key in (name, self.target(name), EVERY) if key in stated)
+        groups = [self.target(other) for other in next(found, [])]
+        return [g for g in dict.fromkeys(groups) if g != self.target(name)]
+
+
+def read_after(draft: Draft) -> After:
+    """Return what follows each model name; what is no list of names is noted as left out."""
+    after = After(aliases=_aliases(draft))
+    for section in _SECTIONS:
+        for place, entry in _entries(draft, f"{section}.fallbacks"):
+            _add(draft, after, after.fallbacks, place, entry)
+        for place, entry in _entries(draft, f"{section}.context_window_fallbacks"):
+            _add(draft, after, after.longer, place, entry)
+        default = draft.section(section).get("default_fallbacks") or []
+        place = f"{section}.default_fallbacks"
+        if isinstance(default, list):
+            names = _known(draft, after, place, default)
+            if names:
+                after.fallbacks.setdefault(EVERY, names)
+        else:
+            draft.notes.refused(place, "is no list", "write `default_fallbacks: [MODEL]`")
+    return after
+
+
+def _entries(draft: Draft, place: str) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+    section, _, name = place.partition(".")
+    stated = draft.section(section).get(name) or []
+    for entry in stated if isinstance(stated, list) else [None]:
+        if isinstance(entry, dict) and all(isinstance(v, list) for v in entry.values()):
+            yield place, entry
+        else:
+            mend = f"write `{name}: [{{ MODEL: [OTHER] }}]`"
+            draft.notes.refused(place, "is no list of fallbacks", mend)
+
+
+def _add(
+    draft: Draft,
+    after: After,
+    into: dict[str, list[str]],
+    place: str,
+    entry: dict[str, list[Any]],
+) -> None:
+    """Add an entry; LiteLLM takes the first key of each, and the first entry for a name."""
+    for group, others in list(entry.items())[:1]:
+        if group in draft.unserved and group not in draft.groups:
+            continue
+        if group != EVERY and group not in after.aliases:
+            _known(draft, after, place, [group])
+        into.setdefault(group, _known(draft, after, place, others))
+
+
+def _known(draft: Draft, after: After, place: str, names: list[Any]) -> list[str]:
+    """Return those of `names` that are groups or aliases; the others are left out by name."""
+    out = []
+    for name in names:
+        if isinstance(name, str) and after.target(name) in draft.groups:
+            out.append(name)
+        elif not isinstance(name, str) or name not in draft.unserved:
+            known = ", ".join(draft.groups) or "none"
+            message = f"there is no chat model {name!r}"
+            draft.notes.refused(place, message, f"use one of {known}")
+    return out
+
+
+def _aliases(draft: Draft) -> dict[str, str]:
+    """Return the aliases; one whose group is not there keeps its name, which is then refused."""
+    stated = draft.section("router_settings").get("model_group_alias") or {}
+    place = "router_settings.model_group_alias"
+    if not isinstance(stated, dict):
+        draft.notes.refused(place, "is no mapping", "write `model_group_alias: { ALIAS: MODEL }`")
+        return {}
+    out = {}
+    for alias, target in stated.items():
+        group = target.get("model") if isinstance(target, dict) else target
+        if not isinstance(group, str) or group not in draft.groups:
+            known = ", ".join(draft.groups) or "none"
+            message = f"there is no chat model {group!r}"
+            draft.notes.refused(f"{place}.{alias}", message, f"use one of {known}")
+        elif alias in draft.groups:
+            message = f"{alias!r} goes to {group!r}, as there: its own deployments are not asked"
+            draft.notes.differs(f"{place}.{alias}", message)
+        out[alias] = str(group)
+    return out
