@@ -161,6 +161,24 @@ def test_default_fallbacks_and_a_star_are_for_groups_without_their_own() -> None
     assert candidates(imported, "gpt-4") == ["gpt-4", "b"]
 
 
+def test_the_router_s_own_fallbacks_are_used_and_a_default_counts_before_a_star() -> None:
+    imported = take(
+        GPT, cloud("b"), QWEN,
+        router_settings={"fallbacks": [{"gpt-4": ["qwen"]}, {"*": ["gpt-4"]}]},
+        litellm_settings={"fallbacks": [{"gpt-4": ["b"]}], "default_fallbacks": ["b"]},
+    )  # fmt: skip
+    assert candidates(imported, "gpt-4") == ["gpt-4", "qwen"]
+    assert candidates(imported, "qwen") == ["qwen", "b"]
+    assert any("is not used, as there" in d.message for d in imported.differences)
+
+
+def test_of_an_entry_with_two_names_litellm_reads_the_first() -> None:
+    two = [{"gpt-4": ["qwen"], "b": ["qwen"]}]
+    imported = take(GPT, cloud("b"), QWEN, router_settings={"fallbacks": two})
+    assert (candidates(imported, "gpt-4"), candidates(imported, "b")) == (["gpt-4", "qwen"], ["b"])
+    assert any("'b' is not read, as there" in d.message for d in imported.differences)
+
+
 def test_a_fallback_for_long_prompts_is_carried_where_it_leads_to_no_other_server() -> None:
     def longer(model: dict[str, Any]) -> Imported:
         after = {"context_window_fallbacks": [{"gpt-4": ["long"]}]}
@@ -373,6 +391,7 @@ def test_each_provider_is_spoken_to_as_ours(model: str, params: Any, external: A
         ("mystery-model", {}, "model", "does not speak to that provider"),
         ("os.environ/MODEL", {}, "model", "is not stated here"),
         ("openai/*", {}, "model", "write an entry for each model"),
+        ("*", {}, "model", "behind model_name 'gpt-4', names no one model"),
         ("hosted_vllm/q", {}, "api_base", "is missing"),
         ("openai/q", {"api_base": "os.environ/BASE"}, "api_base", "write the address itself"),
         ("openai/q", {"api_base": "${BASE}"}, "api_base", "write the address itself"),
@@ -431,6 +450,8 @@ def test_each_entry_has_a_line_and_they_stand_by_weight() -> None:
     kinds = [d.kind for d in imported.differences]
     assert kinds == sorted(kinds, key=["left out", "changed", "exact"].index)
     assert [d.path for d in imported.differences if d.kind == "exact"] == ["model_list[1]"]
+    after = take(own("a"), own("b"), litellm_settings={"fallbacks": [{"a": ["b"]}]})
+    assert after.differences[-1].path == "litellm_settings.fallbacks"
 
 
 def test_timeouts_are_for_the_first_token_the_longer_of_two_and_never_total() -> None:

@@ -92,6 +92,7 @@ def test_1_status_and_what_the_server_sets_are_dropped() -> None:
     ("source", "words"),
     [
         (b"kind: Service\nmetadata: { name: a }\n", "has no objects of kind ModelRouter"),
+        (b"kind: Model\nmetadata: { name: a }\n", "is written under `lockgate:models`"),
         (manifest(BASE) + b"---\n" + manifest(BASE), "has 2 objects of kind ModelRouter"),
         (manifest(BASE).replace(b"v1alpha1", b"v1"), "apiVersion: is not known"),
         (manifest(BASE).replace(b"name: r\n", b"labels: {}\n"), "metadata.name: is missing"),

@@ -22,7 +22,7 @@ from pulumi_lockgate.convert.litellm.deployment import read_entry, slug
 from pulumi_lockgate.convert.litellm.draft import Draft
 from pulumi_lockgate.convert.litellm.fallbacks import read_after
 from pulumi_lockgate.convert.litellm.routes import rules, sensitive_rule
-from pulumi_lockgate.convert.litellm.settings import deadlines, read_settings
+from pulumi_lockgate.convert.litellm.settings import carried_settings, deadlines, read_settings
 from pulumi_lockgate.convert.salvage import salvaged
 from pulumi_lockgate.convert.tiers import without_a_backend
 
@@ -45,7 +45,9 @@ def import_litellm(
         spec = _spec(draft)
         config = _loadable(draft, {"lockgate:name": "lockgate", STACK_KEY: spec})
     line_of = partial(nearest_line, draft.lines)
-    return Imported(name, config, draft.notes.differences(line_of, places))
+    return Imported(
+        name, config, draft.notes.differences(line_of, places + carried_settings(draft))
+    )
 
 
 def _read(documents: tuple[Node, ...], name: str, tiers: Mapping[str, str]) -> Draft:

@@ -67,7 +67,7 @@ def read_entry(draft: Draft, path: str, stated: Mapping[str, Any], name: str) ->
     if url is None or where is None:
         return entry
     entry = evolve(entry, tier=where.tier)
-    if _is_refused(draft, path, stated, params) or _is_a_pattern(draft, path, sent):
+    if _is_refused(draft, path, stated, params) or "*" in sent:
         return entry
     unkeyed = where.tier == "local" and str(params.get("api_key")).lower() in _PLACEHOLDERS
     key = None if unkeyed else _key(draft, dialect, params, path, name)
@@ -95,19 +95,14 @@ def _model(draft: Draft, entry: Entry) -> tuple[str, str] | None:
         draft.notes.refused(place, what, "write `model: openai/gpt-4o`")
         return None
     provider, sent = provider_of(model, entry.params)
-    if provider not in DIALECTS:
+    if "*" in model:
+        message = f"{model!r}, behind model_name {entry.group!r}, names no one model"
+        draft.notes.refused(place, message, "write an entry for each model")
+    elif provider not in DIALECTS:
         message = f"{model!r}: Lockgate does not speak to that provider"
         mend = "keep LiteLLM before it: write `model: litellm_proxy/NAME` and its api_base"
         draft.notes.refused(place, message, mend)
     return provider or "", sent
-
-
-def _is_a_pattern(draft: Draft, path: str, model: str) -> bool:
-    if "*" in model:
-        message = f"{model!r} names no one model"
-        mend = "write an entry for each model"
-        draft.notes.refused(f"{path}.litellm_params.model", message, mend)
-    return "*" in model
 
 
 def _sent(dialect: Dialect, model: str) -> str:

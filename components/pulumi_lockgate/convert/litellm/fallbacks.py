@@ -8,7 +8,7 @@ from attrs import define, field
 from pulumi_lockgate.convert.litellm.draft import Draft
 
 EVERY: Final = "*"
-_SECTIONS: Final = ("litellm_settings", "router_settings")
+_SECTIONS: Final = ("router_settings", "litellm_settings")
 
 
 @define
@@ -43,25 +43,35 @@ class After:
 def read_after(draft: Draft) -> After:
     """Return what follows each model name; what is no list of names is noted as left out."""
     after = After(aliases=_aliases(draft))
-    for section in _SECTIONS:
-        for place, entry in _entries(draft, f"{section}.fallbacks"):
-            _add(draft, after, after.fallbacks, place, entry)
-        for place, entry in _entries(draft, f"{section}.context_window_fallbacks"):
-            _add(draft, after, after.longer, place, entry)
-        default = draft.section(section).get("default_fallbacks") or []
-        place = f"{section}.default_fallbacks"
-        if isinstance(default, list):
-            names = _known(draft, after, place, default)
-            if names:
-                after.fallbacks.setdefault(EVERY, names)
-        else:
-            draft.notes.refused(place, "is no list", "write `default_fallbacks: [MODEL]`")
+    for place, entry in _entries(draft, _place(draft, "fallbacks")):
+        _add(draft, after, after.fallbacks, place, entry)
+    for place, entry in _entries(draft, _place(draft, "context_window_fallbacks")):
+        _add(draft, after, after.longer, place, entry)
+    place = _place(draft, "default_fallbacks")
+    default = _at(draft, place) or []
+    if not isinstance(default, list):
+        draft.notes.refused(place, "is no list", "write `default_fallbacks: [MODEL]`")
+    elif default:  # which LiteLLM adds as the last "*", and the last one counts
+        after.fallbacks[EVERY] = _known(draft, after, place, default)
     return after
 
 
-def _entries(draft: Draft, place: str) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+def _place(draft: Draft, name: str) -> str:
+    """Return where a list stands that LiteLLM uses: the router's own, where it has one."""
+    stated = [s for s in _SECTIONS if draft.section(s).get(name)]
+    for unused in stated[1:]:
+        message = f"is not used, as there: {stated[0]} has its own"
+        draft.notes.differs(f"{unused}.{name}", message)
+    return f"{(stated or _SECTIONS)[0]}.{name}"
+
+
+def _at(draft: Draft, place: str) -> Any:
     section, _, name = place.partition(".")
-    stated = draft.section(section).get(name) or []
+    return draft.section(section).get(name)
+
+
+def _entries(draft: Draft, place: str) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+    name, stated = place.rpartition(".")[2], _at(draft, place) or []
     for entry in stated if isinstance(stated, list) else [None]:
         if isinstance(entry, dict) and all(isinstance(v, list) for v in entry.values()):
             yield place, entry
@@ -78,6 +88,8 @@ def _add(
     entry: dict[str, list[Any]],
 ) -> None:
     """Add an entry; LiteLLM takes the first key of each, and the first entry for a name."""
+    for unused in list(entry)[1:]:
+        draft.notes.differs(place, f"{unused!r} is not read, as there: write an entry for each")
     for group, others in list(entry.items())[:1]:
         if group in draft.unserved and group not in draft.groups:
             continue

@@ -23,6 +23,9 @@ WHO: Final = {
     "litellm_settings.max_budget": "nothing is spent up to a limit here",
     "litellm_settings.max_end_user_budget": "nothing is spent up to a limit here",
     "router_settings.provider_budget_config": "nothing is spent up to a limit here",
+    "litellm_settings.default_internal_user_params": "users have no defaults, and no limits, here",
+    "litellm_settings.default_team_settings": "teams have no settings of their own here",
+    "litellm_settings.default_team_params": "teams have no settings of their own here",
     "router_settings.enable_tag_filtering": "tags of requests are not read",
 }
 """Settings that restrict who may ask for what, or how much: left out by name."""
@@ -76,6 +79,11 @@ def _stated(draft: Draft) -> list[tuple[str, Any]]:
         elif key not in _READ:
             found.append((key, value))
     return [(place, value) for place, value in found if value not in (None, False, [], {}, "")]
+
+
+def carried_settings(draft: Draft) -> list[str]:
+    """Return the places of settings that are stated and carried."""
+    return [place for place, _ in _stated(draft) if place in _CARRIED]
 
 
 def _changes_requests(place: str, value: Any) -> bool:

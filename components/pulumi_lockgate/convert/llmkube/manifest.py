@@ -17,6 +17,9 @@ from lockgate.policy.spec.fields import Seconds, spec_field
 
 KIND: Final = "ModelRouter"
 API: Final = "inference.llmkube.dev/v1alpha1"
+_WITHOUT: Final = (
+    "put the ModelRouter into it; an InferenceService or a Model is written under `lockgate:models`"
+)
 DEFAULT_HEADER_TIMEOUT: Final = Seconds(120.0)
 
 
@@ -230,7 +233,8 @@ def read_manifest(documents: tuple[Node, ...], name: str) -> Source:
     if len(manifests) != 1:
         message = f"has {len(manifests) or 'no'} objects of kind ModelRouter"
         line = manifests[1].line if len(manifests) > 1 else None
-        raise PolicyRefusedError(name, (Problem("", line, message, "keep one in the file"),))
+        mend = "keep one in the file" if manifests else _WITHOUT
+        raise PolicyRefusedError(name, (Problem("", line, message, mend),))
     builder = Builder(Manifest)
     manifest: Any = builder.build(Manifest, _without_nulls(manifests[0]), "")
     problems = worded(builder.refusals)
