@@ -179,6 +179,34 @@ def test_of_an_entry_with_two_names_litellm_reads_the_first() -> None:
     assert any("'b' is not read, as there" in d.message for d in imported.differences)
 
 
+def test_fallbacks_are_looked_up_by_the_name_that_is_asked_for_so_a_pattern_has_none() -> None:
+    after = [{"gpt-4*": ["b"]}, {"*": ["b"]}, {"*": ["c"]}]
+    imported = take(own("gpt-4*"), own("b"), own("c"), router_settings={"fallbacks": after})
+    assert candidates(imported, "gpt-4o") == ["gpt-4", "c"], "of several stars the last"
+    imported = take(own("gpt-4*"), own("b"), router_settings={"fallbacks": after[:1]})
+    assert candidates(imported, "gpt-4o") == ["gpt-4"]
+
+
+def test_a_name_that_a_pattern_takes_may_have_fallbacks_of_its_own() -> None:
+    after = [{"gpt-4o": ["b"]}, {"*": ["c"]}]
+    imported = take(own("gpt-*"), own("b"), own("c"), router_settings={"fallbacks": after})
+    assert candidates(imported, "gpt-4o") == ["gpt", "b"]
+    assert candidates(imported, "gpt-5") == ["gpt", "c"]
+
+
+def test_an_alias_has_the_fallbacks_of_its_own_name_and_no_others() -> None:
+    settings = {"model_group_alias": {"fast": "qwen"}, "fallbacks": [{"qwen": ["gpt-4"]}]}
+    imported = take(GPT, QWEN, router_settings=settings)
+    assert candidates(imported, "qwen") == ["qwen", "gpt-4"]
+    assert candidates(imported, "fast") == ["qwen"]
+
+
+def test_a_fallback_to_a_pattern_is_left_out() -> None:
+    imported = take(QWEN, cloud("gpt-*"), router_settings={"fallbacks": [{"qwen": ["gpt-*"]}]})
+    assert candidates(imported, "qwen") == ["qwen"]
+    assert left_out(imported) == {"router_settings.fallbacks": "'gpt-*' names no one model"}
+
+
 def test_a_fallback_for_long_prompts_is_carried_where_it_leads_to_no_other_server() -> None:
     def longer(model: dict[str, Any]) -> Imported:
         after = {"context_window_fallbacks": [{"gpt-4": ["long"]}]}

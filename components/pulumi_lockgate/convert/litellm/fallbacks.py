@@ -15,16 +15,24 @@ _SECTIONS: Final = ("router_settings", "litellm_settings")
 class After:
     """Model names by what follows them: `fallbacks` on any failure, `longer` for long prompts.
 
-    `aliases` has the group of each name that is another's; LiteLLM looks there first.
+    LiteLLM looks there for the name that is asked for: a pattern among them is met by no request.
+
+    `aliases` has the group of each name that is another's; LiteLLM looks there first. `groups` are
+    all model names, `patterns` those with a star, the longest first.
     """
 
+    groups: frozenset[str]
+    patterns: tuple[str, ...]
     fallbacks: dict[str, list[str]] = field(factory=dict)
     longer: dict[str, list[str]] = field(factory=dict)
     aliases: dict[str, str] = field(factory=dict)
 
     def target(self, name: str) -> str:
-        """Return the group that a model name means."""
-        return self.aliases.get(name, name)
+        """Return the group that a model name means: an alias's, its own, or a pattern's."""
+        if name in self.aliases:
+            return self.aliases[name]
+        fitting = (p for p in self.patterns if name.startswith(p.removesuffix(EVERY)))
+        return name if name in self.groups else next(fitting, name)
 
     def following(self, name: str) -> list[str]:
         """Return the groups that are asked after `name`, in order, without its own."""
@@ -35,14 +43,16 @@ class After:
         return self._of(self.longer, name)
 
     def _of(self, stated: dict[str, list[str]], name: str) -> list[str]:
-        found = (stated[key] for key in (name, self.target(name), EVERY) if key in stated)
+        keys = (EVERY,) if EVERY in name else (name, EVERY)
+        found = (stated[key] for key in keys if key in stated)
         groups = [self.target(other) for other in next(found, [])]
         return [g for g in dict.fromkeys(groups) if g != self.target(name)]
 
 
 def read_after(draft: Draft) -> After:
     """Return what follows each model name; what is no list of names is noted as left out."""
-    after = After(aliases=_aliases(draft))
+    patterns = sorted((g for g in draft.groups if EVERY in g), key=len, reverse=True)
+    after = After(frozenset(draft.groups), tuple(patterns), aliases=_aliases(draft))
     for place, entry in _entries(draft, _place(draft, "fallbacks")):
         _add(draft, after, after.fallbacks, place, entry)
     for place, entry in _entries(draft, _place(draft, "context_window_fallbacks")):
@@ -87,23 +97,28 @@ def _add(
     place: str,
     entry: dict[str, list[Any]],
 ) -> None:
-    """Add an entry; LiteLLM takes the first key of each, and the first entry for a name."""
+    """Add an entry; LiteLLM takes the first key of each, and the first for a name, the last "*"."""
     for unused in list(entry)[1:]:
         draft.notes.differs(place, f"{unused!r} is not read, as there: write an entry for each")
     for group, others in list(entry.items())[:1]:
         if group in draft.unserved and group not in draft.groups:
             continue
-        if group != EVERY and group not in after.aliases:
+        if group != EVERY and after.target(group) not in draft.groups:
             _known(draft, after, place, [group])
-        into.setdefault(group, _known(draft, after, place, others))
+        known = _known(draft, after, place, others)
+        if group == EVERY or group not in into:
+            into[group] = known
 
 
 def _known(draft: Draft, after: After, place: str, names: list[Any]) -> list[str]:
     """Return those of `names` that are groups or aliases; the others are left out by name."""
     out = []
     for name in names:
-        if isinstance(name, str) and after.target(name) in draft.groups:
-            out.append(name)
+        target = after.aliases.get(name, name) if isinstance(name, str) else None
+        if target in draft.groups and EVERY not in str(target):
+            out.append(str(name))
+        elif target in draft.groups:
+            draft.notes.refused(place, f"{name!r} names no one model", "name a model")
         elif not isinstance(name, str) or name not in draft.unserved:
             known = ", ".join(draft.groups) or "none"
             message = f"there is no chat model {name!r}"

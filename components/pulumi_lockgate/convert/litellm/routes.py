@@ -65,11 +65,11 @@ def sensitive_rule(draft: Draft) -> dict[str, Any]:
 def rules(draft: Draft, after: After) -> Iterator[dict[str, Any]]:
     """Yield a rule for each set of names that are served alike; patterns last, longest first."""
     taken = {SENSITIVE_RULE}
-    wild = sorted((g for g in draft.groups if EVERY in g and g != EVERY), key=len, reverse=True)
-    exact = dict.fromkeys([*draft.groups, *after.aliases])
+    wild = [pattern for pattern in after.patterns if pattern != EVERY]
+    exact = dict.fromkeys([*draft.groups, *after.aliases, *after.fallbacks, *after.longer])
     served: dict[tuple[str, ...], list[str]] = {}
     for name in exact:
-        if EVERY not in name:
+        if EVERY not in name and (name in after.aliases or after.target(name) in draft.groups):
             key = (after.target(name), *after.following(name), "", *after.longer_than(name))
             served.setdefault(key, []).append(name)
     for names in served.values():
