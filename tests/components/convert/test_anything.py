@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lockgate.policy.reading.document import Node, from_plain
 from lockgate.policy.reading.problem import PolicyRefusedError
@@ -86,6 +86,7 @@ def answers(
         load_written(imported)
 
 
+@example(6, [])  # no backend at all
 @given(st.integers(0, 400), anything)
 def test_of_a_model_router(number: int, value: Any) -> None:
     answers(lambda documents: import_router(documents, "f"), ROUTER, number, value)

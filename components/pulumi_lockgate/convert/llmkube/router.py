@@ -105,6 +105,8 @@ def _loadable(draft: Draft, config: dict[str, Any]) -> dict[str, Any]:
         if any(inside(other, [rule.path]) for other in refused):
             refuse(rule.out)
     if not router["backends"]:
+        if not draft.origin.backends:
+            draft.notes.refused("spec.backends", "no backend: nothing could serve", "add one")
         return {}
     names = {id(b): f"spec.backends[{n}]" for n, b in enumerate(draft.backends)}
 
