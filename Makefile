@@ -16,7 +16,7 @@ ABREAST := -n 4 --dist worksteal
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
+.PHONY: help demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -90,6 +90,9 @@ test-deep: $(VENV)/.test ## the proof against the engine and the naive spec on 1
 
 bench-proof: $(VENV)/.program ## seconds and memory of a proof: 200 and 1,000 rules
 	$(BIN)/python bench/proof.py
+
+bench-replay: $(VENV)/.program ## seconds of `plan --replay` for a million records
+	$(BIN)/python bench/replay.py $(RECORDS)
 
 docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m lockgate.policy.reading.reference > docs/spec.md

@@ -6,6 +6,7 @@
 # Leaves in lockgate-out/: summary.md (a table of the stacks, then verdict, diff and resources of each,
 # the failing ones first), comment.md (the same, cut where a comment would be too long), what is wrong
 # as lockgate.sarif, what widens as STACK.sarif, and a picture of each stack, STACK.svg.
+# Where LOCKGATE_RECORDS names a folder, the audit records in its STACK.jsonl are replayed beside each diff.
 # Exit status: the worst of all stacks; 0 good, 1 a leak, 2 refused, 3 a widening not accepted.
 set -u
 [ $# -ge 2 ] || { echo "usage: $0 BASE STACK..." >&2; exit 2; }
@@ -26,12 +27,14 @@ worst=$?
 
 for stack in "$@"; do
   file=stacks/Pulumi.$stack.yaml
+  records=${LOCKGATE_RECORDS:+$LOCKGATE_RECORDS/$stack.jsonl}
+  [ -s "$records" ] || records=
   if git cat-file -e "$base:$file" 2> /dev/null; then
     git show "$base:$file" > "$out/base-$stack.yaml"
-    "$lockgate" plan "$stack" --against "$out/base-$stack.yaml" \
+    "$lockgate" plan "$stack" --against "$out/base-$stack.yaml" ${records:+--replay "$records"} \
       --comment "$out/$stack.md" --sarif "$out/$stack.sarif"
   else
-    "$lockgate" plan "$stack" --comment "$out/$stack.md"
+    "$lockgate" plan "$stack" ${records:+--replay "$records"} --comment "$out/$stack.md"
   fi
   status=$?
   [ "$status" -le "$worst" ] || worst=$status

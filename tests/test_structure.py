@@ -38,6 +38,7 @@ KNOWN_FROM_ABOVE = {
     "pulumi_lockgate": {
         "lockgate.policy",
         "lockgate.value",
+        "lockgate.audit.rehearsal",
         "lockgate.cli.errors",
         "lockgate.cli.results",
         "pulumi_lockgate",

@@ -14,6 +14,7 @@ from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 from pulumi_lockgate.model_router import notices
 from pulumi_lockgate.proof.report import Report
 from pulumi_lockgate.proved_policy import PolicyViolatedError
+from pulumi_lockgate.rehearsed import Rehearsed, rehearsed
 from pulumi_lockgate.stack.deployed import load_base
 from pulumi_lockgate.stack.engine import StackRefusedError
 from pulumi_lockgate.stack.evaluate import Plan, RouterOutputs, config_of, evaluate
@@ -26,13 +27,15 @@ from pulumi_lockgate.widening import KEY, WideningVerdict, judge
 class Planned:
     """A stack whose program ran and whose policies hold, and how they stand to what is deployed.
 
-    `change` is None where no single policy can be compared. `out` is the folder that the manifests
-    were written to, if they were.
+    `change` is None where no single policy can be compared. `rehearsal` is what the policy would do
+    to recorded requests, where some were named. `out` is the folder that the manifests were written
+    to, if they were.
     """
 
     stack: str
     plan: Plan
     change: WideningVerdict | None
+    rehearsal: Rehearsed | None = None
     out: Path | None = None
 
     @property
@@ -51,6 +54,7 @@ class Planned:
         resources = self.plan.resources
         return {
             "change": None if self.change is None else self.change.to_dict(),
+            "rehearsal": None if self.rehearsal is None else self.rehearsal.to_dict(),
             "outputs": dict(self.plan.outputs),
             "resources": [
                 {"type": r.type, "name": r.name, "inputs": dict(r.inputs)} for r in resources
@@ -63,12 +67,15 @@ class Planned:
         self.render_change(out)
 
     def render_change(self, out: Callable[[str], object]) -> None:
-        """Give `out` the lines that say what changed, and where the manifests are."""
+        """Give `out` the lines on what changed, on recorded requests, and on what was written."""
         if self.change is not None:
             out("")
             self.change.render(out)
             if self.change.base is None:
                 out("  to compare with what is deployed, name it: --against FILE")
+        if self.rehearsal is not None:
+            out("")
+            self.rehearsal.render(out)
         if self.out is not None:
             out(f"{len(self.plan.manifests)} manifests written to {self.out}")
 
@@ -112,8 +119,10 @@ class Refused:
 Outcome = Planned | Violated | Refused
 
 
-def planned(stack: str, against: str | None) -> Outcome:
+def planned(stack: str, against: str | None, records: str | None = None) -> Outcome:
     """Evaluate the program for `stack`; compare its policy with what `against` names.
+
+    `records` names a file of audit records that are replayed under the policy.
 
     The policy is loaded once and proved once, by the program itself.
     """
@@ -132,7 +141,8 @@ def planned(stack: str, against: str | None) -> Outcome:
             raise UnusableInputError(_failure(problem)) from problem
         accepted = config.get(KEY)
         change = _compared(stack, plan, against, accepted if isinstance(accepted, str) else None)
-        return Planned(stack, plan, change)
+        rehearsal = None if records is None else rehearsed(records, _one_policy(plan, "--replay"))
+        return Planned(stack, plan, change, rehearsal)
     except PolicyViolatedError as violated:
         return Violated(stack, violated.policy, violated.report)
     except EndsCommandError as error:
@@ -150,12 +160,22 @@ def _compared(
     stack: str, plan: Plan, against: str | None, accepted: str | None
 ) -> WideningVerdict | None:
     base = load_base(against) if against is not None else None
-    if len(plan.routers) == 1 and plan.routers[0].proved is not None:
-        return judge(base, plan.routers[0].proved.policy, accepted, stack)
-    if base is not None:
+    if base is None and not _is_one_policy(plan):
+        return None
+    return judge(base, _one_policy(plan, "--against"), accepted, stack)
+
+
+def _is_one_policy(plan: Plan) -> bool:
+    return len(plan.routers) == 1 and plan.routers[0].proved is not None
+
+
+def _one_policy(plan: Plan, option: str) -> LoadedPolicy:
+    """Return the plan's only policy; UnusableInputError, for `option`, where there is no such."""
+    proved = plan.routers[0].proved if len(plan.routers) == 1 else None
+    if proved is None:
         why = "one router's policy, wholly known here, is compared"
-        raise UnusableInputError(f"--against: {why}; this program has {len(plan.routers)} routers")
-    return None
+        raise UnusableInputError(f"{option}: {why}; this program has {len(plan.routers)} routers")
+    return proved.policy
 
 
 def render_plan(stack: str, plan: Plan, out: Callable[[str], object]) -> None:

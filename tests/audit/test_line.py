@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lockgate.audit.line import Stamp, exchange_line
 from lockgate.audit.record import deadlines_document, decision_fields
+from lockgate.audit.recorded import BEGINNINGS
 from lockgate.exchange.attempts import Attempt, Skipped
 from lockgate.exchange.breaker import Opened
 from lockgate.exchange.machine import Exchange
@@ -157,6 +158,7 @@ def test_the_line_says_what_a_plain_rendering_says(
     line = exchange_line(exchange, answered, tokens, stamp)
     assert line.count(b"\n") == 1
     assert line.endswith(b"}\n")
+    assert line.startswith(BEGINNINGS)
     said, expected = json.loads(line), naive(exchange, answered, tokens, stamp)
     assert list(said) == list(expected)
     assert said.pop("time") == pytest.approx(expected.pop("time"), abs=2e-6)

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from lockgate.policy.deciding.decision import Request
+from lockgate.policy.reading.load import load_policy
 
+from tests.audit.test_replay import line
 from tests.ci.schemas import faults
 from tests.cli.test_refusals import GOOD
 
@@ -212,6 +215,18 @@ def test_a_widening_is_red_until_the_stack_accepts_it(change: Path) -> None:
     [digest] = set(re.findall(r"widening:[0-9a-f]{64}", text))
     stack.write_text(wider.replace("config:\n", f"config:\n  lockgate:acceptWidening: {digest}\n"))
     assert shell(change, f"ci/gate.sh {base} dev").returncode == 0
+
+
+def test_last_weeks_records_stand_beside_the_diff_where_a_folder_is_named(change: Path) -> None:
+    spec = load_policy(GOOD.encode(), "dev").spec
+    (change / "records").mkdir()
+    (change / "records" / "dev.jsonl").write_bytes(line(spec, Request("gpt")))
+    (change / "stacks" / "Pulumi.new.yaml").write_text(GOOD)
+    done = shell(change, "LOCKGATE_RECORDS=records ci/gate.sh HEAD dev new")
+    assert done.returncode == 0, done.stderr
+    text = (change / "lockgate-out" / "comment.md").read_text()
+    assert text.count("rehearsal: the records of records/dev.jsonl under this policy") == 1
+    assert "1 record, 1970-01-01 to 1970-01-01: 1 same" in text
 
 
 def test_a_comment_that_would_be_too_long_is_cut_and_the_summary_is_whole(change: Path) -> None:

@@ -35,18 +35,54 @@ defaultRoute: local-qwen
 """
 
 
-def test_each_record_gets_a_verdict_and_the_whole_a_summary(tmp_path: Path) -> None:
+def test_each_record_gets_a_verdict_where_asked_and_the_whole_a_summary(tmp_path: Path) -> None:
     file, policy = tmp_path / "audit.jsonl", tmp_path / "policy.yaml"
     file.write_bytes(records())
     policy.write_text(LOCAL_ONLY)
-    done = replay(str(file), "--policy", str(policy))
+    done = replay(str(file), "--policy", str(policy), "--each")
     assert done.exit_code == 0, done.output
     first, *rest = done.output.splitlines()
     assert first == "same         line 1, req-1: sensitive-stays-local -> local-qwen"
     assert rest[0] == "different    line 2, req-1, model b"
     assert rest[1] == "  was  complex-to-cloud -> cloud-gpt, local-qwen"
     assert rest[2] == "  now  default_route -> local-qwen"
-    assert rest[-1].startswith("2 records: 1 same, 1 different (0 reach a cloud backend")
+    assert rest[3].endswith("1 same, 1 different (50.0 %), 0 undecidable, 0 never decided")
+    assert rest[4] == "  0 newly to a cloud backend"
+    assert rest[6] == "another way: 1 request (50.0 %), labels: none"
+
+
+CLOUD_TOO = """\
+backends:
+- { name: local-qwen, inferenceServiceRef: { name: qwen3-coder } }
+- { name: new-cloud, tier: cloud, external: { provider: openai, model: m } }
+rules:
+- { name: all, match: { models: [b] }, route: { backends: [new-cloud] } }
+defaultRoute: local-qwen
+"""
+
+
+def test_requests_that_newly_reach_a_cloud_end_with_3(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(CLOUD_TOO)
+    done = replay("-", "--policy", str(policy), given=records())
+    assert done.exit_code == 3
+    assert "1 newly to a cloud backend (50.0 %)" in done.stdout
+    assert "  first: line 2 req-1 (model b)" in done.stdout
+    broken = replay("-", "--policy", str(policy), given=records() + records()[:100])
+    assert broken.exit_code == 3  # the graver verdict
+
+
+def test_lines_that_are_no_record_are_passed_over_and_counted() -> None:
+    mixed = b"lockgate: listening\n" + records() + b'{"level": "info"}\n'
+    done = replay("-", "--policy", str(DEV), given=mixed)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "left out: 0 broken records, 2 lines that hold no record" in done.stdout
+
+
+def test_a_file_without_any_record_ends_with_2() -> None:
+    done = replay("-", "--policy", str(DEV), given=b"lockgate: listening\n")
+    assert done.exit_code == 2
+    assert "-: holds no audit record; name a file" in done.stderr
 
 
 def test_what_a_caller_sent_cannot_colour_a_terminal(tmp_path: Path) -> None:
@@ -68,12 +104,13 @@ def test_a_broken_record_ends_with_1_names_its_line_and_the_others_are_replayed(
     done = replay("-", "--policy", str(DEV), given=b"\n" + whole + whole[:200])
     assert done.exit_code == 1
     assert "-:4: is not a whole JSON document" in done.stderr
-    assert "3 records: 2 same" in done.stdout
-    assert "1 broken" in done.stdout
+    assert ": 2 same" in done.stdout
+    assert "left out: 1 broken record, 0 lines that hold no record" in done.stdout
 
 
-def test_a_line_without_end_is_broken_and_the_next_one_is_read() -> None:
-    done = replay("-", "--policy", str(DEV), given=b"x" * (9 << 20) + b"\n" + records())
+def test_a_record_without_end_is_broken_and_the_next_one_is_read() -> None:
+    endless = b'{"worker":' + b"1" * (9 << 20) + b"\n"
+    done = replay("-", "--policy", str(DEV), given=endless + records())
     assert done.exit_code == 1
     assert "-:1: " in done.stderr
     assert "2 same" in done.stdout

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import yaml
+from attrs import evolve
 from lockgate.cli.errors import write_output
 from lockgate.cli.results import show
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
@@ -18,6 +19,12 @@ from pulumi_lockgate.stack.project import nearest_project
 @click.argument("stack")
 @click.option(
     "--against", metavar="FILE|STACK", help="Compare with this policy: what is deployed now."
+)
+@click.option(
+    "--replay",
+    "records",
+    metavar="RECORDS",
+    help="Also decide recorded requests by the stack's policy: a file of audit records, or -.",
 )
 @click.option(
     "--out",
@@ -39,6 +46,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     stack: str,
     *,
     against: str | None,
+    records: str | None,
     out: Path | None,
     comment: Path | None,
     sarif: Path | None,
@@ -48,7 +56,8 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     The program runs in this process: no engine, no cluster, nothing is changed. --against takes a
     policy file, a stack file, a stack's name, or the output of `pulumi stack output --json` or
-    `pulumi stack export`.
+    `pulumi stack export`. --replay says how many recorded requests would go another way, newly to a
+    cloud backend or to a refusal; it does not change the exit status.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 the stack cannot be read or is
     refused, 3 something widens what is deployed and the stack does not accept it, 5 the proof and
@@ -59,10 +68,10 @@ def command(  # noqa: PLR0913 - one parameter an option
     if comment is not None and as_json:
         raise click.UsageError("--comment is for people: leave --json out")
     _warn_of_missing_program()
-    outcome = planned(stack, against)
+    outcome = planned(stack, against, records)
     if isinstance(outcome, Planned) and out is not None:
         write_manifests(outcome.plan.manifests, out)
-        outcome = Planned(stack, outcome.plan, outcome.change, None if as_json else out)
+        outcome = evolve(outcome, out=None if as_json else out)
     status = outcome.exit_status
     if isinstance(outcome, Refused):
         click.echo(str(outcome.error), err=True)

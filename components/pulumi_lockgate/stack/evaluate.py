@@ -131,10 +131,17 @@ class _Monitor(mocks.MockMonitor):
         super().__init__(echo)
         self.seen: dict[str, Resource] = {}
         self.put_out: dict[str, dict[str, Any]] = {}
+        self._loops: list[asyncio.AbstractEventLoop] = []
+
+    def Invoke(self, request: Any) -> Any:
+        """Answer a call."""
+        self._have_a_loop()
+        return super().Invoke(request)  # type: ignore[no-untyped-call]
 
     def RegisterResource(self, request: Any) -> Any:
         """Register, and keep what was registered."""
         inputs = _plain(rpc.deserialize_properties(request.object))
+        self._have_a_loop()
         response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         self.seen[response.urn] = Resource(request.type, request.name, inputs, request.parent)
         return response
@@ -143,6 +150,19 @@ class _Monitor(mocks.MockMonitor):
         """Keep what a component puts out."""
         self.put_out[request.urn] = _plain(rpc.deserialize_properties(request.outputs))
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Close the loops of the threads, which would complain when the process ends."""
+        for loop in self._loops:
+            loop.close()
+
+    def _have_a_loop(self) -> None:
+        """Make a loop for this thread where it has none, as the SDK does and never closes."""
+        try:
+            asyncio.get_event_loop()
+        except RuntimeError:
+            self._loops.append(asyncio.new_event_loop())
+            asyncio.set_event_loop(self._loops[-1])
 
     def routers(self, proved: list[ProvedPolicy]) -> Iterator[RouterOutputs]:
         """Yield what each router puts out, by name, with its policy out of `proved`."""
@@ -204,6 +224,7 @@ def evaluate(
         end(loop)
         asyncio.set_event_loop(None)
         loop.close()
+        monitor.close()
     found = (one for one in monitor.seen.values() if one.type != "pulumi:pulumi:Stack")
     return Plan(tuple(sorted(found, key=_rank)), outputs, tuple(monitor.routers(proved)))
 

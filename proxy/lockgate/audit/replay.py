@@ -12,43 +12,19 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, combinations, product
 from typing import Any, Final, Literal
 
-import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 
 from lockgate.audit.record import beginning_of
+from lockgate.audit.recorded import Places, Recorded
 from lockgate.policy.deciding.decide import Decider
 from lockgate.policy.deciding.decision import Decision, Refuse, Route
 from lockgate.policy.deciding.match import COMPLEXITY_HEADER
 
 Verdict = Literal["same", "different", "undecidable", "not_decided"]
-REQUIRED: Final = (
-    "sequence", "time", "request_id", "policy_digest", "outcome", "error", "model",
-    "headers_read", "rule", "via", "candidates",
-)  # fmt: skip
 MAX_OPEN: Final = 10
 """Values of missing headers that are told apart: 2 to this many decisions for one record."""
 FORMERLY: Final = dict.fromkeys(("no_allowed_upstream", "no_capable_backend"), "refused_by_policy")
 """What a decision without candidates was called in older records."""
-Places = tuple[tuple[str, str], ...]
-"""(backend, tier) of each candidate, in order."""
-
-
-class BrokenRecordError(ValueError):
-    """A line is not a whole record; the text says why."""
-
-
-@frozen
-class Recorded:
-    """What replay needs of a record. `model` is None for a request that was never decided."""
-
-    request_id: str
-    outcome: str
-    code: str | None
-    model: str | None
-    headers: Mapping[str, tuple[str, ...]]
-    rule: str | None
-    via: str | None
-    candidates: Places
 
 
 @frozen
@@ -56,7 +32,8 @@ class Replayed:
     """One record beside the other policy.
 
     `decision` is what that policy decides, None where it cannot be told. `missing` are headers it
-    reads that the record does not hold. `widens`: a cloud backend that was no candidate is one.
+    reads that the record does not hold. `widens`: a cloud backend that was no candidate is one;
+    `may_widen`: that cannot be ruled out where the request is undecidable.
     """
 
     recorded: Recorded
@@ -64,6 +41,7 @@ class Replayed:
     decision: Decision | None = None
     missing: tuple[str, ...] = ()
     widens: bool = False
+    may_widen: bool = False
     reasons: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,6 +51,7 @@ class Replayed:
         return {
             "verdict": self.verdict,
             "widens": self.widens,
+            "may_widen": self.may_widen,
             "request_id": recorded.request_id,
             "model": recorded.model,
             "was": {
@@ -96,47 +75,6 @@ class Replayed:
         }
 
 
-def read_record(line: bytes) -> Recorded:
-    """Return the record that `line` holds; BrokenRecordError otherwise."""
-    try:
-        document = orjson.loads(line)
-    except orjson.JSONDecodeError as problem:
-        raise BrokenRecordError(f"is not a whole JSON document: {problem}") from None
-    if not isinstance(document, dict):
-        raise BrokenRecordError("is not a JSON object")
-    missing = [name for name in REQUIRED if name not in document]
-    if missing:
-        raise BrokenRecordError("is not a whole record: it lacks " + ", ".join(missing))
-    try:
-        return _recorded(document)
-    except (AttributeError, KeyError, TypeError) as problem:
-        raise BrokenRecordError(f"is not a record as the proxy writes them: {problem}") from None
-
-
-def _recorded(document: dict[str, Any]) -> Recorded:
-    decided = document["model"] is not None
-    headers = document["headers_read"] if decided else {}
-    candidates = document["candidates"] if decided else []
-    texts = [document["request_id"], document["outcome"], document["model"] or ""]
-    texts += [document[name] or "" for name in ("error", "rule", "via")]
-    texts += [c[name] for c in candidates for name in ("backend", "tier", "reason")]
-    values = {name: tuple(fields) for name, fields in headers.items()}
-    if not all(isinstance(text, str) for text in chain(texts, *values.values())):
-        raise TypeError("a text is not a text")
-    return Recorded(
-        request_id=document["request_id"],
-        outcome=document["outcome"],
-        code=document["error"],
-        model=document["model"],
-        headers=values,
-        rule=document["rule"],
-        via=document["via"],
-        candidates=tuple(
-            (c["backend"], c["tier"]) for c in candidates if c["reason"] == "candidate"
-        ),
-    )
-
-
 def replay(decider: Decider, recorded: Recorded) -> Replayed:
     """Decide a recorded request under the decider's policy."""
     model = recorded.model
@@ -145,19 +83,20 @@ def replay(decider: Decider, recorded: Recorded) -> Replayed:
         return Replayed(recorded, "not_decided", reasons=(told,))
     if beginning_of(model) is not None and _models_matter(decider):
         told = "the record holds only the beginning of the model's name"
-        return Replayed(recorded, "undecidable", reasons=(told,))
+        return Replayed(recorded, "undecidable", may_widen=True, reasons=(told,))
     missing = tuple(name for name in decider.header_names if _is_open(decider, recorded, name))
     known = {name: fields for name, fields in recorded.headers.items() if name not in missing}
-    first: Decision | None = None
-    for values in _possible(decider, missing):
-        decision = decider.decide(model, {**known, **values})
-        if first is None:
-            first = decision
-        elif outcome_of(decision) != outcome_of(first):
-            return _undecidable(recorded, missing, first, decision, values)
-    if first is None:
+    possible = [(v, decider.decide(model, {**known, **v})) for v in _possible(decider, missing)]
+    if not possible:
         told = "the record does not hold " + ", ".join(missing)
-        return Replayed(recorded, "undecidable", missing=missing, reasons=(told,))
+        reasons = (told,)
+        return Replayed(recorded, "undecidable", missing=missing, may_widen=True, reasons=reasons)
+    first = possible[0][1]
+    for values, decision in possible:
+        if outcome_of(decision) != outcome_of(first):
+            widens = any(_new_clouds(recorded, other) for _, other in possible)
+            undecided = _undecidable(recorded, missing, first, decision, values)
+            return evolve(undecided, may_widen=widens)
     return _compared(recorded, first, missing)
 
 
@@ -238,8 +177,6 @@ def _compared(recorded: Recorded, decision: Decision, missing: tuple[str, ...]) 
     now, code = outcome_of(decision)
     was = FORMERLY.get(recorded.code or "", recorded.code)
     same = now == recorded.candidates and (bool(now) or code == was)
-    clouds = {name for name, tier in now if tier == "cloud"}
-    before = {name for name, tier in recorded.candidates if tier == "cloud"}
     reasons = [f"skips {c.backend}: {c.reason}" for c in _skipped(decision)]
     reasons += [
         f"{name} was {tier}, is {dict(now)[name]}"
@@ -253,9 +190,15 @@ def _compared(recorded: Recorded, decision: Decision, missing: tuple[str, ...]) 
         "same" if same else "different",
         decision=decision,
         missing=missing,
-        widens=bool(clouds - before),
+        widens=bool(_new_clouds(recorded, decision)),
         reasons=tuple(reasons),
     )
+
+
+def _new_clouds(recorded: Recorded, decision: Decision) -> set[str]:
+    """Return the cloud backends that a request may reach, and could not when it was recorded."""
+    before = {name for name, tier in recorded.candidates if tier == "cloud"}
+    return {name for name, tier in outcome_of(decision)[0] if tier == "cloud"} - before
 
 
 def _skipped(decision: Decision) -> list[Any]:

@@ -1,8 +1,12 @@
 """How a command prints what it found: as lines for people, or as one JSON document."""
 
 import json
-from collections.abc import Callable
-from typing import Any, Protocol
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, Protocol
 
 import click
 
@@ -23,3 +27,17 @@ def show(result: Result, *, as_json: bool) -> None:
         click.echo(json.dumps(result.to_dict(), indent=2))
     else:
         result.render(click.echo)
+
+
+@contextmanager
+def reading_bar(stream: IO[bytes]) -> Iterator[Callable[[int], object]]:
+    """Draw how far a file is read, on stderr and only where that is a terminal.
+
+    Gives a function that is to be told of bytes that were read. A pipe has no end to draw.
+    """
+    status = os.fstat(stream.fileno()) if sys.stderr.isatty() else None
+    if status is None or not stat.S_ISREG(status.st_mode):
+        yield lambda _: None
+        return
+    with click.progressbar(length=status.st_size, label="replaying", file=sys.stderr) as bar:
+        yield bar.update
