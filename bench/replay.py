@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from lockgate.audit.record import NO_ENDING, decision_fields, render
-from lockgate.policy.deciding.decide import decide
-from lockgate.policy.deciding.decision import Refuse, Request
-from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.deciding.decide import Decider
+from lockgate.policy.deciding.decision import Refuse
 from pulumi_lockgate.stack.read import load_named
 
 STACK: Final = "prod"
@@ -24,14 +23,14 @@ ATTEMPT: Final = {"backend": "local", "tier": "local", "outcome": "complete", "m
 TOKENS: Final = {"prompt": 1832, "completion": 211, "estimated": False}
 
 
-def record(number: int, policy: LoadedPolicy, models: int) -> bytes:
+def record(number: int, decider: Decider, models: int) -> bytes:
     """Return one record, of about the size that the proxy writes."""
     headers: dict[str, tuple[str, ...]] = {}
     if number % 3 == 0:
         headers["x-llmkube-classification"] = ("phi",)
     if number % 5 == 0:
         headers["x-llmkube-task-complexity"] = ("complex",)
-    decision = decide(policy, Request(f"model-{number % models}", headers))
+    decision = decider.decide(f"model-{number % models}", headers)
     ending = {
         "worker": None,
         "sequence": number,
@@ -49,11 +48,11 @@ def record(number: int, policy: LoadedPolicy, models: int) -> bytes:
     return render(ending, decision_fields(decision))
 
 
-def written(file: Path, policy: LoadedPolicy, count: int, models: int) -> None:
-    """Write `count` records."""
+def written(file: Path, decider: Decider, count: int, models: int) -> None:
+    """Write `count` records of requests that the stack decided."""
     with file.open("wb") as out:
         for number in range(count):
-            out.write(record(number, policy, models))
+            out.write(record(number, decider, models))
 
 
 def seconds(file: Path) -> float:
@@ -70,11 +69,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("records", nargs="?", type=int, default=1_000_000)
     count = parser.parse_args().records
-    policy = load_named(STACK)
+    decider = Decider(load_named(STACK))
     with tempfile.TemporaryDirectory() as folder:
         for models in (40, count):
             file = Path(folder) / "audit.jsonl"
-            written(file, policy, count, models)
+            written(file, decider, count, models)
             median = statistics.median(seconds(file) for _ in range(3))
             size = file.stat().st_size
             print(

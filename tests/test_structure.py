@@ -19,7 +19,7 @@ SOURCES = {
     for path in sorted((folder / top).rglob("*.py"))
 }
 LAYERS = (
-    ("lockgate.value", "lockgate.clock", "lockgate.memo"),
+    ("lockgate.value", "lockgate.clock", "lockgate.memo", "lockgate.amount"),
     ("lockgate.policy",),
     ("lockgate.errors",),
     ("lockgate.http1", "lockgate.bodies"),
@@ -37,9 +37,11 @@ PLAN_TIME = {"pulumi", "pulumi_kubernetes", "z3", "openai", "pulumi_lockgate", "
 KNOWN_FROM_ABOVE = {
     "pulumi_lockgate": {
         "lockgate.policy",
+        "lockgate.amount",
         "lockgate.value",
         "lockgate.audit.rehearsal",
         "lockgate.cli.errors",
+        "lockgate.cli.policies",
         "lockgate.cli.results",
         "pulumi_lockgate",
     },

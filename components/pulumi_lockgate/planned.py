@@ -8,6 +8,7 @@ from typing import Any
 import click
 import pulumi
 from attrs import frozen
+from lockgate.amount import amount
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
@@ -77,7 +78,7 @@ class Planned:
             out("")
             self.rehearsal.render(out)
         if self.out is not None:
-            out(f"{len(self.plan.manifests)} manifests written to {self.out}")
+            out(f"{amount(len(self.plan.manifests), 'manifest')} written to {self.out}")
 
 
 @frozen
@@ -174,13 +175,15 @@ def _one_policy(plan: Plan, option: str) -> LoadedPolicy:
     proved = plan.routers[0].proved if len(plan.routers) == 1 else None
     if proved is None:
         why = "one router's policy, wholly known here, is compared"
-        raise UnusableInputError(f"{option}: {why}; this program has {len(plan.routers)} routers")
+        raise UnusableInputError(
+            f"{option}: {why}; this program has {amount(len(plan.routers), 'router')}"
+        )
     return proved.policy
 
 
 def render_plan(stack: str, plan: Plan, out: Callable[[str], object]) -> None:
     """Give `out` a plan's resources and the verdict on each of its routers."""
-    out(click.style(f"stack {stack}: {len(plan.resources)} resources", bold=True))
+    out(click.style(f"stack {stack}: {amount(len(plan.resources), 'resource')}", bold=True))
     for line in resource_lines(plan):
         out(line)
     out("")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from lockgate.cli.errors import BROKEN_PIPE
 from lockgate.cli.main import GROUP, cli
 
 from tests.cli.test_refusals import GOOD
@@ -76,12 +77,11 @@ def test_json_is_json_and_nothing_else(line: list[str], name: str) -> None:
         json.loads(document)
 
 
-def on_terminal(line: list[str], folder: Path) -> str:
+def on_terminal(line: list[str], folder: Path, **environment: str) -> str:
     """Run a command with a terminal for its output; return what it wrote there."""
     ours, theirs = pty.openpty()
-    done = subprocess.Popen(
-        line, cwd=folder, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
-    )
+    around = {**os.environ, "TERM": "xterm", "NO_COLOR": "", **environment}
+    done = subprocess.Popen(line, cwd=folder, stdout=theirs, stderr=theirs, env=around)
     os.close(theirs)
     shown = b""
     while True:
@@ -107,6 +107,47 @@ def test_what_is_piped_has_no_colour(line: list[str], name: str) -> None:
 def test_a_terminal_has_colour_and_its_json_has_none() -> None:
     assert "\x1b[31m" in on_terminal(command("check", LEAKING), ROOT)
     assert "\x1b" not in on_terminal(command("check", LEAKING, "--json"), ROOT)
+
+
+def test_no_color_is_heard_where_it_is_not_empty() -> None:
+    assert "\x1b" not in on_terminal(command("check", LEAKING), ROOT, NO_COLOR="1")
+
+
+@pytest.mark.parametrize("words", [["-h"], *([name, "-h"] for name in COMMANDS)])
+def test_h_is_help(words: list[str]) -> None:
+    short, long = (CliRunner().invoke(cli, [*words[:-1], flag]) for flag in ("-h", "--help"))
+    assert (short.exit_code, short.output) == (0, long.output)
+    assert "-h, --help" in short.output
+
+
+def unread(line: list[str], given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+    """Run a command whose output nobody reads."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        return subprocess.run(
+            line, cwd=ROOT, input=given, stdout=theirs, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"), [(v, v) for v in SPEAKING if v != "import"], indirect=["line"]
+)
+def test_a_report_that_nobody_reads_ends_with_its_own_status(line: list[str], name: str) -> None:
+    for words in (line, [*line, "--json"]):
+        done = unread(command(name, *words))
+        quiet = {SPEAKING[name][1], BROKEN_PIPE} if name == "replay" else {SPEAKING[name][1]}
+        assert done.returncode in quiet
+        assert b"Broken" not in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["-h"], ["check", "--help"], ["--version"]])
+def test_help_that_nobody_reads_ends_as_a_broken_pipe_does(words: list[str]) -> None:
+    done = unread(command(*words))
+    assert (done.returncode, done.stderr) == (BROKEN_PIPE, b"")
 
 
 def test_a_comment_has_no_colour_even_when_the_terminal_has(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from lockgate.cli import policies
 from lockgate.cli.main import cli
 
 SAMPLES = Path(__file__).parents[1] / "components" / "convert" / "samples"
@@ -128,7 +129,15 @@ def test_a_tier_for_nobody_is_said_and_the_rest_is_written() -> None:
     assert "--tier names no backend 'fra'" in done.stderr
 
 
-def test_a_run_time_command_says_how_to_take_a_manifest_over() -> None:
+def test_a_command_that_reads_a_policy_reads_a_manifest_as_check_does() -> None:
+    done = run("explain", str(SAMPLES / "gate.yaml"), "--model", "m")
+    assert done.exit_code == 0, done.output
+    digest = json.loads(run("check", str(SAMPLES / "gate.yaml"), "--json").stdout)["digest"]
+    assert digest in done.stdout
+
+
+def test_the_proxy_alone_says_how_to_take_a_manifest_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "find_spec", lambda _: None)
     done = run("explain", str(SAMPLES / "gate.yaml"), "--model", "m")
     assert done.exit_code == 2
     assert "run `lockgate import" in done.output

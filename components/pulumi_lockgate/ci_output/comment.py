@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import click
+from lockgate.amount import amount
 
 from pulumi_lockgate.diagram.mermaid import mermaid_of
 from pulumi_lockgate.diagram.rows import picture
@@ -40,7 +41,7 @@ def comment(outcome: Outcome) -> str:
     parts += _pictures(outcome, is_open=outcome.exit_status == 1)
     if isinstance(outcome, Planned):
         resources = _fenced("\n".join(resource_lines(outcome.plan)))
-        parts.append(_folded(f"{len(outcome.plan.resources)} resources", resources))
+        parts.append(_folded(amount(len(outcome.plan.resources), "resource"), resources))
     return "\n\n".join(parts) + "\n"
 
 

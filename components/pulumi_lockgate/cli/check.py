@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from lockgate.cli.errors import write_output
+from lockgate.cli.policies import STDIN, refuse_two_from_stdin
 from lockgate.cli.results import show
 from lockgate.policy.reading.advice import advice
 from lockgate.policy.reading.problem import EndsCommandError, PolicyRefusedError
@@ -40,10 +41,10 @@ def command(
 ) -> None:
     """Prove that no sensitive request can reach a cloud backend under a policy.
 
-    Takes policy files, stack files and names of stacks. A ModelRouter manifest of LLMKube is read
-    as `lockgate import` reads it; differences and warnings are printed on stderr. A leak, a
-    broken invariant, and a label without a local backend or a rule that refuses it are errors; a
-    rule that takes no request, or can only refuse, is a warning.
+    Takes policy files, stack files, names of stacks, and - for stdin. A ModelRouter manifest of
+    LLMKube is read as `lockgate import` reads it; differences and warnings are printed on stderr. A
+    leak, a broken invariant, and a label without a local backend or a rule that refuses it are
+    errors; a rule that takes no request, or can only refuse, is a warning.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 a policy cannot be read or is
     refused, 5 the proof and the proxy's own decision disagree: a bug in Lockgate, and no verdict.
@@ -51,6 +52,7 @@ def command(
     """
     if as_json and len(policies) > 1:
         raise click.UsageError("--json takes one policy at a time")
+    refuse_two_from_stdin(policies)
     worst, runs = 0, []
     for policy in policies:
         if len(policies) > 1:
@@ -75,7 +77,7 @@ def _checked(named: str, *, as_json: bool, strict: bool) -> tuple[int, dict[str,
     try:
         policy = load_named(named, warn)
         for problem in advice(policy):
-            warn(f"warning: {problem.render(str(policy_source(named)))}")
+            warn(f"warning: {problem.render(str(_file(named)))}")
         report = prove(policy, strict=strict)
     except EndsCommandError as error:
         warn(str(error))
@@ -88,6 +90,8 @@ def _checked(named: str, *, as_json: bool, strict: bool) -> tuple[int, dict[str,
 
 def _file(named: str) -> Path:
     """Return the file that `named` means; the name itself where there is none."""
+    if named == STDIN:
+        return Path(named)
     try:
         return policy_source(named)
     except EndsCommandError:

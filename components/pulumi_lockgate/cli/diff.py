@@ -4,10 +4,10 @@ import sys
 from functools import partial
 
 import click
+from lockgate.cli.policies import refuse_two_from_stdin
 from lockgate.cli.results import show
 
-from pulumi_lockgate.stack.files import policy_source
-from pulumi_lockgate.stack.read import load_named, read_whole
+from pulumi_lockgate.stack.read import load_named, load_source, read_named
 
 
 @click.command(name="diff")
@@ -17,10 +17,10 @@ from pulumi_lockgate.stack.read import load_named, read_whole
 def command(old: str, new: str, *, as_json: bool) -> None:
     """Show which requests are routed differently under NEW than under OLD.
 
-    OLD and NEW are policy files, stack files, or names of stacks. What WIDENS stands first: a
-    server that requests can newly reach, one that newly counts as local, fewer sensitive labels,
-    more of a request, more callers, another enforcer. Then each class of requests whose backends
-    change is listed with one example.
+    OLD and NEW are policy files, stack files, names of stacks, or - for stdin. What WIDENS stands
+    first: a server that requests can newly reach, one that newly counts as local, fewer sensitive
+    labels, more of a request, more callers, another enforcer. Then each class of requests whose
+    backends change is listed with one example.
 
     Exit status: 0 nothing widens, 3 something widens or could not be decided, 2 a policy cannot be
     read or is refused, 5 the proof and the proxy's own decision disagree: no verdict.
@@ -30,8 +30,9 @@ def command(old: str, new: str, *, as_json: bool) -> None:
     from pulumi_lockgate.widening import compared  # noqa: PLC0415
 
     warn = partial(click.echo, err=True)
-    before = load_named(old, warn)
-    source = read_whole(policy_source(old))
-    comparison = compared(deployed_of(before, source), load_named(new, warn))
+    refuse_two_from_stdin((old, new))
+    source, name = read_named(old)
+    before = deployed_of(load_source(source, name, warn), source)
+    comparison = compared(before, load_named(new, warn))
     show(comparison, as_json=as_json)
     sys.exit(3 if comparison.widens else 0)

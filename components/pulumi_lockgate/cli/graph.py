@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 from lockgate.cli.errors import write_output
+from lockgate.cli.policies import STDIN
 from lockgate.policy.reading.problem import UnusableInputError
 
 from pulumi_lockgate.stack.read import load_named
@@ -39,9 +40,15 @@ def command(policy: str, *, out: Path) -> None:
         if text is None:
             raise UnusableInputError(f"{policy}: has too many arrows for Mermaid; write an .svg")
     else:
-        text = svg_of(drawn, Path(policy).name if Path(policy).suffix else f"stack {policy}")
+        text = svg_of(drawn, _title(policy))
     write_output(out, text)
     click.echo(f"{out} written")
+
+
+def _title(policy: str) -> str:
+    if policy == STDIN:
+        return "policy"
+    return Path(policy).name if Path(policy).suffix else f"stack {policy}"
 
 
 MOST_REACHED = 1_000_000

@@ -1,4 +1,4 @@
-"""Reads the policy that a command is given: a policy file, a stack file, or a stack by its name.
+"""Reads the policy that a command is given: a policy file, a stack file, a stack's name, stdin.
 
 A file is read once, up to a bound, and only as one version: one that is written to while it is
 read is read again, and refused when that does not stop.
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from lockgate.cli.policies import STDIN, read_stdin
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import Node, bounded, parse
 from lockgate.policy.reading.load import load_documents
@@ -38,8 +39,15 @@ def load_named(named: str, note: Callable[[str], object] = str) -> LoadedPolicy:
     it, so that the digest is the one that is deployed. Raises UnreadableError, UnknownStackError,
     PolicyRefusedError.
     """
+    return load_source(*read_named(named), note)
+
+
+def read_named(named: str) -> tuple[bytes, str]:
+    """Return the text that `named` means, and its file's name: a file, a stack, or - for stdin."""
+    if named == STDIN:
+        return read_stdin(), named
     path = policy_source(named)
-    return load_source(read_whole(path), str(path), note)
+    return read_whole(path), str(path)
 
 
 def load_source(source: bytes, name: str, note: Callable[[str], object] = str) -> LoadedPolicy:

@@ -54,12 +54,12 @@ class Recorded:
 
     @property
     def what_decides(self) -> tuple[Any, ...]:
-        """All that a replay reads, hashable: records that share it come to the same."""
+        """All that a replay reads but the model, hashable: with it, records come to the same."""
         code = None if self.candidates and self.model is not None else self.code
         headers = tuple(self.headers.items())
         outcome = self.outcome if self.model is None else None
         was = (self.rule, self.via, self.candidates, self.labels)
-        return (self.model, headers, code, outcome, *was)
+        return (headers, code, outcome, *was)
 
 
 def read_record(line: bytes) -> Recorded:

@@ -10,6 +10,8 @@ from typing import IO, Any, Final, final
 
 from attrs import evolve, frozen
 
+from lockgate.amount import amount
+from lockgate.audit.record import beginning_of
 from lockgate.audit.recorded import (
     BrokenRecordError,
     NoRecordError,
@@ -135,7 +137,7 @@ class Rehearsal:
         """Yield lines for people: the sums, then at most `most` classes."""
         counts, total = self.counts, self.records
         span = f", {_day(self.since)} to {_day(self.until)}" if self.since is not None else ""
-        yield f"{_many(total, 'record')}{span}: " + ", ".join(
+        yield f"{amount(total, 'record')}{span}: " + ", ".join(
             (
                 f"{counts['same']:,} same",
                 f"{counts['different']:,} different{self._share(counts['different'])}",
@@ -149,18 +151,18 @@ class Rehearsal:
             yield f"  {counts['may_widen']:,} may be newly to a cloud backend: {told}"
         yield f"  {counts['refused']:,} newly refused{self._share(counts['refused'])}"
         if counts["broken"] or counts["no_record"]:
-            broken = _many(counts["broken"], "broken record")
-            yield f"  left out: {broken}, {_many(counts['no_record'], 'line')} that hold no record"
+            broken = amount(counts["broken"], "broken record")
+            yield f"  left out: {broken}, {amount(counts['no_record'], 'line')} that hold no record"
         for kind, count, examples in self.classes[:most]:
             yield from self._class_lines(kind, count, examples)
         if len(self.classes) > most:
-            yield f"{_many(len(self.classes) - most, 'class', 'classes')} more"
+            yield f"{amount(len(self.classes) - most, 'class', 'classes')} more"
 
     def _class_lines(
         self, kind: RequestClass, count: int, examples: tuple[Example, ...]
     ) -> Iterator[str]:
         labels = ", ".join(kind.labels) or "none"
-        yield f"{kind.title}: {_many(count, 'request')}{self._share(count)}, labels: {labels}"
+        yield f"{kind.title}: {amount(count, 'request')}{self._share(count)}, labels: {labels}"
         yield f"  was  {printable(kind.was)}"
         yield f"  now  {kind.now or 'cannot be told'}"
         named = [f"line {e.line} {e.request_id} (model {e.model})" for e in examples]
@@ -179,6 +181,8 @@ class Rehearsing:
 
     def __init__(self, decider: Decider) -> None:
         self._decider = decider
+        self._ids = frozenset(b.published_id for b in decider.policy.spec.backends)
+        self._patterns = tuple(m.models for m in decider.matchers if m.models)
         self._memo: BoundedMemo[Any, tuple[Replayed, RequestClass | None]] = BoundedMemo(MEMO_BOUND)
         self._classes: dict[RequestClass, _Counted] = {}
         self._counts = dict.fromkeys(COUNTED, 0)
@@ -217,7 +221,7 @@ class Rehearsing:
         return Rehearsal(dict(self._counts), classes, self._since, self._until)
 
     def _replayed(self, recorded: Recorded) -> tuple[Replayed, RequestClass | None]:
-        key = recorded.what_decides
+        key = (self._meaning(recorded.model), *recorded.what_decides)
         kept = self._memo.get(key)
         if kept is None:
             replayed = replay(self._decider, recorded)
@@ -225,6 +229,13 @@ class Rehearsing:
             self._memo.keep(key, kept)
             return kept
         return evolve(kept[0], recorded=recorded), kept[1]
+
+    def _meaning(self, model: str | None) -> tuple[Any, ...] | None:
+        """Return all that a model's name can mean to a decision, so that most names share one."""
+        if model is None:
+            return None
+        asked = (any(matches(model) for matches in patterns) for patterns in self._patterns)
+        return (model if model in self._ids else None, beginning_of(model) is not None, *asked)
 
     def _count(self, kind: RequestClass, example: Example) -> None:
         self._counts["widens"] += kind.widens
@@ -294,10 +305,6 @@ def _class_of(replayed: Replayed) -> RequestClass | None:
         may_widen=replayed.may_widen,
         refused=bool(recorded.candidates) and decision is not None and not outcome_of(decision)[0],
     )
-
-
-def _many(count: int, one: str, more: str | None = None) -> str:
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def _day(epoch_s: float | None) -> str | None:

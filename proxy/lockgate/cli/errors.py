@@ -9,6 +9,8 @@ wrong, and the text of the exception is what the user reads. Three things end so
 """
 
 import errno
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,10 @@ from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
 PLAN_TIME: Final = frozenset({"check", "diff", "demo", "graph", "import", "plan", "test"})
 """The commands that `pulumi-lockgate` brings; all others come with the proxy."""
+
+
+BROKEN_PIPE: Final = 141
+"""How a shell reports a program that a broken pipe ended: 128 and SIGPIPE's number."""
 
 
 class RefusedError(click.ClickException):
@@ -45,8 +51,9 @@ def explained(ctx: click.Context) -> Iterator[None]:
         command = ctx.invoked_subcommand or ctx.info_name or ""
         raise RefusedError(_not_installed(command, problem)) from problem
     except OSError as problem:
-        if problem.errno == errno.EPIPE:  # who read the output left: click ends quietly
-            raise
+        if problem.errno == errno.EPIPE:  # who read the output left
+            leave_stdout()
+            sys.exit(BROKEN_PIPE)
         raise RefusedError(_cannot_be_read(problem)) from problem
 
 
@@ -56,6 +63,12 @@ def write_output(path: Path, content: str | bytes) -> None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as problem:
         raise UnusableInputError(f"{path}: cannot be written: {problem.strerror}") from problem
+
+
+def leave_stdout() -> None:
+    """Have what is still printed to a stdout that nobody reads go nowhere, without an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def package_of(command: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from lockgate.bodies.splices import scan
+from lockgate.cli.policies import load_named
 from lockgate.cli.results import show
 from lockgate.errors.kinds import RejectedError
 from lockgate.policy.deciding.decide import Decider
@@ -13,13 +14,11 @@ from lockgate.policy.deciding.decision import Refuse, Request
 from lockgate.policy.deciding.explain import Explanation
 from lockgate.policy.deciding.field_values import stripped
 from lockgate.policy.deciding.why import rule_readings
-from lockgate.policy.reading.document import bounded
-from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import UnusableInputError
 
 
 @click.command(name="explain")
-@click.argument("policy", type=click.Path(path_type=Path))
+@click.argument("policy", metavar="FILE|STACK")
 @click.option("--model", help="The model that the request asks for.")
 @click.option(
     "--header",
@@ -33,23 +32,22 @@ from lockgate.policy.reading.problem import UnusableInputError
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 def command(
-    policy: Path, *, model: str | None, headers: tuple[str, ...], body: Path | None, as_json: bool
+    policy: str, *, model: str | None, headers: tuple[str, ...], body: Path | None, as_json: bool
 ) -> None:
     """Show where one request goes under a policy, and why.
 
-    Lists every rule and whether it matches, and every backend considered with its reason.
+    Takes a policy file, a stack file, the name of a stack, or - for stdin. Lists every rule and
+    whether it matches, and every backend considered with its reason.
 
     Exit status: 0 route, 4 refuse, 2 a policy or a body that cannot be used.
     """
-    with policy.open("rb") as file:
-        loaded = load_policy(bounded(file), str(policy))
     asked = _model_in(body) if body else model
     if asked is None:
         raise click.UsageError("name the model with --model, or give a --body")
     if model not in {None, asked}:
         raise click.UsageError(f"--model says {model!r}, the body {asked!r}: keep one of the two")
     request = Request(asked, _fields(headers))
-    decider = Decider(loaded)
+    decider = Decider(load_named(policy))
     decision = decider.decide(request.model, request.headers)
     show(Explanation(decision, rule_readings(decider, request, decision)), as_json=as_json)
     sys.exit(4 if isinstance(decision, Refuse) else 0)

@@ -5,6 +5,7 @@ attempt to run it names the package to install.
 """
 
 import difflib
+import os
 import signal
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 import click
 
-from lockgate.cli.errors import PLAN_TIME, explained, package_of
+from lockgate.cli.errors import BROKEN_PIPE, PLAN_TIME, explained, leave_stdout, package_of
 
 GROUP: Final = "lockgate.verbs"
 SUMMARIES: Final = {
@@ -51,8 +52,18 @@ class Commands(click.Group):
         self._refuse(ctx, cmd_name)
         return None
 
+    def make_context(self, *words: Any, **options: Any) -> click.Context:
+        """Read the arguments; help that nobody reads to its end ends quietly."""
+        try:
+            return super().make_context(*words, **options)
+        except BrokenPipeError:
+            leave_stdout()
+            sys.exit(BROKEN_PIPE)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run one command; what the user can correct ends it with a status and one text."""
+        if os.environ.get("NO_COLOR"):  # https://no-color.org: set, and not empty
+            ctx.color = False
         with explained(ctx):
             return super().invoke(ctx)
 
@@ -76,7 +87,9 @@ def _installed(point: EntryPoint) -> bool:
     return find_spec(point.module.partition(".")[0]) is not None
 
 
-@click.command(cls=Commands, name="lockgate")
+@click.command(
+    cls=Commands, name="lockgate", context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(version("lockgate"), prog_name="lockgate")
 def cli() -> None:
     """One OpenAI-compatible endpoint over local and cloud models, proved before it is deployed."""

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -11,10 +10,9 @@ import click
 from lockgate.audit.recorded import BrokenRecordError
 from lockgate.audit.rehearsal import printable, rehearse
 from lockgate.audit.replay import Replayed, describe, describe_recorded
+from lockgate.cli.policies import load_named, refuse_two_from_stdin
 from lockgate.cli.results import reading_bar
 from lockgate.policy.deciding.decide import Decider
-from lockgate.policy.reading.document import bounded
-from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import UnusableInputError
 
 STYLES: Final[dict[str, dict[str, Any]]] = {
@@ -30,14 +28,14 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
 @click.option(
     "--policy",
     required=True,
-    type=click.Path(path_type=Path),
-    help="The policy file to decide by.",
+    metavar="FILE|STACK",
+    help="The policy to decide by; - reads it from stdin.",
 )
 @click.option("--each", is_flag=True, help="Also print a line for each record.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print JSON: a document for each record, and a summary."
 )
-def command(record: str, *, policy: Path, each: bool, as_json: bool) -> None:
+def command(record: str, *, policy: str, each: bool, as_json: bool) -> None:
     """Show what another policy would decide for requests that were recorded.
 
     RECORD is a file of audit records as the proxy writes them, one JSON document a line; - reads
@@ -48,8 +46,8 @@ def command(record: str, *, policy: Path, each: bool, as_json: bool) -> None:
     out; else 1 where a record is broken; 2 a file that cannot be read, is refused, or holds no
     record.
     """
-    with policy.open("rb") as file:
-        decider = Decider(load_policy(bounded(file), str(policy)))
+    refuse_two_from_stdin((record, policy))
+    decider = Decider(load_named(policy))
     told = _printer(record, each=each, as_json=as_json)
     with click.open_file(record, "rb") as stream, reading_bar(stream) as progress:
         found = rehearse(decider, stream, progress=progress, told=told)

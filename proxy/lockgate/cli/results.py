@@ -10,6 +10,8 @@ from typing import IO, Any, Protocol
 
 import click
 
+from lockgate.cli.errors import leave_stdout
+
 
 class Result(Protocol):
     """What a command found, in its two forms."""
@@ -22,11 +24,17 @@ class Result(Protocol):
 
 
 def show(result: Result, *, as_json: bool) -> None:
-    """Print `result` to stdout: its lines, or JSON where a machine asked for it."""
-    if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2))
-    else:
-        result.render(click.echo)
+    """Print `result` to stdout: its lines, or JSON where a machine asked for it.
+
+    Who stops to read (`| head`) misses the rest, and the command ends with its own status.
+    """
+    try:
+        if as_json:
+            click.echo(json.dumps(result.to_dict(), indent=2))
+        else:
+            result.render(click.echo)
+    except BrokenPipeError:
+        leave_stdout()
 
 
 @contextmanager

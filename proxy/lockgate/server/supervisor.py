@@ -35,6 +35,7 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lockgate.amount import amount
 from lockgate.audit.sink import BOUND_BYTES, Sink
 from lockgate.server.admin import Admin, Kept
 from lockgate.server.options import ServeOptions
@@ -90,7 +91,7 @@ class Supervisor:
         self._admin = self.reactor.listenTCP(port, site, interface=host)
         for number in range(self.options.workers):
             self._spawn(number)
-        _log.info("{count} workers", count=self.options.workers)
+        _log.info("{workers}", workers=amount(self.options.workers, "worker"))
 
     def signal(self, number: int) -> None:
         """Pass a signal on to every worker."""
