@@ -66,6 +66,8 @@ def test_names_that_a_backend_goes_by() -> None:
     assert (
         Backend(name="b", inference_service_ref=ref, served_model="caller").upstream_model is None
     )
+    cloud = External(provider="openai")
+    assert Backend(name="b", external=cloud, served_model="caller").upstream_model is None
 
 
 def test_a_secret_is_a_name_and_nothing_else() -> None:

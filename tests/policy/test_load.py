@@ -111,7 +111,7 @@ def test_a_fault_has_its_place_and_a_suggestion(
         ("failClosed: true", "timeout: 0s", "wrong value", ("'0s' is not a duration greater than zero",)),
         ("failClosed: true", "failClosed: yes", "wrong type", ()),
         ("tier: cloud", "tier: clod", "not a choice", ("local", "cloud")),
-        ("model: gpt-5 ", "", "missing", ()),
+        ("provider: openai, ", "", "missing", ()),
         ("name: hard", "name: Hard", None, ()),
     ],
 )  # fmt: skip
@@ -131,6 +131,33 @@ def test_an_external_local_backend_must_be_inside_or_attested() -> None:
         load_policy(text.replace("HOST", host).encode(), "policy.yaml")
     attested = text.replace("tier: local", "tier: local\n  attestedLocal: rack 7")
     load_policy(attested.replace("HOST", "models.example.com").encode(), "policy.yaml")
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("tier: cloud, servedModel: caller, external: { provider: openai }", None),
+        ("tier: cloud, external: { provider: openai }", "external.model: is missing"),
+        ("tier: cloud, servedModel: x, external: { provider: openai }", "servedModel: is for inferenceServiceRef"),
+        ("tier: cloud, servedModel: caller, external: { provider: openai, model: m }", "servedModel: is for"),
+        ("tier: local, servedModel: caller, external: { provider: openai, url: 'http://10.0.0.1/v1' }", "may send some models on to a cloud"),
+        ("tier: local, external: { provider: openai, model: 'kimi-k2.5:cloud', url: 'http://127.0.0.1:11434/v1' }", "runs in Ollama's cloud"),
+        ("tier: local, external: { provider: openai, model: 'gpt-oss:20b-cloud', url: 'http://127.0.0.1:11434/v1' }", "runs in Ollama's cloud"),
+        ("tier: local, external: { provider: openai, model: 'gpt-oss:cloud:20b', url: 'http://127.0.0.1:11434/v1' }", "runs in Ollama's cloud"),
+        ("tier: local, external: { provider: openai, model: 'cloud/my-cloud', url: 'http://127.0.0.1:11434/v1' }", None),
+        ("tier: local, attestedLocal: ours, external: { provider: openai, model: 'a:cloud', url: 'http://127.0.0.1:11434/v1' }", None),
+        ("tier: cloud, external: { provider: openai, model: 'a:cloud', url: 'https://ollama.com/v1' }", None),
+    ],
+)  # fmt: skip
+def test_an_external_backend_names_its_model_or_is_a_cloud_that_takes_the_callers(
+    backend: str, said: str | None
+) -> None:
+    text = f"backends:\n- {{ name: b, {backend} }}\ndefaultRoute: b\n"
+    if said is None:
+        load_policy(text.encode(), "p.yaml")
+        return
+    with pytest.raises(PolicyRefusedError, match=said):
+        load_policy(text.encode(), "p.yaml")
 
 
 def test_every_fault_is_reported_at_once() -> None:

@@ -30,6 +30,8 @@ Fault = tuple[str, str, str]
 MOST_PATTERN: Final = 256
 """Characters of a pattern for model names; none is half as long."""
 PATH: Final = re.compile(r"/[!-\"$-~]*\Z")
+_CLOUD_TAG: Final = re.compile(r":(?:[^:/]*-)?cloud(?::|\Z)")
+"""`name:cloud`, `name:20b-cloud`: how Ollama writes that a model runs elsewhere."""
 
 
 def faults(spec: RouterSpec) -> Iterator[Fault]:
@@ -145,8 +147,7 @@ def _in_cluster(backend: Backend, path: str) -> Iterator[Fault]:
 def _external(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
     external = backend.external
     assert external is not None
-    if backend.served_model is not None:
-        yield f"{path}.servedModel", "is for inferenceServiceRef", "write `model: NAME` in external"
+    yield from _external_model(backend, path)
     if backend.attested_local is not None and backend.tier == "cloud":
         suggestion = "write `tier: local`, or leave it out"
         yield f"{path}.attestedLocal", "means nothing in tier cloud", suggestion
@@ -179,6 +180,30 @@ def _external(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
     elif backend.tier == "cloud" and refused is not None:
         suggestion = "add `allowPrivateAddress: true` in external"
         yield f"{path}.external.url", f"{url!r}: {refused}", suggestion
+
+
+def _external_model(backend: Backend, path: str) -> Iterator[Fault]:
+    """Yield what is wrong with the model that an external backend is asked for.
+
+    A local server may be a door to a cloud: Ollama sends what it is asked for by a name with the
+    tag `cloud` to its own (https://docs.ollama.com/cloud). So the model of a local backend is one
+    that the policy names, and none of those.
+    """
+    assert backend.external is not None
+    model, served = backend.external.model, backend.served_model
+    if served is None and model is None:
+        yield f"{path}.external.model", "is missing", "add `model: MODEL` (the model name sent up)"
+    elif served is not None and (served != "caller" or model is not None):
+        suggestion = "write `model: NAME` in external, and leave this out"
+        yield f"{path}.servedModel", "is for inferenceServiceRef", suggestion
+    elif served is not None and backend.tier == "local":
+        why = "a server outside may send some models on to a cloud, so its model must be named"
+        yield f"{path}.servedModel", why, "write `model: NAME` in external, and leave this out"
+    is_plain_local = backend.tier == "local" and not backend.attested_local
+    if model is not None and is_plain_local and _CLOUD_TAG.search(model):
+        message = f"{model!r} runs in Ollama's cloud, not on this server"
+        suggestion = 'write `tier: cloud`, or add `attestedLocal: "WHY IT IS LOCAL"`'
+        yield f"{path}.external.model", message, suggestion
 
 
 def _as_url(url: str) -> str:

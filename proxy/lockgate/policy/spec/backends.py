@@ -39,7 +39,11 @@ class External:
     """A model outside the cluster's InferenceServices."""
 
     provider: Provider = spec_field("whose dialect the backend speaks")
-    model: str = spec_field("the model name sent up")
+    model: str | None = spec_field(
+        "the model name sent up; must be stated but for a cloud-tier backend with "
+        "`servedModel: caller`",
+        default=None,
+    )
     url: str | None = spec_field(
         "base URL as the provider's own SDK takes it; openai and anthropic have "
         "published defaults, litellm the stack's cluster-wide URL",
@@ -135,7 +139,7 @@ class Backend:
     )
     served_model: str | None = spec_field(
         "model name sent up to an inferenceServiceRef, or `caller` to leave the client's; "
-        "the service's name when left out",
+        "the service's name when left out. An external backend of tier cloud takes `caller` too",
         default=None,
     )
     capabilities: tuple[str, ...] = spec_field(
@@ -189,10 +193,10 @@ class Backend:
     @property  # cached, with slots, every read of every field would go through a __getattr__
     def upstream_model(self) -> str | None:
         """The model name sent up; None leaves the client's."""
-        if self.external is not None:
-            return self.external.model
         if self.served_model == "caller":
             return None
+        if self.external is not None:
+            return self.external.model
         if self.served_model is not None:
             return self.served_model
         return self.inference_service_ref.name if self.inference_service_ref else self.name
