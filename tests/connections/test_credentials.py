@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lockgate.connections.credentials import LOOK_S, Credentials
+from lockgate.connections.credentials import LOOK_S, Credentials, usable_key
 from lockgate.policy.spec.backends import Backend, BackendTls, External, SecretRef
 from twisted.internet.task import Clock
 
@@ -31,12 +31,20 @@ def put(file: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("backend", "prepare", "words"),
     [
-        (KEYED, lambda _: None, "Secret openai is not mounted: put it at "),
-        (KEYED, lambda d: put(d / "openai" / "OPENAI_API_KEY", "two\nlines\n"), "no usable key"),
-        (KEYED, lambda d: put(d / "openai" / "OPENAI_API_KEY", ""), "a file OPENAI_API_KEY, or a"),
+        (KEYED, lambda _: None, "/openai/OPENAI_API_KEY"),
+        (
+            KEYED,
+            lambda d: put(d / "openai" / "OPENAI_API_KEY", "two\nlines\n"),
+            "no usable key: looked for one line of ASCII at ",
+        ),
+        (KEYED, lambda d: put(d / "openai" / "OPENAI_API_KEY", ""), "/openai/OPENAI_API_KEY"),
         (KEYED, lambda d: put(d / "openai" / "key", "sk-x\n"), None),
         (TLS, lambda _: None, "Secret own-ca is not mounted"),
-        (TLS, lambda d: put(d / "own-ca" / "ca.pem", "x"), "Secret own-ca has no ca.crt"),
+        (
+            TLS,
+            lambda d: put(d / "own-ca" / "ca.pem", "x"),
+            "Secret own-ca has no ca.crt with something in it: looked",
+        ),
         (TLS, lambda d: put(d / "own-ca" / "ca.crt", "x"), "Secret client is not mounted"),
     ],
 )
@@ -52,7 +60,9 @@ def test_r67_what_is_missing_is_named(
 
 def test_r67_without_a_directory_the_option_is_named() -> None:
     told = Credentials(None, Clock().seconds).why_missing(KEYED)
-    assert told == "Secret openai is not mounted: start with --secrets DIR"
+    assert told == (
+        "Secret openai is not mounted: start with --secrets DIR, or --key openai=env:OPENAI_API_KEY"
+    )
 
 
 def test_r67_what_is_mended_is_seen(tmp_path: Path) -> None:
@@ -62,3 +72,27 @@ def test_r67_what_is_mended_is_seen(tmp_path: Path) -> None:
     put(tmp_path / "openai" / "key", "sk-x\n")
     clock.advance(LOOK_S)
     assert credentials.why_missing(KEYED) is None
+
+
+def test_a_key_that_was_given_stands_before_the_directory(tmp_path: Path) -> None:
+    put(tmp_path / "openai" / "OPENAI_API_KEY", "sk-mounted\n")
+    given = Credentials(tmp_path, Clock().seconds, {"openai": "sk-given"})
+    assert given.key_for(KEYED) == "sk-given"
+    assert given.why_missing(KEYED) is None
+    assert "sk-given" not in repr(given)
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        (b"sk-1\n", "sk-1"),
+        (b"sk-1\r\n", "sk-1"),
+        (b"", None),
+        (b"a b", None),
+        (b"a\nb", None),
+        ("é".encode(), None),
+        (b"sk-\x00", None),
+    ],
+)
+def test_a_key_is_one_line_of_printable_ascii(data: bytes, key: str | None) -> None:
+    assert usable_key(data) == key

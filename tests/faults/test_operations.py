@@ -307,7 +307,7 @@ def test_r67_what_changes_is_told_once(tmp_path: Path, upstreams: dict[str, Upst
     def told(words: str) -> int:
         return proxy.log.read_text().count(words)
 
-    missing = "backend cloud: cannot be used: Secret openai-key is not mounted: put it at "
+    missing = "backend cloud: cannot be used: Secret openai-key is not mounted: there is no "
     assert told(missing) == 1
     for _ in range(30):
         proxy.ask(None, HARD)

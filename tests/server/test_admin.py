@@ -15,6 +15,7 @@ from lockgate.server.admin import (
     PACE_S,
     Admin,
 )
+from lockgate.server.readiness import Check
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -42,8 +43,8 @@ class Port:
         self.clock = Clock()
         self.made = 0
         self.metrics: Callable[[], Any] = self._metrics
-        self.reasons: list[str] = []
-        self.admin = Admin(self.clock, self.page, lambda: self.reasons)
+        self.checks: list[Check] = []
+        self.admin = Admin(self.clock, self.page, lambda: self.checks)
 
     def page(self) -> Any:
         """Make the page."""
@@ -207,6 +208,8 @@ def test_r63_a_body_is_refused_before_a_byte_of_it_is_read(
         (request("/healthz"), 200),
         (request("/readyz"), 200),
         (request("/metrics?x=1"), 200),
+        (request("/readyz?verbose"), 200),
+        (request("/readyz?verbos"), 200),
         (request("/metrics", "GET", "content-length: 0"), 200),
         (b"GET /healthz HTTP/1.0\r\n\r\n", 200),
         (request("/"), 404),
@@ -245,7 +248,18 @@ def test_r63_close_and_http_1_0_end_the_connection(port: Port) -> None:
 
 
 def test_readiness_names_its_reasons(port: Port) -> None:
-    port.reasons = ["draining", "audit not writable"]
+    port.checks = [Check("accepting", "draining"), Check("audit", "audit not writable")]
     answer = port.ask(request("/readyz"))
     assert answer.startswith("HTTP/1.1 503 ")
     assert answer.endswith("draining\naudit not writable\n")
+
+
+def test_verbose_readiness_has_a_line_for_each_check_and_an_alarm_leaves_it_ready(
+    port: Port,
+) -> None:
+    port.checks = [Check("audit"), Check("Secrets of cloud", "not mounted", is_alarm=True)]
+    for query in ("verbose", "verbose=1"):
+        answer = port.ask(request(f"/readyz?{query}"))
+        assert answer.startswith("HTTP/1.1 200 ")
+        assert answer.endswith("[+] audit\n[!] Secrets of cloud: not mounted\nready\n")
+    assert port.ask(request("/readyz")).endswith("\r\n\r\nready\n")

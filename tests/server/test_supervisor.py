@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from lockgate.audit.sink import BOUND_BYTES, Sink
-from lockgate.server.parent_watch import REPORTS, BrokenMessageError, Messages, message
+from lockgate.server.parent_watch import REPORTS, BrokenMessageError, Messages, message, to_hand
 from lockgate.server.supervisor import FIRST_RESTART_S, LOST, Supervisor, _Merged, _Worker
 from twisted.internet.task import Clock
 
@@ -54,7 +54,7 @@ def machine() -> Machine:
 
 @pytest.fixture
 def parent(machine: Machine, tmp_path: Path) -> Supervisor:
-    options: Any = SimpleNamespace(workers=2)
+    options: Any = SimpleNamespace(workers=2, keys={"openai-key": "sk-x"})
     sink = Sink(machine, tmp_path / "out")
     made = Supervisor(machine, options, lambda _: [], sink, b"first")
     for number in range(2):
@@ -87,12 +87,12 @@ def test_r64_status_2_is_a_death_like_others_once_one_served(
 def test_r64_a_new_worker_is_handed_what_was_served_last(
     parent: Supervisor, machine: Machine
 ) -> None:
-    assert machine.started[0].transport.heard == [(0, message(b"first"))]
+    assert machine.started[0].transport.heard == [(0, to_hand(b"first", {"openai-key": "sk-x"}))]
     for byte in message(b"psecond"):
         machine.started[1].childDataReceived(REPORTS, bytes([byte]))
     ended(machine.started[0], -signal.SIGKILL)
     machine.advance(FIRST_RESTART_S)
-    assert machine.started[2].transport.heard == [(0, message(b"second"))]
+    assert machine.started[2].transport.heard == [(0, to_hand(b"second", {"openai-key": "sk-x"}))]
 
 
 def test_r64_a_worker_that_says_nonsense_is_not_listened_to(

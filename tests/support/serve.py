@@ -26,11 +26,11 @@ def sink(clock: Clock, path: Path | None) -> Sink:
     return made
 
 
-def page(self: admin.Admin, path: bytes) -> Any:
+def page(self: admin.Admin, path: bytes, query: bytes = b"") -> Any:
     """Write what waits, and answer."""
     for one in _sinks:
         one.flush()
-    return _page(self, path)
+    return _page(self, path, query)
 
 
 admin.KEPT_S = 0.0  # type: ignore[misc]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import evolve
 
-from lockgate.cli.arguments import Address, HostPort, is_address, parse_go_duration
+from lockgate.cli.arguments import Address, HostPort, Key, is_address, parse_go_duration
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import PolicyRefusedError
-from lockgate.server.options import ServeOptions, check_addresses, check_reloaded
+from lockgate.server.options import ServeOptions, check_addresses, check_keys, check_reloaded
 from lockgate.server.policy_file import PolicyFile
 from lockgate.server.request_ids import RequestIds
 
@@ -49,6 +49,14 @@ if TYPE_CHECKING:
     "secrets_dir",
     type=click.Path(path_type=Path),
     help="Directory of mounted Secrets: DIR/<secret name>/<key>.",
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=Key(),
+    metavar="SECRET=env:VAR|@FILE",
+    help="The key of a Secret, read once out of a variable or a file; may be repeated.",
 )
 @click.option(
     "--address",
@@ -98,6 +106,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     listen: tuple[str, int],
     admin: tuple[str, int],
     secrets_dir: Path | None,
+    keys: tuple[tuple[str, str], ...],
     addresses: tuple[tuple[str, str], ...],
     drain_delay: float,
     drain_grace: float | None,
@@ -131,11 +140,13 @@ def command(  # noqa: PLR0913 - one parameter an option
         tls_key=tls_key,
         workers=workers,
         worker=worker,
+        keys=dict(keys),
     )
     file = PolicyFile(policy)
     if worker is not None:
         sys.exit(_run_worker(options, file))
     loaded = file.load(lambda found: check_addresses(found, options.addresses))
+    check_keys(loaded, options.keys)
     sys.exit(run_workers(options, file) if workers > 1 else run(options, file, loaded))
 
 
@@ -143,9 +154,11 @@ def _run_worker(options: ServeOptions, file: PolicyFile) -> int:
     """Serve as one of several, on the policy in the file, or the last one that loaded."""
     from lockgate.server.parent_watch import handed  # noqa: PLC0415 - a worker's alone
 
-    text = handed()
-    if text is None:  # the parent is gone already
+    given = handed()
+    if given is None:  # the parent is gone already
         return os.EX_OK
+    text, keys = given
+    options = evolve(options, keys=keys)
     last = file.take(text, lambda _: None)
     audit = last.spec.policy.audit_log
     try:

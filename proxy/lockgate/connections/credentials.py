@@ -1,10 +1,11 @@
 """Keys from mounted Secret files: ``DIR/<secret name>/<key>``, read again when they change.
 
-A key is never in the environment, a log, a record or a `repr`. A Secret that is named but not there
+Others were given at the start, and stand before them. A key is never put into the environment, a
+log, a record or a `repr`. A Secret that is named but not there
 makes its backend no candidate; the proxy starts all the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -53,10 +54,19 @@ class _KnownKey:
 
 
 class Credentials:
-    """The keys under `directory`; `now` is monotonic seconds."""
+    """The keys under `directory`, and those that were `given` by the names of their Secrets.
 
-    def __init__(self, directory: Path | None, now: Callable[[], float]) -> None:
+    `now` is monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None,
+        now: Callable[[], float],
+        given: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory = directory
+        self._given = dict(given or {})
         self.now = now
         self._known: dict[str, _KnownKey] = {}
         self._known_tls: dict[str, _KnownTls] = {}
@@ -66,6 +76,8 @@ class Credentials:
         secret = _secret_of(backend)
         if secret is None or backend.external is None:
             return None
+        if secret in self._given:
+            return self._given[secret]
         known = self._known.get(backend.name)
         now = self.now()
         if known is not None and now - known.looked_at < LOOK_S:
@@ -91,23 +103,21 @@ class Credentials:
             return None
         secret, external = _secret_of(backend), backend.external
         if secret is not None and external is not None and self.key_for(backend) is None:
-            name = CONVENTIONAL.get(external.provider)
-            file = (
-                f"usable key: a file {name}, or a single one," if name else "usable key: one file"
-            )
-            return self._absent(secret, f"{file} with one line of ASCII")
+            name = CONVENTIONAL.get(external.provider, "KEY")
+            return self._absent(secret, name, "usable key", f", or --key {secret}=env:{name}")
         for secret, file in _tls_files(backend.tls):
             if self._bytes(secret, file) is None:
-                return self._absent(secret, f"{file}, or an empty one")
+                return self._absent(secret, file, f"{file} with something in it")
         return None
 
-    def _absent(self, secret: str, what: str) -> str:
+    def _absent(self, secret: str, file: str, what: str, or_else: str = "") -> str:
+        """Say that `secret` lacks `what`, and name the file that was looked for."""
         if self.directory is None:
-            return f"Secret {secret} is not mounted: start with --secrets DIR"
+            return f"Secret {secret} is not mounted: start with --secrets DIR{or_else}"
         folder = self.directory / secret
         if not folder.is_dir():
-            return f"Secret {secret} is not mounted: put it at {folder}"
-        return f"Secret {secret} has no {what}: see {folder}"
+            return f"Secret {secret} is not mounted: there is no {folder / file}"
+        return f"Secret {secret} has no {what}: looked for one line of ASCII at {folder / file}"
 
     def tls_for(self, backend: Backend) -> TlsFiles | None:
         """Return the backend's TLS files, None when one that it names is not there.
@@ -183,7 +193,15 @@ def _stamp(path: Path | None) -> tuple[int, int] | None:
 
 def _read(path: Path) -> str | None:
     try:
-        key = path.read_text(encoding="ascii").removesuffix("\n").removesuffix("\r")
-    except (OSError, UnicodeDecodeError):
+        return usable_key(path.read_bytes())
+    except OSError:
+        return None
+
+
+def usable_key(data: bytes) -> str | None:
+    """Return the key in a Secret's bytes: one line of printable ASCII without spaces; else None."""
+    try:
+        key = data.decode("ascii").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
         return None
     return key if key and key.isprintable() and " " not in key else None

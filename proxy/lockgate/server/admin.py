@@ -1,4 +1,4 @@
-"""The admin port: /metrics, /healthz and /readyz. Nothing secret, nothing that changes anything.
+"""The admin port: /metrics, /healthz and /readyz[?verbose]. Nothing secret, nothing that acts.
 
 Who may look must not be able to starve who calls. A page that costs something is made at most once
 a second and kept between; a connection gets an answer each ten milliseconds, and none while it has
@@ -18,6 +18,8 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from lockgate.server.readiness import Check, told
 
 KEPT_S: Final = 1.0
 PACE_S: Final = 0.01
@@ -83,16 +85,16 @@ class Kept:
 class Admin(ServerFactory):
     """Serves the admin port: metrics, health and readiness.
 
-    `metrics` gives the exposition text in bytes, `unready` names what keeps this proxy from taking
-    requests; either may return a Deferred.
+    `metrics` gives the exposition text in bytes, `checks` what a readiness probe looks at; either
+    may return a Deferred.
     """
 
     noisy = False
 
-    def __init__(self, clock: Any, metrics: Callable[[], Any], unready: Callable[[], Any]) -> None:
+    def __init__(self, clock: Any, metrics: Callable[[], Any], checks: Callable[[], Any]) -> None:
         self.clock = clock
         self.connections: dict[_Connection, None] = {}
-        self._unready = unready
+        self._checks = checks
         self._metrics = Kept(clock, metrics)
 
     def buildProtocol(self, addr: Any) -> "_Connection | None":  # noqa: ARG002 - Twisted's signature
@@ -108,20 +110,21 @@ class Admin(ServerFactory):
                 return None
         return _Connection(self)
 
-    def page(self, path: bytes) -> "Deferred[Page] | Page":
-        """Return the page at `path`."""
+    def page(self, path: bytes, query: bytes = b"") -> "Deferred[Page] | Page":
+        """Return the page at `path`; the query `verbose` is known at /readyz."""
         if path == b"/healthz":
             return Page(200, b"ok\n")
         if path == b"/readyz":
-            return maybeDeferred(self._unready).addCallback(_readiness)
+            verbose = query.partition(b"=")[0] == b"verbose"
+            return maybeDeferred(self._checks).addCallback(_readiness, verbose=verbose)
         if path == b"/metrics":
             return self._metrics.get().addCallback(_exposition)
         return Page(404, b"not found\n")
 
 
-def _readiness(reasons: list[str]) -> Page:
-    body = "ready\n" if not reasons else "".join(f"{reason}\n" for reason in reasons)
-    return Page(503 if reasons else 200, body.encode())
+def _readiness(checks: list[Check], *, verbose: bool) -> Page:
+    status, text = told(checks, verbose=verbose)
+    return Page(status, text.encode())
 
 
 def _exposition(body: bytes) -> Page:
@@ -218,17 +221,18 @@ class _Connection(Protocol):
             wish = b",".join(value for name, value in named if name == b"connection")
             tokens = {token.strip() for token in wish.split(b",")}
             close = b"close" in tokens or (line[3] == b"0" and b"keep-alive" not in tokens)
-            self._response(line[1] == b"HEAD", line[2].partition(b"?")[0], close=close)
+            self._response(line[1] == b"HEAD", line[2], close=close)
 
-    def _response(self, bare: bool, path: bytes, *, close: bool) -> None:  # noqa: FBT001
+    def _response(self, bare: bool, target: bytes, *, close: bool) -> None:  # noqa: FBT001
         self._busy = True
         self._wait(None)
+        path, _, query = target.partition(b"?")
 
         def failed(failure: Failure) -> Page:
             _log.failure("an admin page could not be made", failure=failure)
             return Page(500, b"no page\n")
 
-        page: Deferred[Any] = maybeDeferred(self._admin.page, path)
+        page: Deferred[Any] = maybeDeferred(self._admin.page, path, query)
         page.addErrback(failed).addCallback(self._give, bare=bare, close=close)
 
     def _give(self, page: Page, *, bare: bool, close: bool) -> None:

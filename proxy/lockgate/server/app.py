@@ -31,6 +31,7 @@ from lockgate.server.process_limits import (
     memory_budget,
     raise_descriptors,
 )
+from lockgate.server.readiness import Check
 from lockgate.server.recorder import Recorder
 from lockgate.server.router import RequestRouter
 from lockgate.server.upstream_state import UpstreamState
@@ -56,7 +57,7 @@ class App:
         """Listen on both ports and return them; CannotListenError when one is taken."""
         host, port = self.options.listen
         served = self.lifecycle.start(host, port)
-        site = Admin(self.reactor, self.metrics.page, self.unready)
+        site = Admin(self.reactor, self.metrics.page, self.checks)
         admin_host, admin = self.options.admin
         self.admin_port = self.reactor.listenTCP(admin, site, interface=admin_host)
         self.lifecycle.stopped.addCallback(self._stop_admin)
@@ -88,14 +89,16 @@ class App:
             self.lifecycle.certificate.reload()
         self.lifecycle.reload()
 
-    def unready(self) -> list[str]:
-        """Name what keeps this proxy from taking requests."""
-        reasons = []
-        if self.router.draining:
-            reasons.append("draining")
-        if not self.sink.writable:
-            reasons.append("audit not writable")
-        return reasons
+    def checks(self) -> list[Check]:
+        """Return what a readiness probe looks at; a backend without its Secret is an alarm."""
+        state = self.router.upstream_state
+        keyed = [(b.name, state.credentials.why_missing(b)) for b in state.policy.spec.backends]
+        return [
+            Check(f"policy {state.policy.digest}"),
+            Check("accepting", "draining" if self.router.draining else None),
+            Check("audit", None if self.sink.writable else "audit not writable"),
+            *(Check(f"Secrets of {name}", why, is_alarm=True) for name, why in keyed),
+        ]
 
     def _stop_admin(self, _: None) -> Any:
         if self.admin_port is None:
@@ -115,7 +118,7 @@ def build(
     sink = Sink(reactor, Path(audit.file_path) if audit.file_path else None)
     metrics = Metrics()
     metrics.policy(policy.digest)
-    credentials = Credentials(options.secrets, reactor.seconds)
+    credentials = Credentials(options.secrets, reactor.seconds, options.keys)
     budget = MemoryBudget(_budget_bytes(policy, options), reactor.seconds)
     upstream_state = UpstreamState(reactor.seconds, policy, credentials, budget)
     recorder = Recorder(

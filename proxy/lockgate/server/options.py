@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from lockgate.connections.endpoint import NoAddressError, endpoint_of
 from lockgate.policy.loaded import LoadedPolicy
@@ -16,6 +16,7 @@ from lockgate.policy.spec.model_router import AuditLog
 class ServeOptions:
     """The options of one `lockgate serve`; `addresses` are its ``--address`` by backend name.
 
+    `keys` are given by the names of their Secrets; no command line and no `repr` holds them.
     `worker` is the number of this process among `workers`, None where it serves alone.
     """
 
@@ -31,6 +32,7 @@ class ServeOptions:
     tls_key: Path | None = None
     workers: int = 1
     worker: int | None = None
+    keys: Mapping[str, str] = field(factory=dict, repr=False)
 
     def arguments(self, worker: int) -> list[str]:
         """Return the command line of one of several workers; its admin port is any."""
@@ -66,6 +68,20 @@ def check_addresses(policy: LoadedPolicy, addresses: Mapping[str, str]) -> None:
         except NoAddressError as problem:
             suggestion = "state external.url, or --address"
             problems.append(Problem(f"backends[{number}]", None, str(problem), suggestion))
+    if problems:
+        raise PolicyRefusedError("serve", tuple(problems))
+
+
+def check_keys(policy: LoadedPolicy, keys: Mapping[str, str]) -> None:
+    """Raise PolicyRefusedError unless each of `keys` is for a Secret that a backend names."""
+    external = [backend.external for backend in policy.spec.backends if backend.external]
+    named = [one.credentials_secret_ref.name for one in external if one.credentials_secret_ref]
+    known = ", ".join(dict.fromkeys(named)) or "none: no backend has a credentialsSecretRef"
+    problems = [
+        Problem("", None, f"--key {name}: no backend names this Secret", f"they name {known}")
+        for name in keys
+        if name not in named
+    ]
     if problems:
         raise PolicyRefusedError("serve", tuple(problems))
 

@@ -1,13 +1,14 @@
 """A worker's tie to its parent: the other end of its standard input, and a pipe back.
 
-The parent hands each worker it starts the text of the last policy that loaded. The worker says on
-which port its admin page is (one that was free a moment ago may not be any more), and which text it
-serves, at its start and after each reload. All are messages: a line with a length, and so many
-bytes.
+The parent hands each worker it starts the text of the last policy that loaded, and the keys that it
+was given: these are on no command line and in no environment. The worker says on which port its
+admin page is (one that was free a moment ago may not be any more), and which text it serves, at its
+start and after each reload. All are messages: a line with a length, and so many bytes.
 """
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -57,13 +58,22 @@ def message(text: bytes) -> bytes:
     return b"%d\n%b" % (len(text), text)
 
 
-def handed(descriptor: int = 0) -> bytes | None:
-    """Wait for the parent's message and return it; None where it never comes."""
-    messages = Messages()
+def handed(descriptor: int = 0) -> tuple[bytes, dict[str, str]] | None:
+    """Wait for the parent's two messages: a policy's text, and keys by the names of their Secrets.
+
+    None where they never come.
+    """
+    messages, whole = Messages(), list[bytes]()
     while data := os.read(descriptor, 65536):
-        if whole := messages.take(data):
-            return whole[0]
+        whole += messages.take(data)
+        if len(whole) == 2:
+            return whole[0], dict(json.loads(whole[1]))
     return None
+
+
+def to_hand(policy: bytes, keys: Mapping[str, str]) -> bytes:
+    """Return both messages."""
+    return message(policy) + message(json.dumps(dict(keys)).encode())
 
 
 def report_page(port: int) -> None:

@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPException
 from typing import Any, Final
@@ -39,7 +39,8 @@ from lockgate.amount import amount
 from lockgate.audit.sink import BOUND_BYTES, Sink
 from lockgate.server.admin import Admin, Kept
 from lockgate.server.options import ServeOptions
-from lockgate.server.parent_watch import REPORTS, BrokenMessageError, Messages, message
+from lockgate.server.parent_watch import REPORTS, BrokenMessageError, Messages, to_hand
+from lockgate.server.readiness import ALARM, Check
 
 FIRST_RESTART_S: Final = 0.1
 LAST_RESTART_S: Final = 10.0
@@ -78,7 +79,7 @@ class Supervisor:
         self._delays = [FIRST_RESTART_S] * options.workers
         self._status = 0
         self._admin: Any = None
-        self._readiness = Kept(reactor, self._unready_workers)
+        self._readiness = Kept(reactor, self._check_workers)
         self._own = CollectorRegistry(auto_describe=True)
         self._restarts = Counter(
             "lockgate_worker_restarts", "Workers started again", ["worker"], registry=self._own
@@ -86,7 +87,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Start every worker and listen on the admin port; CannotListenError when it is taken."""
-        site = Admin(self.reactor, self._page, self._unready)
+        site = Admin(self.reactor, self._page, self._checks)
         host, port = self.options.admin
         self._admin = self.reactor.listenTCP(port, site, interface=host)
         for number in range(self.options.workers):
@@ -112,7 +113,7 @@ class Supervisor:
         worker = self._workers[number] = _Worker(self, number, self.reactor.seconds())
         pipes = {0: "w", 1: "r", 2: 2, REPORTS: "r"}
         self.reactor.spawnProcess(worker, sys.executable, command, env=None, childFDs=pipes)
-        worker.hand(self.policy)
+        worker.hand(self.policy, self.options.keys)
 
     def reported(self, worker: "_Worker", text: bytes) -> None:
         """Take a worker's message: its admin port or its policy; ValueError for another."""
@@ -169,20 +170,28 @@ class Supervisor:
         registry.register(_Merged(dict(enumerate(pages)), lost))
         return generate_latest(self._own) + generate_latest(registry)
 
-    def _unready(self) -> "list[str] | Deferred[list[str]]":
+    def _checks(self) -> "list[Check] | Deferred[list[Check]]":
         if self.draining:
-            return ["draining"]
+            return [Check("accepting", "draining")]
         if not self.sink.writable:
-            return ["audit not writable"]
+            return [Check("accepting"), Check("audit", "audit not writable")]
         return self._readiness.get()
 
-    def _unready_workers(self) -> "Deferred[list[str]]":
-        scraped = [deferToThread(_scrape, port, "readyz") for port in self.admin_ports]
+    def _check_workers(self) -> "Deferred[list[Check]]":
+        """Return whether each worker is ready, and the alarms of all, each once."""
+        pages = [deferToThread(_scrape, port, "readyz?verbose") for port in self.admin_ports]
 
-        def named(pages: list[str | None]) -> list[str]:
-            return [f"worker {n} is not ready" for n, page in enumerate(pages) if page is None]
+        def checked(pages: list[str | None]) -> list[Check]:
+            workers = [
+                Check(f"worker {n}", f"worker {n} is not ready" if page is None else None)
+                for n, page in enumerate(pages)
+            ]
+            lines = [line for page in pages for line in (page or "").splitlines()]
+            alarms = [line[len(ALARM) :].partition(": ") for line in lines if line[:4] == ALARM]
+            found = {name: Check(name, why, is_alarm=True) for name, _, why in alarms}
+            return [Check("accepting"), Check("audit"), *workers, *found.values()]
 
-        return gatherResults(scraped).addCallback(named)
+        return gatherResults(pages).addCallback(checked)
 
 
 class _Worker(ProcessProtocol):
@@ -198,10 +207,10 @@ class _Worker(ProcessProtocol):
         self._skips = False  # the rest of a line that is too long
         self._messages: Messages | None = Messages()
 
-    def hand(self, policy: bytes) -> None:
-        """Hand the process the last policy that loaded."""
+    def hand(self, policy: bytes, keys: Mapping[str, str]) -> None:
+        """Hand the process the last policy that loaded, and the keys that were given."""
         if self.transport is not None:
-            self.transport.writeToChild(0, message(policy))
+            self.transport.writeToChild(0, to_hand(policy, keys))
 
     def signal(self, number: int) -> None:
         """Signal the process."""
