@@ -16,13 +16,16 @@ ABREAST := -n 4 --dist worksteal
 COMPILED := build/compiled
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
+.PHONY: help quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.program ## the whole thing on this machine: no cluster, no key, no network
 	@$(BIN)/lockgate demo
+
+quick: $(VENV)/.program ## a proxy for what this machine has: model servers on loopback, keys in the environment
+	@$(BIN)/lockgate serve --quick
 
 test: lint typecheck pytest policies ## everything that must hold
 

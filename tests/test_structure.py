@@ -27,7 +27,7 @@ LAYERS = (
     ("lockgate.audit",),
     ("lockgate.eventloop",),
     ("lockgate.connections",),
-    ("lockgate.server",),
+    ("lockgate.server", "lockgate.quickstart"),
     ("lockgate.cli",),
 )
 """From the ground up: a room may know itself and those below it, and no other on its own floor."""
@@ -42,6 +42,7 @@ KNOWN_FROM_ABOVE = {
         "lockgate.audit.rehearsal",
         "lockgate.cli.errors",
         "lockgate.cli.policies",
+        "lockgate.cli.shown",
         "lockgate.cli.results",
         "pulumi_lockgate",
     },

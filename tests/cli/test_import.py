@@ -47,11 +47,9 @@ def test_the_end_is_the_verdict_and_the_next_three_commands() -> None:
     lines = run("import", str(SAMPLES / "short.yaml")).stderr.splitlines()
     assert lines[-5].startswith("VIOLATED: ")
     assert lines[-4] == "next, with this output in lockgate.yaml:"
-    assert [line.split()[:2] for line in lines[-3:]] == [
-        ["lockgate", "check"],
-        ["lockgate", "explain"],
-        ["lockgate", "serve"],
-    ]
+    words = [line.split()[:2] for line in lines[-3:]]
+    assert [word for _, word in words] == ["check", "explain", "serve"]
+    assert all(program.endswith("lockgate") for program, _ in words)
 
 
 def test_a_leak_of_a_manifest_is_shown_before_it_is_moved() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import openai
 import pytest
+from lockgate.quickstart.servers import ModelServer, look
 
 from tests.clients.llama import Llama
 from tests.clients.tiny_model import ONE_CALL, write
@@ -280,3 +281,9 @@ def test_a_client_that_leaves_frees_the_slot(records: Proxy, client: openai.Open
     outcomes = {records.record()["outcome"] for _ in range(2)}
     assert "complete" in outcomes
     assert outcomes <= {"complete", "client_gone"}  # the noise may have been quicker
+
+
+def test_it_is_known_by_what_it_answers(servers: dict[str, Llama]) -> None:
+    server = next(iter(servers.values()))
+    found = look([int(server.url.rpartition(":")[2])])
+    assert found == [ModelServer("llama.cpp", f"{server.url}/v1", ("tiny",))]

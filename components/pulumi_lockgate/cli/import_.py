@@ -1,7 +1,6 @@
 """Import another router's configuration."""
 
 import json
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Final
 
 import click
 from lockgate.cli.errors import write_output
+from lockgate.cli.shown import shown
 from lockgate.policy.reading.document import MAX_BYTES, Node, parse
 from lockgate.policy.reading.problem import UnusableInputError
 
@@ -106,16 +106,16 @@ def _next(imported: Imported, out: Path | None) -> None:
     policy = load_written(imported)
     word, meaning = verdict(prove(policy))
     click.echo(f"{word}: {meaning}", err=True)
-    file = shlex.quote(str(out or "lockgate.yaml"))
+    file = str(out or "lockgate.yaml")
     if out is None:
         click.echo(f"next, with this output in {file}:", err=True)
     else:
         click.echo("next:", err=True)
-    model = shlex.quote(policy.spec.backends[0].published_id)
+    model, label = policy.spec.backends[0].published_id, "x-llmkube-classification=pii"
     for line in (
-        f"lockgate check {file}",
-        f"lockgate explain {file} --model {model} --header x-llmkube-classification=pii",
-        f"lockgate serve --policy {file}",
+        shown("check", file),
+        shown("explain", file, "--model", model, "--header", label),
+        shown("serve", "--policy", file),
     ):
         click.echo(f"  {line}", err=True)
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import evolve
+from click.core import ParameterSource
 
 from lockgate.cli.arguments import Address, HostPort, Key, is_address, parse_go_duration
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import PolicyRefusedError
 from lockgate.server.options import ServeOptions, check_addresses, check_keys, check_reloaded
-from lockgate.server.policy_file import PolicyFile
+from lockgate.server.policy_file import HeldPolicy, PolicyFile
 from lockgate.server.request_ids import RequestIds
 
 if TYPE_CHECKING:
@@ -26,9 +27,13 @@ if TYPE_CHECKING:
 @click.command(name="serve")
 @click.option(
     "--policy",
-    required=True,
     type=click.Path(path_type=Path),
     help="Policy file: policy.json, or a spec in YAML.",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="No file: route to what this machine has, as `lockgate init` finds it.",
 )
 @click.option(
     "--listen",
@@ -100,9 +105,12 @@ if TYPE_CHECKING:
     callback=parse_go_duration,
     help="How long running responses may take after that; else what the policy says.",
 )
+@click.pass_context
 def command(  # noqa: PLR0913 - one parameter an option
+    ctx: click.Context,
     *,
-    policy: Path,
+    policy: Path | None,
+    quick: bool,
     listen: tuple[str, int],
     admin: tuple[str, int],
     secrets_dir: Path | None,
@@ -116,13 +124,15 @@ def command(  # noqa: PLR0913 - one parameter an option
     workers: int,
     worker: int | None,
 ) -> None:
-    """Run the proxy on a policy file.
+    """Run the proxy on a policy file, or on a policy made of what this machine has.
 
     SIGTERM drains it, a second one stops it at once; SIGHUP reads the policy file again, which
     also happens when it changes.
 
     Exit status: 0 drained after SIGTERM, 2 the policy does not load or a port is taken.
     """
+    if (policy is None) != quick:
+        raise click.UsageError("name a policy with --policy FILE, or take --quick: one of the two")
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
     if resolver is not None and not is_address(resolver[0]):
@@ -142,12 +152,27 @@ def command(  # noqa: PLR0913 - one parameter an option
         worker=worker,
         keys=dict(keys),
     )
-    file = PolicyFile(policy)
+    file = PolicyFile(policy) if policy is not None else HeldPolicy(b"")
     if worker is not None:
         sys.exit(_run_worker(options, file))
+    if quick:
+        options, file = _quick(ctx, options)
     loaded = file.load(lambda found: check_addresses(found, options.addresses))
     check_keys(loaded, options.keys)
     sys.exit(run_workers(options, file) if workers > 1 else run(options, file, loaded))
+
+
+def _quick(ctx: click.Context, options: ServeOptions) -> tuple[ServeOptions, HeldPolicy]:
+    """Return the policy of what this machine has, and the options with its keys and free ports."""
+    from lockgate.cli.quick import free_place, quick_policy  # noqa: PLC0415 - a first run's alone
+
+    usual = ParameterSource.DEFAULT  # a model server may have the usual port
+    if ctx.get_parameter_source("listen") is usual:
+        options = evolve(options, listen=free_place(options.listen))
+    if ctx.get_parameter_source("admin") is usual:
+        options = evolve(options, admin=free_place(options.admin))
+    file, keys = quick_policy(options.listen)
+    return evolve(options, keys={**keys, **options.keys}), file
 
 
 def _run_worker(options: ServeOptions, file: PolicyFile) -> int:

@@ -19,7 +19,7 @@ class AvailabilityLog:
     ) -> None:
         self.backend_log = backend_log
         self._router = router
-        self._file = str(options.policy)
+        self._file = options.policy_name
         self._reports_files = options.worker in {None, 0}
         router.health.report = self._of_health
 

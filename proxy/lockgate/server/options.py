@@ -16,11 +16,12 @@ from lockgate.policy.spec.model_router import AuditLog
 class ServeOptions:
     """The options of one `lockgate serve`; `addresses` are its ``--address`` by backend name.
 
-    `keys` are given by the names of their Secrets; no command line and no `repr` holds them.
-    `worker` is the number of this process among `workers`, None where it serves alone.
+    `policy` is None where the policy stands in no file. `keys` are given by the names of their
+    Secrets; no command line and no `repr` holds them. `worker` is the number of this process among
+    `workers`, None where it serves alone.
     """
 
-    policy: Path
+    policy: Path | None
     listen: tuple[str, int]
     admin: tuple[str, int]
     secrets: Path | None
@@ -34,9 +35,15 @@ class ServeOptions:
     worker: int | None = None
     keys: Mapping[str, str] = field(factory=dict, repr=False)
 
+    @property
+    def policy_name(self) -> str:
+        """What messages call the policy."""
+        return "(no file)" if self.policy is None else str(self.policy)
+
     def arguments(self, worker: int) -> list[str]:
         """Return the command line of one of several workers; its admin port is any."""
-        line = [sys.executable, "-m", "lockgate.cli.main", "serve", "--policy", str(self.policy)]
+        policy = ["--quick"] if self.policy is None else ["--policy", str(self.policy)]
+        line = [sys.executable, "-m", "lockgate.cli.main", "serve", *policy]
         line += ["--listen", "{}:{}".format(*self.listen), "--admin", "127.0.0.1:0"]
         line += ["--workers", str(self.workers), "--worker", str(worker)]
         line += ["--drain-delay", f"{self.drain_delay_s}s"] if self.drain_delay_s else []
@@ -92,6 +99,6 @@ def check_reloaded(policy: LoadedPolicy, options: ServeOptions, audit: AuditLog)
         suggestion = "restart the proxy to write elsewhere"
         text = "cannot change while the proxy runs"
         problem = Problem("policy.auditLog", None, text, suggestion)
-        raise PolicyRefusedError(str(options.policy), (problem,))
+        raise PolicyRefusedError(options.policy_name, (problem,))
     names = {backend.name for backend in policy.spec.backends}
     check_addresses(policy, {k: v for k, v in options.addresses.items() if k in names})

@@ -18,6 +18,7 @@ from lockgate.policy.spec.names import (
     as_header,
     as_label,
     as_name,
+    is_ollama_cloud,
     look_alike,
     odd,
     value_fault,
@@ -30,8 +31,6 @@ Fault = tuple[str, str, str]
 MOST_PATTERN: Final = 256
 """Characters of a pattern for model names; none is half as long."""
 PATH: Final = re.compile(r"/[!-\"$-~]*\Z")
-_CLOUD_TAG: Final = re.compile(r":(?:[^:/]*-)?cloud(?::|\Z)")
-"""`name:cloud`, `name:20b-cloud`: how Ollama writes that a model runs elsewhere."""
 
 
 def faults(spec: RouterSpec) -> Iterator[Fault]:
@@ -200,7 +199,7 @@ def _external_model(backend: Backend, path: str) -> Iterator[Fault]:
         why = "a server outside may send some models on to a cloud, so its model must be named"
         yield f"{path}.servedModel", why, "write `model: NAME` in external, and leave this out"
     is_plain_local = backend.tier == "local" and not backend.attested_local
-    if model is not None and is_plain_local and _CLOUD_TAG.search(model):
+    if model is not None and is_plain_local and is_ollama_cloud(model):
         message = f"{model!r} runs in Ollama's cloud, not on this server"
         suggestion = 'write `tier: cloud`, or add `attestedLocal: "WHY IT IS LOCAL"`'
         yield f"{path}.external.model", message, suggestion

@@ -77,6 +77,14 @@ OURS: Final = ("access-control-", "x-lockgate-")
 """Prefixes of response fields that only the proxy sets: the policy says who may read a response."""
 
 
+def is_ollama_cloud(model: str) -> bool:
+    """Whether Ollama runs a model of this name in its cloud: `name:cloud`, `name:20b-cloud`.
+
+    Source: https://docs.ollama.com/cloud.
+    """
+    return re.search(r":(?:[^:/]*-)?cloud(?::|\Z)", model) is not None
+
+
 def as_name(name: str) -> str:
     """Return `name` turned into a valid name of a backend or a rule."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63] or "NAME"
