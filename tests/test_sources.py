@@ -28,6 +28,7 @@ COVERED_BY = {
     " pulumi_lockgate.{planned,rendering}",
     "cli/test_check.py": "lockgate.policy.reading.route_faults",
     "components/test_config.py": "pulumi_lockgate.stack.{placing,settings}",
+    "policy/test_schema.py": "pulumi_lockgate.stack.schema pulumi_lockgate.cli.schema",
     "components/test_demo.py": "pulumi_lockgate.demo.{processes,show,stand_in,story}",
     "components/test_library.py": "pulumi_lockgate.{model_router,proved_policy,typed}",
     "components/test_manifests.py": "pulumi_lockgate.manifests.{common,inference,network,router}"

@@ -13,6 +13,7 @@ from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
 from pulumi_lockgate.model_router import notices
+from pulumi_lockgate.prerequisites import prerequisites, render
 from pulumi_lockgate.proof.report import Report
 from pulumi_lockgate.proved_policy import PolicyViolatedError
 from pulumi_lockgate.rehearsed import Rehearsed, rehearsed
@@ -56,6 +57,7 @@ class Planned:
         return {
             "change": None if self.change is None else self.change.to_dict(),
             "rehearsal": None if self.rehearsal is None else self.rehearsal.to_dict(),
+            "mustExist": [one.to_dict() for one in prerequisites(self.plan)],
             "outputs": dict(self.plan.outputs),
             "resources": [
                 {"type": r.type, "name": r.name, "inputs": dict(r.inputs)} for r in resources
@@ -66,6 +68,11 @@ class Planned:
         """Give `out` the lines for people, styled for a terminal, at 80 columns."""
         render_plan(self.stack, self.plan, out)
         self.render_change(out)
+        self.render_needs(out)
+
+    def render_needs(self, out: Callable[[str], object]) -> None:
+        """Give `out` the lines that say what must be in the cluster."""
+        render(prerequisites(self.plan), out)
 
     def render_change(self, out: Callable[[str], object]) -> None:
         """Give `out` the lines on what changed, on recorded requests, and on what was written."""

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lockgate.cli.shown import shown
+from lockgate.cli.shown import secret_line, shown
 
 
 def program(folder: Path) -> Path:
@@ -43,3 +43,10 @@ def test_the_interpreter_where_there_is_no_program(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", "/nowhere")
     assert shown("check") == f"{tmp_path}/python -m lockgate.cli.main check"
+
+
+def test_the_line_for_a_secret_holds_no_key() -> None:
+    assert secret_line("agents", "openai-key", "OPENAI_API_KEY") == (
+        'printf %s "$OPENAI_API_KEY" | kubectl -n agents create secret generic openai-key '
+        "--from-file=OPENAI_API_KEY=/dev/stdin"
+    )

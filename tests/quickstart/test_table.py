@@ -5,7 +5,7 @@ import socket
 
 from lockgate.quickstart.first_policy import Found, spec_of
 from lockgate.quickstart.servers import ModelServer
-from lockgate.quickstart.table import backend_lines, curl_lines, nothing_found, secret_line
+from lockgate.quickstart.table import backend_lines, curl_lines, nothing_found
 
 OLLAMA = ModelServer("Ollama", "http://127.0.0.1:11434/v1", ("qwen3:8b",), ("kimi-k2.5:cloud",))
 
@@ -29,13 +29,6 @@ def test_three_commands_to_try_it_with() -> None:
     assert models == "curl http://127.0.0.1:8080/v1/models"
     assert '"model": "qwen3:8b"' in shlex.split(chat)[-1]
     assert shlex.split(sensitive)[-1] == "x-llmkube-classification: pii"
-
-
-def test_the_line_for_a_secret_holds_no_key() -> None:
-    assert secret_line("agents", "openai-key", "OPENAI_API_KEY") == (
-        'printf %s "$OPENAI_API_KEY" | kubectl -n agents create secret generic openai-key '
-        "--from-file=OPENAI_API_KEY=/dev/stdin"
-    )
 
 
 def test_nothing_found_says_where_it_looked() -> None:

@@ -41,6 +41,10 @@ def comment(outcome: Outcome) -> str:
     parts += _pictures(outcome, is_open=outcome.exit_status == 1)
     if isinstance(outcome, Planned):
         resources = _fenced("\n".join(resource_lines(outcome.plan)))
+        needs: list[str] = []
+        outcome.render_needs(needs.append)
+        if needs:
+            parts.append(_folded("What must exist in the cluster", _fenced("\n".join(needs[2:]))))
         parts.append(_folded(amount(len(outcome.plan.resources), "resource"), resources))
     return "\n\n".join(parts) + "\n"
 

@@ -10,12 +10,12 @@ import click
 
 from lockgate.cli.errors import write_output
 from lockgate.cli.quick import discover, first_spec
-from lockgate.cli.shown import shown
+from lockgate.cli.shown import secret_line, shown
 from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import UnusableInputError
 from lockgate.quickstart.first_policy import Found, as_text, spec_of, stack_of
 from lockgate.quickstart.proof import verdict
-from lockgate.quickstart.table import curl_lines, secret_line
+from lockgate.quickstart.table import curl_lines
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+\Z")
 

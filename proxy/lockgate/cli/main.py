@@ -27,6 +27,7 @@ SUMMARIES: Final = {
     "import": "convert a LiteLLM or LLMKube configuration; says what differs",
     "plan": "show what the Pulumi program would deploy, and prove it",
     "replay": "show what another policy would decide for recorded requests",
+    "schema": "print the JSON Schema of a policy or a stack file, for editors",
     "serve": "run the proxy with a policy file",
     "test": "run policy tests: requests with the decisions they must get",
 }

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import click
 
-from lockgate.connections.credentials import CONVENTIONAL, usable_key
+from lockgate.connections.credentials import usable_key
 from lockgate.policy.reading.problem import UnusableInputError
+from lockgate.policy.spec.backends import KEY_FILES
 from lockgate.quickstart.first_policy import CLOUD_MODELS, Found, as_text, providers_in, spec_of
 from lockgate.quickstart.proof import verdict
 from lockgate.quickstart.servers import look, ports_of
@@ -29,7 +30,7 @@ def first_spec(found: Found) -> dict[str, Any]:
     UnusableInputError where nothing was found.
     """
     if found.is_empty:
-        raise UnusableInputError(nothing_found([CONVENTIONAL[name] for name in CLOUD_MODELS]))
+        raise UnusableInputError(nothing_found([KEY_FILES[name] for name in CLOUD_MODELS]))
     spec = spec_of(found)
     for line in backend_lines(spec, found):
         click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""How this command is called in a line that is shown to be typed."""
+"""Commands that are shown to be typed: our own as it is called here, and kubectl's for a Secret."""
 
 import shlex
 import shutil
@@ -12,6 +12,12 @@ def shown(*words: str) -> str:
     It begins with `lockgate` where that is what PATH finds, else with the path of what runs.
     """
     return " ".join([_program(), *map(shlex.quote, words)])
+
+
+def secret_line(namespace: str, secret: str, key: str) -> str:
+    """Return the command that makes a Secret of a variable's value, which no command line holds."""
+    make = f"kubectl -n {namespace} create secret generic {secret} --from-file={key}=/dev/stdin"
+    return f'printf %s "${key}" | {make}'
 
 
 def _program() -> str:

@@ -11,14 +11,8 @@ from typing import Final
 
 from attrs import frozen
 
-from lockgate.policy.spec.backends import Backend, BackendTls
+from lockgate.policy.spec.backends import KEY_FILES, Backend, BackendTls
 
-CONVENTIONAL: Final = {
-    "openai": "OPENAI_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-    "litellm": "LITELLM_MASTER_KEY",
-}
-"""The file name that each provider's own tools use for its key."""
 LOOK_S: Final = 1.0
 """A changed Secret takes effect within this time; a look costs two system calls."""
 
@@ -82,7 +76,7 @@ class Credentials:
         now = self.now()
         if known is not None and now - known.looked_at < LOOK_S:
             return known.key
-        path = self._file(secret, CONVENTIONAL.get(backend.external.provider, ""))
+        path = self._file(secret, KEY_FILES.get(backend.external.provider, ""))
         stamp = _stamp(path)
         if known is not None and stamp is not None and stamp == known.stamp:
             known.looked_at = now
@@ -103,7 +97,7 @@ class Credentials:
             return None
         secret, external = _secret_of(backend), backend.external
         if secret is not None and external is not None and self.key_for(backend) is None:
-            name = CONVENTIONAL.get(external.provider, "KEY")
+            name = KEY_FILES.get(external.provider, "KEY")
             return self._absent(secret, name, "usable key", f", or --key {secret}=env:{name}")
         for secret, file in _tls_files(backend.tls):
             if self._bytes(secret, file) is None:

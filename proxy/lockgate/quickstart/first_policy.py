@@ -11,9 +11,9 @@ from typing import Any, Final
 import yaml
 from attrs import frozen
 
-from lockgate.connections.credentials import CONVENTIONAL, usable_key
+from lockgate.connections.credentials import usable_key
 from lockgate.policy.glob import compile_glob, escaped
-from lockgate.policy.spec.backends import DEFAULT_URLS
+from lockgate.policy.spec.backends import DEFAULT_URLS, KEY_FILES
 from lockgate.policy.spec.names import as_name
 from lockgate.quickstart.servers import ModelServer
 
@@ -43,12 +43,12 @@ class Found:
     @property
     def keys(self) -> dict[str, str]:
         """The variable that holds each Secret's key, by the name of the Secret."""
-        return {f"{name}-key": CONVENTIONAL[name] for name in self.providers}
+        return {f"{name}-key": KEY_FILES[name] for name in self.providers}
 
 
 def providers_in(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the providers whose key the environment holds."""
-    values = {name: environment.get(CONVENTIONAL[name], "") for name in CLOUD_MODELS}
+    values = {name: environment.get(KEY_FILES[name], "") for name in CLOUD_MODELS}
     return tuple(n for n, v in values.items() if usable_key(v.encode(errors="replace")) is not None)
 
 

@@ -52,12 +52,6 @@ def curl_lines(spec: dict[str, Any], base_url: str) -> Iterator[str]:
     yield f"{chat} -H 'x-llmkube-classification: pii'"
 
 
-def secret_line(namespace: str, secret: str, key: str) -> str:
-    """Return the command that makes a Secret of a variable's value, which no command line holds."""
-    make = f"kubectl -n {namespace} create secret generic {secret} --from-file={key}=/dev/stdin"
-    return f'printf %s "${key}" | {make}'
-
-
 def _asked(spec: dict[str, Any]) -> str:
     """Return a model that the default backend serves."""
     first = spec["backends"][0]

@@ -15,6 +15,12 @@ DEFAULT_URLS: Mapping[str, str] = {
     "anthropic": "https://api.anthropic.com",
 }
 """The base URL that each provider publishes for its own SDK."""
+KEY_FILES: Mapping[str, str] = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "litellm": "LITELLM_MASTER_KEY",
+}
+"""The variable that each provider's own tools read their key from: the key's name in a Secret."""
 
 
 @frozen

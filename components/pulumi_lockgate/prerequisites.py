@@ -1,0 +1,147 @@
+"""What must be in the cluster before a plan can run there: Secrets, volumes, namespaces, images.
+
+The program makes none of these, and Kubernetes names what is missing only in a pod's events.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import click
+from attrs import evolve, frozen
+from lockgate.cli.shown import secret_line
+from lockgate.policy.spec.backends import KEY_FILES
+from lockgate.policy.spec.model_router import RouterSpec
+
+from pulumi_lockgate.stack.evaluate import Plan
+
+TLS_KEYS: Final = ("tls.crt", "tls.key")
+
+
+@frozen
+class Prerequisite:
+    """One object that must exist, or an image that must be there to be pulled.
+
+    `keys` are those that a Secret must have; `command` makes it, None where no single line does.
+    """
+
+    kind: str
+    name: str
+    namespace: str | None = None
+    keys: tuple[str, ...] = ()
+    used_by: tuple[str, ...] = ()
+    command: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return {
+            "kind": self.kind,
+            "namespace": self.namespace,
+            "name": self.name,
+            "keys": list(self.keys),
+            "usedBy": list(self.used_by),
+            "command": self.command,
+        }
+
+    @property
+    def line(self) -> str:
+        """It, as a line."""
+        keys = f" with {' and '.join(self.keys)}" if self.keys else ""
+        place = f" in {self.namespace}" if self.namespace else ""
+        return f"{self.kind} {self.name}{keys}{place}: for {', '.join(self.used_by)}"
+
+
+def prerequisites(plan: Plan) -> tuple[Prerequisite, ...]:
+    """Return what the plan needs and does not make, each once."""
+    names = [(m["kind"], m["metadata"]) for m in plan.manifests]
+    made = {(kind, named.get("namespace"), named["name"]) for kind, named in names}
+    found: dict[tuple[str, str | None, str], Prerequisite] = {}
+    for one in (*_of_pods(plan.manifests), *_of_policies(plan)):
+        key = (one.kind, one.namespace, one.name)
+        if key in made:
+            continue
+        other = found.get(key, one)
+        found[key] = evolve(
+            one,
+            keys=tuple(dict.fromkeys((*other.keys, *one.keys))),
+            used_by=tuple(dict.fromkeys((*other.used_by, *one.used_by))),
+            command=other.command or one.command,
+        )
+    order = ("Namespace", "Secret", "PersistentVolumeClaim", "image")
+    return tuple(sorted(found.values(), key=lambda one: order.index(one.kind)))
+
+
+def render(needed: Iterable[Prerequisite], out: Callable[[str], object]) -> None:
+    """Give `out` the lines that say what must exist, if anything must."""
+    needed = tuple(needed)
+    if not needed:
+        return
+    out("")
+    out(click.style("must exist in the cluster:", bold=True))
+    for one in needed:
+        out(f"  {one.line}")
+        if one.command is not None:
+            out(f"    {one.command}")
+
+
+def _of_pods(manifests: Iterable[dict[str, Any]]) -> Iterator[Prerequisite]:
+    for manifest in manifests:
+        namespace = manifest["metadata"].get("namespace")
+        pod = _pod_of(manifest)
+        user = (f"{manifest['kind']} {manifest['metadata']['name']}",)
+        if pod and namespace:
+            command = f"kubectl create namespace {namespace}"
+            yield Prerequisite("Namespace", namespace, used_by=user, command=command)
+        for volume in pod.get("volumes", ()):
+            claim = volume.get("persistentVolumeClaim")
+            if claim is not None:
+                kind = "PersistentVolumeClaim"
+                yield Prerequisite(kind, claim["claimName"], namespace, used_by=user)
+        for ref in pod.get("imagePullSecrets", ()):
+            command = (
+                f"kubectl -n {namespace} create secret docker-registry {ref['name']} "
+                "--docker-server=REGISTRY --docker-username=USER --docker-password=PASSWORD"
+            )
+            keys = (".dockerconfigjson",)
+            yield Prerequisite("Secret", ref["name"], namespace, keys, user, command)
+        for container in (*pod.get("initContainers", ()), *pod.get("containers", ())):
+            if isinstance(container.get("image"), str):
+                yield Prerequisite("image", container["image"], used_by=user)
+
+
+def _pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says of its pods, nothing where that is none, or not known yet."""
+    found: Any = manifest
+    for key in ("spec", "template", "spec"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _of_policies(plan: Plan) -> Iterator[Prerequisite]:
+    for router in plan.routers:
+        if router.proved is not None:
+            deployment = f"Deployment {router.name}-router-proxy"
+            namespaces = [
+                m["metadata"].get("namespace")
+                for m in plan.manifests
+                if f"{m['kind']} {m['metadata']['name']}" == deployment
+            ]
+            yield from _of_spec(router.proved.policy.spec, (namespaces or [None])[0])
+
+
+def _of_spec(spec: RouterSpec, namespace: str | None) -> Iterator[Prerequisite]:
+    for backend in spec.backends:
+        user = (f"backend {backend.name}",)
+        external, tls = backend.external, backend.tls
+        if external is not None and external.credentials_secret_ref is not None:
+            name, key = external.credentials_secret_ref.name, KEY_FILES[external.provider]
+            command = secret_line(namespace or "NAMESPACE", name, key)
+            yield Prerequisite("Secret", name, namespace, (key,), user, command)
+        at = f"kubectl -n {namespace or 'NAMESPACE'} create secret"
+        if tls is not None and tls.ca_secret_ref is not None:
+            name = tls.ca_secret_ref.name
+            command = f"{at} generic {name} --from-file=ca.crt=ca.crt"
+            yield Prerequisite("Secret", name, namespace, ("ca.crt",), user, command)
+        if tls is not None and tls.client_cert_secret_ref is not None:
+            name = tls.client_cert_secret_ref.name
+            command = f"{at} tls {name} --cert=tls.crt --key=tls.key"
+            yield Prerequisite("Secret", name, namespace, TLS_KEYS, user, command)
