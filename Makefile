@@ -132,7 +132,7 @@ $(VENV)/.program: requirements/program.txt proxy/pyproject.toml components/pypro
 	@echo "making the environment in $(VENV) (once, about a minute)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/program.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e proxy -e components
-	@rm -rf lockgate.egg-info  # a stale one here would shadow the commands that are installed
+	@rm -rf lockgate.egg-info proxy/*.egg-info components/*.egg-info  # a stale one shadows the commands
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.program
@@ -161,6 +161,7 @@ $(COMPILED)/.made: proxy/pyproject.toml pyproject.toml $(shell find proxy -name 
 	@rm -rf build proxy/build
 	@LOCKGATE_COMPILED=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps \
 		--no-build-isolation --wheel-dir build/wheel ./proxy
+	@rm -rf proxy/*.egg-info
 	@test "$$(ls build/wheel)" = "$$(cd build/wheel && ls lockgate-*.whl | head -1)"  # one wheel, the image's
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(COMPILED) build/wheel/lockgate-*.whl
 	@touch $@

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pulumi
 from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.advice import OBSERVES
 from pulumi import Input, Output, ResourceOptions
 from pulumi.output import UNKNOWN, contains_unknowns
 from pulumi_kubernetes.apps.v1 import Deployment
@@ -198,6 +199,8 @@ def _output(made: Rendered | Output[Rendered], name: str) -> Output[str]:
 def notices(policy: LoadedPolicy) -> list[str]:
     """Return the lines that every preview shows beside the proof."""
     found = list(local_by_word(policy))
+    if policy.spec.policy.mode == "observe":
+        found.append(OBSERVES)
     for name in open_egress(policy.spec):
         wide = is_wide(policy.spec.backend(name))
         reach = "all addresses, private ones too" if wide else "all but private addresses"

@@ -81,9 +81,18 @@ def naive(
         },
         "splices": list(exchange.splices),
         "malformed_events": exchange.malformed_events,
+        "would_refuse": would_refuse(exchange),
         "deadlines": json.loads(stamp.deadlines),
         **json.loads(b"{%b}" % stamp.decided),
     }
+
+
+def would_refuse(exchange: Exchange) -> str | None:
+    rule = exchange.request.route.reading.rule
+    asked = {attempt.backend.name for attempt in exchange.candidates.log}
+    closed = rule is not None and rule.fail_closed
+    kept_out = asked - set(rule.route.backends) if rule is not None else set()
+    return "no_allowed_upstream" if closed and kept_out else None
 
 
 def ms(seconds: float) -> float:

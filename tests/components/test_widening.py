@@ -64,15 +64,17 @@ def test_without_a_base_there_is_nothing_to_compare(project: Path) -> None:
     }
 
 
+def last(shown: str) -> str:
+    """Return the last line on what changed: what must exist in the cluster stands after it."""
+    return shown.partition("\n\nmust exist in the cluster:")[0].splitlines()[-1]
+
+
 def test_a_widening_ends_with_3_and_the_line_to_write(project: Path) -> None:
     done = plan(project, "--against", "deployed.yaml")
     assert done.returncode == 3
     assert "WIDENS" in done.stdout
     assert "cloud-gpt (https://api.openai.com/v1) can be reached and could not" in done.stdout
-    assert (
-        done.stdout.splitlines()[-1]
-        == f"  pulumi config set {KEY} {acceptance_of(project)} --stack dev"
-    )
+    assert last(done.stdout) == f"  pulumi config set {KEY} {acceptance_of(project)} --stack dev"
     change = json.loads(plan(project, "--against", "deployed.yaml", "--json").stdout)["change"]
     assert change["passed"] is False
     assert change["diff"]["widens"] is True
@@ -84,7 +86,7 @@ def test_the_accepted_policy_passes_and_no_other(project: Path) -> None:
     done = plan(project, "--against", "deployed.yaml")
     assert done.returncode == 3
     assert f"the stack accepts another list than this one,\n{OTHER}" in done.stdout
-    assert done.stdout.splitlines()[-1].endswith(f"{digest} --stack dev")
+    assert last(done.stdout).endswith(f"{digest} --stack dev")
     stack(project).write_text(stack(project).read_text().replace(OTHER, digest))
     done = plan(project, "--against", "deployed.yaml")
     assert done.returncode == 0
@@ -102,7 +104,7 @@ def test_what_narrows_passes_and_a_stale_acceptance_is_named(project: Path) -> N
     done = plan(project, "--against", "wider.yaml")
     assert done.returncode == 0
     assert f"{KEY} is stale" in done.stdout
-    assert done.stdout.splitlines()[-1] == f"  pulumi config rm {KEY} --stack dev"
+    assert last(done.stdout) == f"  pulumi config rm {KEY} --stack dev"
 
 
 def test_a_leak_ends_with_1_before_any_comparison(project: Path) -> None:

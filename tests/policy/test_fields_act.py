@@ -43,7 +43,7 @@ ACTS = {
     "rules[].match.taskComplexity": DECIDE, "rules[].match.models": DECIDE,
     "rules[].match.headers": DECIDE, "rules[].match.requiredCapabilities": DECIDE,
     "rules[].route": DECIDE, "rules[].route.backends": DECIDE, "rules[].route.strategy": "exchange/test_order.py",
-    "rules[].route.refuse": DECIDE, "policy.strict": "cli/test_check.py", "policy.mode": LOAD, "rules[].failClosed": REQUESTS, "rules[].timeout": MACHINE, "rules[].timeouts": DEADLINES,
+    "rules[].route.refuse": DECIDE, "policy.strict": "cli/test_check.py", "policy.mode": "policy/test_observe.py", "rules[].failClosed": REQUESTS, "rules[].timeout": MACHINE, "rules[].timeouts": DEADLINES,
     "rules[].retry": MACHINE, "rules[].recovery": "exchange/test_resume.py", "defaultRoute": DECIDE,
     "defaultRouteStrategy": DECIDE, "policy": DECIDE, "policy.classification": DECIDE,
     "policy.classification.mode": LOAD, "policy.classification.headerKey": ENDPOINT,

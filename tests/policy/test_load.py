@@ -282,7 +282,6 @@ def _nested(path: str, row: object) -> str:
     values = {
         "policy.classification.mode": "hybrid",
         "policy.auditLog.sink": "otlp",
-        "policy.mode": "observe",
         "policy.auditLog.includeRequestBody": "true",
         "proxy.rollout": "hot",
         "proxy.memoryBudget": "1000",

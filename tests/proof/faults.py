@@ -81,13 +81,23 @@ def _(patch: Patch) -> None:
 
 @fault("the default route is forgotten where a rule does not fail closed")
 def _(patch: Patch) -> None:
-    patch.setattr(route_points, "_names", lambda rule, _: tuple(rule.route.backends))
+    patch.setattr(route_points, "_names", lambda _, rule: tuple(rule.route.backends))
 
 
 @fault("the default route is in the chain of rules that fail closed")
 def _(patch: Patch) -> None:
-    def names_of(rule: Any, default: str | None) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([*rule.route.backends, *([default] if default else [])]))
+    def names_of(spec: Any, rule: Any) -> tuple[str, ...]:
+        default = [spec.default_route] if spec.default_route else []
+        return tuple(dict.fromkeys([*rule.route.backends, *default]))
+
+    patch.setattr(route_points, "_names", names_of)
+
+
+@fault("mode observe is forgotten")
+def _(patch: Patch) -> None:
+    def names_of(spec: Any, rule: Any) -> tuple[str, ...]:
+        default = [spec.default_route] if spec.default_route and not rule.fail_closed else []
+        return tuple(dict.fromkeys([*rule.route.backends, *default]))
 
     patch.setattr(route_points, "_names", names_of)
 

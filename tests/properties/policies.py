@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from lockgate.policy.deciding.decision import Request
 from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
-from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.model_router import Governance, RouterSpec
 from lockgate.policy.spec.rules import Match, RouteTo, Rule
 
 NAMES = ("a", "b", "c", "d")
@@ -58,6 +58,7 @@ def specs(draw: st.DrawFn) -> RouterSpec:
         rules=rules,
         default_route=draw(st.none() | st.sampled_from(names)),
         default_route_strategy=draw(st.sampled_from(["Static", "BackendNameMatch"])),
+        policy=Governance(mode=draw(st.sampled_from(["enforce", "enforce", "observe"]))),
     )
 
 

@@ -49,8 +49,11 @@ def chain(spec: RouterSpec, request: Request) -> list[str]:
     hit = next((r for i, r in enumerate(spec.rules) if matches(spec, i, request)), None)
     default = [spec.default_route] if spec.default_route else []
     required: tuple[str, ...] = ()
+    sensitive = spec.policy.classification.sensitive
     if hit is not None:
-        names = [*hit.route.backends, *([] if hit.fail_closed else default)]
+        for_sensitive = set(hit.match.data_classification if hit.match else ()) & sensitive
+        closed = hit.fail_closed and (spec.policy.mode == "enforce" or for_sensitive)
+        names = [*hit.route.backends, *([] if closed else default)]
         required = hit.match.required_capabilities if hit.match else ()
     else:
         by_id = [b.name for b in spec.backends if b.published_id == request.model]

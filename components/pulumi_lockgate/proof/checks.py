@@ -65,6 +65,7 @@ def prove(
         findings=(*findings, *still_open.findings()),
         paths=paths,
         unlabelled_cloud=unlabelled,
+        observes=policy.spec.policy.mode == "observe",
         local_by_word=tuple(local_by_word(policy)),
         attested=tuple(
             (b.name, b.attested_local) for b in policy.spec.backends if b.attested_local

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Protocol
 
 import click
 from attrs import asdict, field, frozen
+from lockgate.policy.reading.advice import OBSERVES
 from lockgate.policy.reading.problem import EndsCommandError
 
 URL: Final = "http://localhost:8080/v1/chat/completions"
@@ -141,6 +142,7 @@ class Report:
 
     `paths` has for each sensitive label the places that take its requests, in order, as text.
     `strict`: warnings are errors. `teams_are_word`: an invariant speaks of teams.
+    `observes`: what only failClosed keeps out is recorded and goes on.
     `local_by_word` has a line for all that counts as local by what the policy says of it alone.
     `reached` has an entry for each route point of the policy, in order: None where that was not
     decided; it is None where it was not asked for.
@@ -151,6 +153,7 @@ class Report:
     paths: tuple[tuple[str, tuple[str, ...]], ...]
     unlabelled_cloud: str | None
     attested: tuple[tuple[str, str], ...]
+    observes: bool = False
     local_by_word: tuple[str, ...] = ()
     invariants: tuple[str, ...] = ()
     reached: tuple[Reached | None, ...] | None = field(default=None, repr=False)
@@ -238,6 +241,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _unlabelled(report.unlabelled_cloud)
     if report.teams_are_word:
         yield TEAMS
+    if report.observes:
+        yield f"  {OBSERVES}"
     for line in report.local_by_word:
         yield f"  {line}"
     yield f"  {report.digest}"

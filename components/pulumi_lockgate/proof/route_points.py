@@ -10,6 +10,7 @@ from typing import Literal
 from attrs import field, frozen
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.spec.backends import Backend
+from lockgate.policy.spec.model_router import RouterSpec
 from lockgate.policy.spec.rules import Rule
 
 from pulumi_lockgate.proof.literals import Conditions, Vocabulary, literal, named
@@ -87,7 +88,7 @@ def _route_points(policy: LoadedPolicy, vocabulary: Vocabulary) -> Iterator[Rout
     earlier: EarlierRules | None = None
     for number, rule in enumerate(spec.rules):
         conditions = vocabulary.conditions(policy, rule.match)
-        names = _names(rule, spec.default_route)
+        names = _names(spec, rule)
         considered = tuple(backends[name] for name in names)
         chain = chain_of(considered, rule)
         path = f"rules[{number}]"
@@ -120,9 +121,9 @@ def chain_of(considered: tuple[Backend, ...], rule: Rule | None) -> tuple[Backen
     return tuple(b for b in considered if required <= set(b.capabilities))
 
 
-def _names(rule: Rule, default: str | None) -> tuple[str, ...]:
+def _names(spec: RouterSpec, rule: Rule) -> tuple[str, ...]:
     """Return the names of a rule's chain in order, each once."""
-    names = list(rule.route.backends)
-    if not (rule.fail_closed or rule.route.refuse) and default is not None:
+    names, default = list(rule.route.backends), spec.default_route
+    if not (spec.holds_closed(rule) or rule.route.refuse) and default is not None:
         names.append(default)
     return tuple(dict.fromkeys(names))

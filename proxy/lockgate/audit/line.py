@@ -54,7 +54,7 @@ def exchange_line(
         b'"outcome":"%b","terminal":"%b","status":%b,"error":%b,"latency_ms":%b,'
         b'"first_token_ms":%b,"stream":%b,"backend":%b,"tier":%b,"attempts":[%b],"order":%b,'
         b'"skipped":%b,%b,"bytes_in":%d,"bytes_out":%d,"tokens":%b,"splices":%b,'
-        b'"malformed_events":%d,"deadlines":%b,%b}\n'
+        b'"malformed_events":%d,"would_refuse":%b,"deadlines":%b,%b}\n'
     ) % (
         _number(stamp.worker),
         stamp.sequence,
@@ -79,9 +79,21 @@ def exchange_line(
         _tokens(tokens),
         _words(exchange.attempting.splices),
         exchange.malformed_events,
+        _would_refuse(exchange),
         stamp.deadlines,
         stamp.decided,
     )
+
+
+def _would_refuse(exchange: Exchange) -> bytes:
+    """Render the error that the policy would give, if it did not only observe."""
+    rule = exchange.request.route.reading.rule
+    if rule is None or not rule.fail_closed:
+        return b"null"
+    for attempt in exchange.candidates.log:
+        if attempt.name not in rule.route.backends:
+            return b'"no_allowed_upstream"'
+    return b"null"
 
 
 def _attempts(log: list[Attempt]) -> bytes:

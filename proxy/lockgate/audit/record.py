@@ -94,6 +94,7 @@ NO_ENDING: Final[dict[str, Any]] = {
     "breaker_closed": [],
     "splices": [],
     "malformed_events": 0,
+    "would_refuse": None,
     "first_token_ms": None,
     "tokens": None,
     "deadlines": None,

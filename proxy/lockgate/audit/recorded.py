@@ -13,6 +13,7 @@ import orjson
 from attrs import frozen
 
 from lockgate.audit.record import NO_ENDING
+from lockgate.policy.deciding.decision import CANDIDATES
 
 REQUIRED: Final = (
     "sequence", "time", "request_id", "policy_digest", "outcome", "error", "model",
@@ -114,7 +115,7 @@ def _recorded(document: dict[str, Any]) -> Recorded:
         rule=document["rule"],
         via=document["via"],
         candidates=tuple(
-            (c["backend"], c["tier"]) for c in candidates if c["reason"] == "candidate"
+            (c["backend"], c["tier"]) for c in candidates if c["reason"] in CANDIDATES
         ),
         labels=_labels(document),
         time_s=time_s,

@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 from lockgate.audit.record import beginning_of
 from lockgate.audit.recorded import Places, Recorded
 from lockgate.policy.deciding.decide import Decider
-from lockgate.policy.deciding.decision import Decision, Refuse, Route
+from lockgate.policy.deciding.decision import CANDIDATES, Decision, Refuse, Route
 from lockgate.policy.deciding.match import COMPLEXITY_HEADER
 
 Verdict = Literal["same", "different", "undecidable", "not_decided"]
@@ -202,7 +202,7 @@ def _new_clouds(recorded: Recorded, decision: Decision) -> set[str]:
 
 
 def _skipped(decision: Decision) -> list[Any]:
-    return [c for c in decision.reading.considered if c.reason != "candidate"]
+    return [c for c in decision.reading.considered if c.reason not in CANDIDATES]
 
 
 def describe(decision: Decision) -> str:

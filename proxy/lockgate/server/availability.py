@@ -3,7 +3,7 @@
 from twisted.logger import Logger
 
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.reading.advice import advice
+from lockgate.policy.reading.advice import OBSERVES, advice
 from lockgate.server.backend_log import BackendLog
 from lockgate.server.options import ServeOptions
 from lockgate.server.router import RequestRouter
@@ -27,6 +27,8 @@ class AvailabilityLog:
         """Report everything anew: another policy is in force."""
         self.backend_log.keep(backend.name for backend in policy.spec.backends)
         if self._reports_files:
+            if policy.spec.policy.mode == "observe":
+                _log.warn("{sentence}", sentence=OBSERVES)
             for problem in advice(policy):
                 _log.warn("{warning}", warning=problem.render(self._file))
             self._look_at_files(anew=True)

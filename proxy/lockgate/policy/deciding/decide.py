@@ -10,6 +10,7 @@ from typing import Final
 
 from lockgate.memo import BoundedMemo
 from lockgate.policy.deciding.decision import (
+    CANDIDATES,
     Considered,
     Decision,
     Labels,
@@ -81,7 +82,10 @@ class Decider:
         rule = next((m.rule for m in self.matchers if m.holds(request, labels)), None)
         chain, via = self._chain(rule, request.model)
         required = rule.match.required_capabilities if rule and rule.match else ()
-        considered = tuple(Considered(b.name, b.tier, _reason(b, labels, required)) for b in chain)
+        considered = tuple(
+            Considered(b.name, b.tier, _observed(rule, b, _reason(b, labels, required)))
+            for b in chain
+        )
         headers = request.headers
         complexity = headers.get(COMPLEXITY_HEADER)
         team = headers.get(TEAM_HEADER)
@@ -101,7 +105,7 @@ class Decider:
     def _concluded(self, reading: Reading) -> Decision:
         """Return the route to the candidates, or the policy's refusal where there is none."""
         considered, rule = reading.considered, reading.rule
-        candidates = tuple(self._backends[c.backend] for c in considered if c.reason == "candidate")
+        candidates = tuple(self._backends[c.backend] for c in considered if c.reason in CANDIDATES)
         if candidates:
             return Route(reading, candidates)
         if rule is not None and rule.route.refuse:
@@ -119,7 +123,7 @@ class Decider:
             if rule.route.refuse:
                 return [], "rule"
             names = list(rule.route.backends)
-            if not rule.fail_closed and spec.default_route is not None:
+            if not spec.holds_closed(rule) and spec.default_route is not None:
                 names.append(spec.default_route)
             return [self._backends[name] for name in dict.fromkeys(names)], "rule"
         if spec.default_route_strategy == "BackendNameMatch" and model in self._by_id:
@@ -158,3 +162,9 @@ def _reason(backend: Backend, labels: Labels, required: tuple[str, ...]) -> Skip
     if not set(required) <= set(backend.capabilities):
         return "lacks_capability"
     return "candidate"
+
+
+def _observed(rule: Rule | None, backend: Backend, reason: Skip) -> Skip:
+    """Return `reason`, or that the backend is a candidate only because the policy observes."""
+    kept_out = rule is not None and rule.fail_closed and backend.name not in rule.route.backends
+    return "observed" if kept_out and reason == "candidate" else reason

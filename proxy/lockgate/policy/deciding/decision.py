@@ -12,8 +12,9 @@ from lockgate.policy.spec.backends import Backend
 from lockgate.policy.spec.rules import Rule
 from lockgate.value import Value
 
-Skip = Literal["candidate", "cloud_tier_for_sensitive", "lacks_capability"]
-"""Why a backend in the chain is, or is not, a candidate."""
+Skip = Literal["candidate", "observed", "cloud_tier_for_sensitive", "lacks_capability"]
+"""Why a backend in the chain is, or is not, a candidate; `observed` is one in mode observe only."""
+CANDIDATES: Final = frozenset({"candidate", "observed"})
 Via = Literal["rule", "name_match", "default_route", "none"]
 """Where a chain comes from."""
 

@@ -10,6 +10,7 @@ from lockgate.policy.deciding.why import RuleReading
 
 REASONS: Final = {
     "candidate": "candidate",
+    "observed": "candidate after all else: the policy observes, and the rule would refuse",
     "cloud_tier_for_sensitive": "skipped: a cloud backend, and the request is sensitive",
     "lacks_capability": "skipped: lacks a capability that the rule requires",
 }

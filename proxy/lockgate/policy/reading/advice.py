@@ -2,10 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
 
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import Problem
+
+OBSERVES: Final = (
+    "policy.mode is observe: failClosed of a rule without a sensitive label is only recorded"
+)
+"""Said wherever such a policy is shown, and when it begins to be served."""
 
 
 def advice(policy: LoadedPolicy) -> Iterator[Problem]:

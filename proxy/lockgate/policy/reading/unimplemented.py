@@ -52,7 +52,6 @@ TABLE: Final = (
         _among(True),
         "true",
     ),
-    Row("policy.mode", "write `mode: enforce`, or leave it out", _among("observe"), "observe"),
     Row("proxy.rollout", "write `rollout: rolling`", _among("hot"), "hot"),
     Row("proxy.egress", "leave it out; the generated NetworkPolicy says what is let out"),
     Row("endpoint.path", "leave it out; the doors are /v1/chat/completions and /v1/models"),

@@ -110,7 +110,10 @@ class Governance:
         default=False,
     )
     mode: Literal["enforce", "observe"] = spec_field(
-        "enforce: what a rule refuses is refused", default="enforce"
+        "observe: where only `failClosed` keeps a request from the default route, it goes there "
+        "after all else, and its record says `would_refuse`; not by a rule that names a sensitive "
+        "label",
+        default="enforce",
     )
 
 
@@ -254,6 +257,13 @@ class RouterSpec:
     data_plane: str | None = spec_field("LLMKube's data plane choice", default=None)
     gateway_ref: Mapping[str, Any] | None = spec_field("LLMKube's gateway mode", default=None)
     mcp_server: Mapping[str, Any] | None = spec_field("LLMKube's MCP server", default=None)
+
+    def holds_closed(self, rule: Rule) -> bool:
+        """Whether `rule` keeps what it takes from the default route, in the mode that is stated."""
+        if self.policy.mode == "enforce" or not rule.fail_closed:
+            return rule.fail_closed
+        labels = rule.match.data_classification if rule.match is not None else ()
+        return not self.policy.classification.sensitive.isdisjoint(labels)
 
     def backend(self, name: str) -> Backend:
         """Return the backend called `name`; KeyError when there is none."""
