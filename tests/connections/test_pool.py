@@ -138,6 +138,8 @@ def test_the_field_is_for_the_cloud_tier() -> None:
 @pytest.fixture
 def serve(tmp_path: Path, local: Server, cloud: Server) -> Iterator[Callable[..., Proxy]]:
     started: list[Proxy] = []
+    for server in (local, cloud):
+        server.reset()
 
     def run(**of_cloud: Any) -> Proxy:
         first, second = POLICY["backends"]
