@@ -88,7 +88,7 @@ bench: $(VENV)/.bench $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lock
 	$(BIN)/python bench/streaming.py
 	$(BIN)/python bench/tls.py
 
-test-deep: $(VENV)/.test ## the proof against the engine and the naive spec on 100,000 pairs
+test-deep: $(VENV)/.test ## the proof against the engine and the naive spec on 100,000 pairs, and against cvc5
 	$(BIN)/pytest tests/proof -m ''
 
 bench-proof: $(VENV)/.program ## seconds and memory of a proof: 200 and 1,000 rules

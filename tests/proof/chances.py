@@ -2,6 +2,7 @@
 
 from itertools import product
 from random import Random
+from typing import Any
 
 from lockgate.policy.deciding.decision import Request
 from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
@@ -52,12 +53,13 @@ def policy(chance: Random, *, rich: bool) -> RouterSpec:
     held = Classification(
         header_key=key, sensitive_classifications=SENSITIVE, known_classifications=known
     )
+    mode: Any = "observe" if chance.random() < 0.25 else "enforce"
     return RouterSpec(
         backends=backends,
         rules=rules,
         default_route=chance.choice([None, *names]),
         default_route_strategy=chance.choice(("Static", "BackendNameMatch")),
-        policy=Governance(classification=held, invariants=invariants),
+        policy=Governance(classification=held, invariants=invariants, mode=mode),
     )
 
 

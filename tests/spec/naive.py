@@ -39,7 +39,10 @@ def matches(spec: RouterSpec, number: int, request: Request) -> bool:
             or tuple(v.strip(" \t") for v in complexity) == (match.task_complexity,)
         )
         and (not match.models or named(request.model, match.models))
-        and all(v in request.headers.get(n.lower(), ()) for n, v in match.headers.items())
+        and all(
+            v in [value.strip(" \t") for value in request.headers.get(n.lower(), ())]
+            for n, v in match.headers.items()
+        )
     )
 
 

@@ -10,7 +10,7 @@ from lockgate.cli.errors import write_output
 from lockgate.cli.policies import STDIN, refuse_two_from_stdin
 from lockgate.cli.results import show
 from lockgate.policy.reading.advice import advice
-from lockgate.policy.reading.problem import EndsCommandError, PolicyRefusedError
+from lockgate.policy.reading.problem import EndsCommandError, PolicyRefusedError, UnusableInputError
 
 from pulumi_lockgate.stack.files import policy_source
 from pulumi_lockgate.stack.read import load_named
@@ -30,14 +30,25 @@ from pulumi_lockgate.stack.read import load_named
     help="A rule that takes no request, and one that can only refuse, are errors too.",
 )
 @click.option(
+    "--second-opinion",
+    is_flag=True,
+    help="Ask a second solver (cvc5) every question too; they must agree.",
+)
+@click.option(
     "--mode",
     type=click.Choice(("enforce", "warn")),
     default="enforce",
     show_default=True,
     help="warn: print what is violated, and exit 0 all the same.",
 )
-def command(
-    policies: tuple[str, ...], *, as_json: bool, sarif: Path | None, strict: bool, mode: str
+def command(  # noqa: PLR0913 - one parameter an option
+    policies: tuple[str, ...],
+    *,
+    as_json: bool,
+    sarif: Path | None,
+    strict: bool,
+    second_opinion: bool,
+    mode: str,
 ) -> None:
     """Prove that no sensitive request can reach a cloud backend under a policy.
 
@@ -47,7 +58,8 @@ def command(
     errors; a rule that takes no request, or can only refuse, is a warning.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 a policy cannot be read or is
-    refused, 5 the proof and the proxy's own decision disagree: a bug in Lockgate, and no verdict.
+    refused, 5 the proof and the proxy's own decision disagree, or two solvers do: a bug in
+    Lockgate, or in a solver, and no verdict.
     With several policies the highest.
     """
     if as_json and len(policies) > 1:
@@ -57,7 +69,8 @@ def command(
     for policy in policies:
         if len(policies) > 1:
             click.echo(click.style(policy, bold=True))
-        status, run = _checked(policy, as_json=as_json, strict=strict)
+        second = _second() if second_opinion else None
+        status, run = _checked(policy, second, as_json=as_json, strict=strict)
         if mode == "warn" and status == 1:
             click.echo(f"{policy}: --mode warn: violated, and exit status 0", err=True)
             status = 0
@@ -68,7 +81,19 @@ def command(
     sys.exit(worst)
 
 
-def _checked(named: str, *, as_json: bool, strict: bool) -> tuple[int, dict[str, Any]]:
+def _second() -> Any:
+    """Return a second solver; UnusableInputError names the package that brings it."""
+    try:
+        from pulumi_lockgate.proof.second_opinion import SecondOpinion  # noqa: PLC0415 - not always there
+    except ModuleNotFoundError as problem:
+        why = (
+            "--second-opinion needs a second solver: pip install 'pulumi-lockgate[second-opinion]'"
+        )
+        raise UnusableInputError(why) from problem
+    return SecondOpinion()
+
+
+def _checked(named: str, second: Any, *, as_json: bool, strict: bool) -> tuple[int, dict[str, Any]]:
     """Check one policy and print what was found; return the exit status and the SARIF run."""
     from pulumi_lockgate.ci_output import sarif  # noqa: PLC0415 - help needs none of these
     from pulumi_lockgate.proof.checks import prove  # noqa: PLC0415 - z3 loads only where it is used
@@ -78,7 +103,7 @@ def _checked(named: str, *, as_json: bool, strict: bool) -> tuple[int, dict[str,
         policy = load_named(named, warn)
         for problem in advice(policy):
             warn(f"warning: {problem.render(str(_file(named)))}")
-        report = prove(policy, strict=strict)
+        report = prove(policy, strict=strict, second=second)
     except EndsCommandError as error:
         warn(str(error))
         if isinstance(error, PolicyRefusedError):

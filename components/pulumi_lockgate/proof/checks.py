@@ -6,7 +6,7 @@ docs/proof.md says the same in formulas. Each request that is shown was also dec
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, field, frozen
 from lockgate.policy.loaded import LoadedPolicy
@@ -21,6 +21,9 @@ from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proof.solver import SECONDS, Solver, UndecidedError
 from pulumi_lockgate.proof.witness import Checker, checker, witness_of
 
+if TYPE_CHECKING:
+    from pulumi_lockgate.proof.second_opinion import SecondOpinion
+
 T = TypeVar("T")
 ANYTHING: Final = Query()
 MOST_STEPS: Final = 8
@@ -31,19 +34,21 @@ MOST_TRIED: Final = 64
 """Route points tried for it: the path is for people to read."""
 
 
-def prove(
+def prove(  # noqa: PLR0913 - a question, and how it may be asked
     policy: LoadedPolicy,
     *,
     seconds: float = SECONDS,
     now: Callable[[], float] = time.monotonic,
     most_reached: int = MOST_REACHED,
     strict: bool = False,
+    second: "SecondOpinion | None" = None,
 ) -> Report:
     """Return the report of a proof; a question without an answer in `seconds` is a finding too.
 
     `strict`, or the policy's own: a dead rule, and one that can only refuse, are errors too.
     `most_reached` bounds the work for `Report.reached`, which a picture needs.
-    Raises ContradictionError when the engine does not agree with a witness.
+    `second` is asked every question too. Raises ContradictionError when the engine does not agree
+    with a witness, or `second` with z3.
     """
     vocabulary = vocabulary_of((policy,))
     still_open = _Open()
@@ -51,7 +56,7 @@ def prove(
         policy=policy,
         vocabulary=vocabulary,
         points=route_points_of(policy, vocabulary),
-        solver=Solver(vocabulary, now, seconds),
+        solver=Solver(vocabulary, now, seconds, second),
         checker=checker(policy),
         open=still_open,
     )
@@ -73,6 +78,7 @@ def prove(
         invariants=tuple(invariant.name for invariant in policy.spec.policy.invariants),
         reached=proof.reached() if pairs <= most_reached else None,
         strict=strict or policy.spec.policy.strict,
+        second=None if second is None else second.said,
         teams_are_word=any(i.when.team is not None for i in policy.spec.policy.invariants),
     )
 

@@ -143,6 +143,7 @@ class Report:
     `paths` has for each sensitive label the places that take its requests, in order, as text.
     `strict`: warnings are errors. `teams_are_word`: an invariant speaks of teams.
     `observes`: what only failClosed keeps out is recorded and goes on.
+    `second`: what another solver said, where one was asked.
     `local_by_word` has a line for all that counts as local by what the policy says of it alone.
     `reached` has an entry for each route point of the policy, in order: None where that was not
     decided; it is None where it was not asked for.
@@ -154,6 +155,7 @@ class Report:
     unlabelled_cloud: str | None
     attested: tuple[tuple[str, str], ...]
     observes: bool = False
+    second: str | None = None
     local_by_word: tuple[str, ...] = ()
     invariants: tuple[str, ...] = ()
     reached: tuple[Reached | None, ...] | None = field(default=None, repr=False)
@@ -241,10 +243,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _unlabelled(report.unlabelled_cloud)
     if report.teams_are_word:
         yield TEAMS
-    if report.observes:
-        yield f"  {OBSERVES}"
-    for line in report.local_by_word:
-        yield f"  {line}"
+    beside = [report.second, OBSERVES if report.observes else None, *report.local_by_word]
+    yield from (f"  {line}" for line in beside if line is not None)
     yield f"  {report.digest}"
 
 

@@ -9,7 +9,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import z3
 from lockgate.policy.deciding.match import COMPLEXITY_HEADER
@@ -34,6 +34,9 @@ from pulumi_lockgate.proof.report import ContradictionError
 from pulumi_lockgate.proof.route_points import EarlierRules
 from pulumi_lockgate.proof.small_models import SmallModels, patterns_of
 
+if TYPE_CHECKING:
+    from pulumi_lockgate.proof.second_opinion import SecondOpinion
+
 SECONDS: Final = 120.0
 """For one proof, all its queries together."""
 _WILD: Final = re.compile(r"[*?\[\\]")
@@ -53,8 +56,10 @@ class Solver:
         vocabulary: Vocabulary,
         now: Callable[[], float] = time.monotonic,
         seconds: float = SECONDS,
+        second: "SecondOpinion | None" = None,
     ) -> None:
         self.vocabulary = vocabulary
+        self._second = second
         self._names, self._small = ModelNames(), SmallModels(vocabulary)
         self._now, self._until = now, now() + seconds
         self._z3: Any = z3.SolverFor("QF_FD")
@@ -152,11 +157,24 @@ class Solver:
         """Return z3's model, None where there is none. UndecidedError where z3 says unknown."""
         self._z3.set("timeout", int(self._left_s() * 1000) + 1)
         verdict = self._z3.check(*assumed)
+        if self._second is not None:
+            self._compare(self._second, verdict, assumed)
         if verdict == z3.unsat:
             return None
         if verdict != z3.sat:
             raise UndecidedError(f"z3 says unknown: {self._z3.reason_unknown()}")
         return self._z3.model()
+
+    def _compare(self, second: "SecondOpinion", verdict: Any, assumed: list[Any]) -> None:
+        try:
+            second.compare(verdict, assumed, self._left_s())
+        except TimeoutError as error:
+            raise UndecidedError(str(error)) from None
+
+    def _add(self, formula: Any) -> None:
+        self._z3.add(formula)
+        if self._second is not None:
+            self._second.add(formula)
 
     def _left_s(self) -> float:
         left_s = self._until - self._now()
@@ -209,7 +227,7 @@ class Solver:
     def _learn(self, clash: Clash) -> None:
         literals = [z3.Not(self._atom(Glob(pattern))) for pattern in sorted(clash.wanted)]
         literals += [self._atom(Glob(pattern)) for pattern in sorted(clash.unwanted)]
-        self._z3.add(z3.Or(literals))
+        self._add(z3.Or(literals))
 
     def _reduced(self, query: Query, found: Request) -> Request:
         """Return `found` without the atoms that it does not need."""
@@ -279,7 +297,7 @@ class Solver:
 
     def _defined(self, kind: str, formula: Any) -> Any:
         literal = z3.Bool(f"{kind} {next(self._fresh)}")
-        self._z3.add(literal == formula)
+        self._add(literal == formula)
         return literal
 
     def _state_names(self) -> None:
@@ -287,7 +305,7 @@ class Solver:
         single = [p for p in self.vocabulary.patterns if not _WILD.search(p)]
         literals = [(self._atom(Glob(pattern)), 1) for pattern in single]
         if literals:
-            self._z3.add(z3.PbLe(literals, 1))
+            self._add(z3.PbLe(literals, 1))
 
     def _state_complexity(self) -> None:
         """Define `Stated`: exactly one complexity field is there, and its text says so."""
@@ -308,4 +326,4 @@ class Solver:
         )
         for value, said in self.vocabulary.stated.items():
             says = z3.Or([self._atom(text) for text in said])
-            self._z3.add(self._atom(Stated(value)) == z3.And(says, z3.Not(many)))
+            self._add(self._atom(Stated(value)) == z3.And(says, z3.Not(many)))

@@ -44,7 +44,12 @@ class Matcher:
             return False
         if self.models and not any(matches(request.model) for matches in self.models):
             return False
-        return all(value in request.headers.get(name, ()) for name, value in self.headers)
+        return all(says(request.headers.get(name, ()), value) for name, value in self.headers)
+
+
+def says(values: tuple[str, ...], wanted: str) -> bool:
+    """Whether one of a field's values is `wanted`, the white space around it aside."""
+    return wanted in values or any(stripped(value) == wanted for value in values)
 
 
 def matcher_of(rule: Rule, *, only_local: bool) -> Matcher:

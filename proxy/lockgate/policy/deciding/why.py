@@ -10,7 +10,7 @@ from attrs import frozen
 
 from lockgate.policy.deciding.decide import Decider
 from lockgate.policy.deciding.decision import Decision, Labels, Request
-from lockgate.policy.deciding.match import COMPLEXITY_HEADER, Matcher, complexity_of
+from lockgate.policy.deciding.match import COMPLEXITY_HEADER, Matcher, complexity_of, says
 
 
 @frozen
@@ -67,5 +67,5 @@ def unmet(matcher: Matcher, request: Request, labels: Labels) -> Iterator[Unmet]
         yield Unmet("models", patterns, (request.model,))
     for name, value in matcher.headers:
         got = request.headers.get(name, ())
-        if value not in got:
+        if not says(got, value):
             yield Unmet(f"headers.{name}", (value,), got)
