@@ -20,6 +20,7 @@ from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proved_policy import NotKnownError, ProvedPolicy, prove_policy
 from pulumi_lockgate.rendering import ARGUMENTS, Rendered, rendered, unproved
 from pulumi_lockgate.stack.engine import LAST, Last, accepted_widening_of, last_policy
+from pulumi_lockgate.stack.placing import loopback_notices
 from pulumi_lockgate.widening import Record, Unknown
 
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -201,6 +202,7 @@ def notices(policy: LoadedPolicy) -> list[str]:
     found = list(local_by_word(policy))
     if policy.spec.policy.mode == "observe":
         found.append(OBSERVES)
+    found += loopback_notices(policy.spec)
     for name in open_egress(policy.spec):
         wide = is_wide(policy.spec.backend(name))
         reach = "all addresses, private ones too" if wide else "all but private addresses"

@@ -110,6 +110,42 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     ("provider: openai", "provider: bedrock", [
         "16: config.lockgate:router.backends[1].external.provider: provider (bedrock) is not implemented in this version; write `provider: openai`, `anthropic` or `litellm`; a LiteLLM proxy speaks to the others",
     ]),
+    ("provider: openai", "provider: ollama", [
+        "16: config.lockgate:router.backends[1].external.provider: 'ollama' is not one of openai, anthropic, litellm; it speaks OpenAI's dialect: write `provider: openai`, `url: http://HOST:11434/v1`, `tier: local`",
+    ]),
+    ("provider: openai", "provider: vllm", [
+        "16: config.lockgate:router.backends[1].external.provider: 'vllm' is not one of openai, anthropic, litellm; it speaks OpenAI's dialect: write `provider: openai`, `url: http://HOST:8000/v1`, `tier: local`",
+    ]),
+    ("provider: openai", "provider: gemini", [
+        "16: config.lockgate:router.backends[1].external.provider: 'gemini' is not one of openai, anthropic, litellm; it has an OpenAI-compatible address: write `provider: openai` and `url: https://generativelanguage.googleapis.com/v1beta/openai`",
+    ]),
+    ("provider: openai", "provider: azure", [
+        "16: config.lockgate:router.backends[1].external.provider: 'azure' is not one of openai, anthropic, litellm; put a LiteLLM proxy in between and write `provider: litellm` with its `url`",
+    ]),
+    ("credentialsSecretRef: { name: openai-key }", "credentialsSecretRef: { name: openai-key, key: OPENAI_API_KEY }", [
+        "18: config.lockgate:router.backends[1].external.credentialsSecretRef.key: is not a field; leave it out: its key is the Secret's only one, or is called as the provider's tools do",
+    ]),
+    ("route: { backends: [cloud-gpt, local-qwen] }", "route: { backends: [cloud-gpt], fallbacks: [local-qwen] }", [
+        "26: config.lockgate:router.rules[1].route.fallbacks: is not a field; the others are its fallbacks: write `backends: [FIRST, SECOND]`",
+    ]),
+    ("timeout: 90s", "retries: 3", [
+        "27: config.lockgate:router.rules[1].retries: is not a field; a backend is asked once more at most: leave it out, or `retry: connect-only`",
+    ]),
+    ("timeout: 90s", "when: { labels: [pii] }", [
+        "27: config.lockgate:router.rules[1].when: is not a field; did you mean match? write `match:`",
+    ]),
+    ("route: { backends: [cloud-gpt, local-qwen] }", "route: { backends: [{ name: cloud-gpt, weight: 3 }] }", [
+        "26: config.lockgate:router.rules[1].route.backends[0]: is an object, not a text; write `cloud-gpt`",
+    ]),
+    ("      timeout: 90s", "      backends: [cloud-gpt]", [
+        "27: config.lockgate:router.rules[1].backends: is not a field; it stands under route: write `route: { backends: [cloud-gpt] }`",
+    ]),
+    ("match: { taskComplexity: complex,", "match: { labels: [pii],", [
+        "25: config.lockgate:router.rules[1].match.labels: is not a field; did you mean dataClassification? write `dataClassification: [LABEL]`",
+    ]),
+    ("      timeouts: { firstToken: 30s }\n", "      tier: local\n      external: { provider: openai, model: 'kimi-k2.5:cloud', url: 'http://10.0.0.9:11434/v1' }\n", [
+        "9: config.lockgate:router.backends[0]: has both of inferenceServiceRef and external; keep one: `inferenceServiceRef: { name: NAME }` or `external: ...`",
+    ]),
     ("provider: openai", "provider: OpenAI", [
         "16: config.lockgate:router.backends[1].external.provider: 'OpenAI' is not one of openai, anthropic, litellm; did you mean openai? write `provider: openai`",
     ]),
@@ -138,7 +174,7 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "22: config.lockgate:router.rules[0].route.backends[0]: 'cloud-gpt' is a cloud backend, and the rule is for sensitive data; write `backends: [local-qwen]`: local backends only",
     ]),
     ("    - name: complex-to-cloud\n      match: ", "    - name: complex-to-cloud\n      dataClassification: [pii]\n      match: ", [
-        "25: config.lockgate:router.rules[1].dataClassification: is not a field; dataClassification stands at rules[].match.dataClassification: move it there",
+        "25: config.lockgate:router.rules[1].dataClassification: is not a field; it stands under match: write `match: { dataClassification: [pii] }`",
     ]),
     ("knownClassifications: [public]", "knownClassifications: [public, pii]", [
         "32: config.lockgate:router.policy.classification.knownClassifications[1]: 'pii' is a sensitive label too; write `knownClassifications: [public]`",

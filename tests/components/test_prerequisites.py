@@ -68,3 +68,14 @@ def test_pull_secrets_are_named(stack: Path) -> None:
         GOOD.replace("replicas: 2,", "replicas: 2, imagePullSecrets: [{ name: registry }],")
     )
     assert "Secret registry with .dockerconfigjson in agents" in plan().stdout
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_loopback_address_is_the_pods_own(stack: Path, host: str) -> None:
+    external = f"external: {{ provider: openai, model: m, url: 'http://{host}:11434/v1' }}"
+    here = f"    - {{ name: here, tier: local, {external} }}\n"
+    stack.write_text(GOOD.replace("    rules:\n", f"{here}    rules:\n", 1))
+    said = "is the router's own pod there, and no model server runs in it; name a Service: `http://NAME.NAMESPACE.svc/v1`"
+    assert said in plan().stdout
+    checked = CliRunner().invoke(cli, ["check", "dev"])
+    assert (checked.exit_code, said in checked.stderr) == (0, True), checked.output

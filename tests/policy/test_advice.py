@@ -50,3 +50,27 @@ def test_r68_a_usual_base_url_is_not(provider: str, url: str) -> None:
     text = POLICY.format(provider=provider, url=url).replace("cloud", "local")
     text = text.replace("  external", "  attestedLocal: it is\n  external")
     assert list(advice(load_policy(text.encode(), "p.yaml"))) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "glob"),
+    [
+        ("^gpt-.*$", "gpt-*"),
+        ("gpt-4.+", "gpt-4*"),
+        ("^claude", "claude"),
+        ("gpt-4\\\\.1$", "gpt-4.1"),
+        ("gpt-*", None),
+        ("gpt-4.1*", None),
+        ("[^a]*", None),
+    ],
+)
+def test_a_pattern_that_looks_like_a_regular_expression_is_told(
+    pattern: str, glob: str | None
+) -> None:
+    text = (
+        "backends:\n- { name: a, inferenceServiceRef: { name: a } }\nrules:\n- name: r\n"
+        f'  match: {{ models: ["{pattern}"] }}\n  route: {{ backends: [a] }}\ndefaultRoute: a\n'
+    )
+    found = list(advice(load_policy(text.encode(), "p.yaml")))
+    assert [one.suggestion for one in found] == ([f"did you mean `{glob}`?"] if glob else [])
+    assert all((one.path, one.line) == ("rules[0].match.models[0]", 5) for one in found)

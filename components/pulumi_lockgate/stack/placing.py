@@ -1,5 +1,9 @@
 """Fills into a policy what its surroundings know: namespaces, and the cluster's LiteLLM."""
 
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
 from attrs import evolve
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.load import recheck
@@ -43,3 +47,20 @@ def _placed(backend: Backend, namespace: str, litellm_url: str | None) -> Backen
     if external is not None and external.provider == "litellm" and external.url is None:
         return evolve(backend, external=evolve(external, url=litellm_url))
     return backend
+
+
+def loopback_notices(spec: RouterSpec) -> Iterator[str]:
+    """Yield a line for each backend whose address, in a cluster, is the router's own pod."""
+    for backend in spec.backends:
+        url = backend.external.url if backend.external is not None else None
+        host = (urlsplit(url).hostname or "") if url is not None else ""
+        if host == "localhost" or _is_loopback(host):
+            why = f"{host} is the router's own pod there, and no model server runs in it"
+            yield f"backend {backend.name}: {why}; name a Service: `http://NAME.NAMESPACE.svc/v1`"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

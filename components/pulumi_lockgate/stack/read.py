@@ -20,6 +20,7 @@ from pulumi_lockgate.convert.difference import Imported
 from pulumi_lockgate.convert.llmkube.manifest import routers
 from pulumi_lockgate.convert.llmkube.router import import_router, load_imported
 from pulumi_lockgate.stack.files import policy_source
+from pulumi_lockgate.stack.placing import loopback_notices
 from pulumi_lockgate.stack.settings import PROJECT, Stack, read_stack_tree
 from pulumi_lockgate.stand_ins import Missing
 
@@ -62,6 +63,8 @@ def load_source(source: bytes, name: str, note: Callable[[str], object] = str) -
     if config is None:
         return load_documents(documents, name)
     stack = read_stack_tree(config, "config", name)
+    for line in loopback_notices(stack.policy.spec):
+        note(f"warning: {name}: {line}")
     for secret in stack.missing:
         note(_hidden(secret).render(name))
     return stack.policy

@@ -25,6 +25,21 @@ def advice(policy: LoadedPolicy) -> Iterator[Problem]:
             path = f"backends[{number}].external.url"
             message, meant = found
             yield Problem(path, policy.line_of(path), message, f"did you mean `url: {meant}`?")
+    for number, rule in enumerate(policy.spec.rules):
+        for index, pattern in enumerate(rule.match.models if rule.match is not None else ()):
+            glob = _glob_of(pattern)
+            if glob is not None:
+                path = f"rules[{number}].match.models[{index}]"
+                message = f"{pattern!r} looks like a regular expression, and is a glob"
+                yield Problem(path, policy.line_of(path), message, f"did you mean `{glob}`?")
+
+
+def _glob_of(pattern: str) -> str | None:
+    """Return the glob that a regular expression was meant as; None where it looks like none."""
+    bare = pattern.removeprefix("^").removesuffix("$")
+    if bare == pattern and ".*" not in pattern and ".+" not in pattern:
+        return None
+    return re.sub(r"\.[*+]", "*", bare).replace("\\.", ".")
 
 
 def _about(url: str, provider: str) -> tuple[str, str] | None:
@@ -39,7 +54,7 @@ def _about(url: str, provider: str) -> tuple[str, str] | None:
         message = f"{url!r} names the door, which is added to it"
         return message, origin + bare.removesuffix("/chat/completions")
     if provider == "openai" and not bare:
-        return f"{url!r} has no path: requests go to /chat/completions", f"{origin}/v1"
+        return f"{url!r} has no path: requests go to {origin}/chat/completions", f"{origin}/v1"
     if provider == "anthropic" and bare.endswith("/v1"):
         return f"{url!r} ends in /v1, which is added to it", origin + bare.removesuffix("/v1")
     return None

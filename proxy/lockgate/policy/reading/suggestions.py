@@ -6,16 +6,19 @@ the checks say what is wrong as data, and know no words for a whole refusal.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, get_args, get_origin
 
 import attrs
 
 from lockgate.policy.reading.document import Node
+from lockgate.policy.reading.habits import field_habit, provider_habit
 from lockgate.policy.reading.nearest import nearest
 from lockgate.policy.reading.problem import Kind, Problem, Refusal
 from lockgate.policy.spec.fields import Bytes, Rate, Seconds, bare_kind, doc_of, wire_name
 
+ROUTER: Final = "lockgate:router"
+_INDEX: Final = re.compile(r"\[[0-9]+\]")
 _LONGEST: Final = 72
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*\Z|[0-9]+(ms|s|m|h|Ki|Mi|Gi)\Z")
 _KEYWORDS: Final = frozenset({"true", "false", "null"})
@@ -52,16 +55,33 @@ def worded(refusals: Iterable[Refusal]) -> list[Problem]:
 
 
 def _unknown(refusal: Refusal) -> tuple[str, str]:
-    key, elsewhere = refusal.got.key, None
-    if refusal.wanted is not None:
-        elsewhere = place_of(key, refusal.wanted)
-    if elsewhere is not None:
-        return "is not a field", f"{key} stands at {elsewhere}: move it there"
-    return "is not a field", "leave it out, or write one of " + ", ".join(refusal.choices)
+    member, above = refusal.got, _above(refusal.path)
+    habit = field_habit(member.key, above)
+    if habit is not None:
+        return "is not a field", habit
+    places = [] if refusal.wanted is None else list(places_of(member.key, refusal.wanted))
+    below = next((p for p in places if above and p.startswith(f"{above}.")), None)
+    if below is not None:
+        between = below.removeprefix(f"{above}.").removesuffix("[]").rpartition(".")[0]
+        line = f"{between}: {{ {member.key}: {flow(member.node)} }}"
+        return "is not a field", f"it stands under {between}: write `{line}`"
+    if places:
+        return "is not a field", f"{member.key} stands at {places[0]}: move it there"
+    others = ", or write one of " + ", ".join(refusal.choices) if refusal.choices else ""
+    return "is not a field", f"leave it out{others}"
+
+
+def _above(path: str) -> str:
+    """Return the path of the object that a field stands in, with ``[]`` for any index."""
+    whole = _INDEX.sub("[]", path).rpartition(".")[0]
+    return whole.rpartition(f"{ROUTER}.")[2] if f"{ROUTER}." in f"{whole}." else whole
 
 
 def _misspelt(refusal: Refusal) -> tuple[str, str]:
     member, close = refusal.got, refusal.wanted
+    habit = field_habit(member.key, _above(refusal.path))
+    if habit is not None:
+        return "is not a field", habit
     line = write(close, flow(member.node))
     if close == "credentialsSecretRef":  # never repeat what may be the secret itself
         line = write(close, "{ name: NAME }")
@@ -120,6 +140,9 @@ def _no_value(refusal: Refusal) -> tuple[str, str]:
 
 def _no_choice(refusal: Refusal) -> tuple[str, str]:
     names = refusal.choices
+    habit = provider_habit(str(refusal.got.value)) if refusal.path.endswith(".provider") else None
+    if habit is not None:
+        return f"{_shown(refusal.got)} is not one of {', '.join(names)}", habit
     close = nearest(str(refusal.got.value), names)
     asked = f"did you mean {close}? " if close else ""
     line = asked + write(refusal.path, *([close] if close else names))
@@ -157,6 +180,10 @@ def _shown(node: Node) -> str:
 
 
 def _as_text(node: Node) -> str:
+    members = node.value if node.is_mapping else ()
+    name = next((m.node.value for m in members if m.key == "name"), None)
+    if isinstance(name, str):
+        return name
     return f'"{flow(node)}"' if isinstance(node.value, bool | int | float) else "TEXT"
 
 
@@ -269,19 +296,17 @@ def _rate(value: object) -> str:
     return f"{found[1]}{(found[2].upper() + 'iB') if found[2] else 'B'}/s"
 
 
-def place_of(name: str, kind: Any, path: str = "") -> str | None:
-    """Return where in `kind` a field called `name` stands, None when there is no such field."""
+def places_of(name: str, kind: Any, path: str = "") -> Iterator[str]:
+    """Yield where in `kind` a field called `name` stands."""
     for field in attrs.fields(attrs.resolve_types(kind)):
         inner = bare_kind(field.type)
         many = get_origin(inner) is tuple
         inner = bare_kind(get_args(inner)[0]) if many else inner
         place = f"{path}{wire_name(field)}" + ("[]" if many and attrs.has(inner) else "")
         if wire_name(field) == name:
-            return place
-        found = place_of(name, inner, f"{place}.") if attrs.has(inner) else None
-        if found is not None:
-            return found
-    return None
+            yield place
+        if attrs.has(inner):
+            yield from places_of(name, inner, f"{place}.")
 
 
 _NOUNS: Final[Mapping[Any, tuple[str, Callable[[Node], str]]]] = {
