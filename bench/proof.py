@@ -119,7 +119,7 @@ def main() -> None:
                 kind = "kept" if kept else "loose"
                 print(
                     f"{rules:5} rules, seed {seed} {kind:5}: {seconds:6.2f} s, "
-                    f"peak {peak:5.0f} MiB: {counted(report) or 'proved'}",
+                    f"peak {peak:5.0f} MiB: {counted(report.findings) or 'proved'}",
                     flush=True,
                 )
 
