@@ -15,14 +15,14 @@ from itertools import pairwise
 from lockgate.policy.reading.load import compiled
 from lockgate.policy.spec.backends import Backend, External, InferenceServiceRef
 from lockgate.policy.spec.model_router import Classification, Governance, RouterSpec
-from lockgate.policy.spec.rules import Match, RouteTo, Rule
+from lockgate.policy.spec.rules import Match, RouteTo, Rule, TaskComplexity
 from pulumi_lockgate.proof.checks import prove
 from pulumi_lockgate.proof.report import Report, counted
 
 SENSITIVE = tuple(f"secret-{n}" for n in range(12))
 KNOWN = tuple(f"label-{n}" for n in range(18))
 WORDS = ("gpt", "claude", "qwen", "llama", "mini", "pro", "4o", "opus", "coder", "3")
-COMPLEXITIES = ("simple", "moderate", "complex")
+COMPLEXITIES: tuple[TaskComplexity, ...] = ("simple", "moderate", "complex")
 
 
 def pattern(chance: random.Random) -> str:
