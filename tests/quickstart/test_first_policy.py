@@ -1,5 +1,6 @@
 """Whatever is found, its policy loads, is proved, and serves each model by its name."""
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,14 @@ from lockgate.policy.deciding.decide import decide
 from lockgate.policy.deciding.decision import Refuse, Request, Route
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.load import load_policy
-from lockgate.quickstart.first_policy import Found, as_text, providers_in, spec_of, stack_of
+from lockgate.quickstart.first_policy import (
+    Found,
+    as_text,
+    namespace_of,
+    providers_in,
+    spec_of,
+    stack_of,
+)
 from lockgate.quickstart.servers import ModelServer
 from pulumi_lockgate.proof.checks import prove
 from pulumi_lockgate.stack.read import load_source
@@ -107,3 +115,8 @@ def test_a_provider_is_found_by_a_key_that_can_be_one(
 def test_a_stack_loads_and_is_proved(found: Found) -> None:
     text = as_text({"config": stack_of(found, "dev")}, "the stack")
     assert prove(load_source(text.encode(), "Pulumi.dev.yaml")).proved
+
+
+@given(st.from_regex(r"[A-Za-z0-9._-]{1,80}", fullmatch=True))
+def test_a_stacks_namespace_is_one_that_kubernetes_takes(stack: str) -> None:
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace_of(stack))

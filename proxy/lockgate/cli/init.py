@@ -13,7 +13,7 @@ from lockgate.cli.quick import discover, first_spec
 from lockgate.cli.shown import secret_line, shown
 from lockgate.policy.reading.load import load_policy
 from lockgate.policy.reading.problem import UnusableInputError
-from lockgate.quickstart.first_policy import Found, as_text, spec_of, stack_of
+from lockgate.quickstart.first_policy import Found, as_text, namespace_of, spec_of, stack_of
 from lockgate.quickstart.proof import verdict
 from lockgate.quickstart.table import curl_lines
 
@@ -79,7 +79,7 @@ def _stack(found: Found, name: str) -> str:
 
 def _next(file: Path, stack: str | None, found: Found) -> list[str]:
     if stack is not None:
-        namespace = f"lockgate-{stack}"
+        namespace = namespace_of(stack)
         secrets = [secret_line(namespace, secret, key) for secret, key in found.keys.items()]
         return [shown("plan", stack), *secrets, f"pulumi up --stack {stack}"]
     keys = [word for s, name in found.keys.items() for word in ("--key", f"{s}=env:{name}")]

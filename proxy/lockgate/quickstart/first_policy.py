@@ -64,10 +64,15 @@ def stack_of(found: Found, name: str) -> dict[str, Any]:
     model = {"name": "local-model", "inferenceServiceRef": {"name": "local-model"}}
     cloud = [_cloud_backend(provider) for provider in found.providers]
     return {
-        "lockgate:namespace": f"lockgate-{name}",
+        "lockgate:namespace": namespace_of(name),
         "lockgate:models": {"local-model": {"modelRef": "pvc://models/model.gguf"}},
         "lockgate:router": _spec([model], cloud, found.providers),
     }
+
+
+def namespace_of(stack: str) -> str:
+    """Return the namespace of a stack: an RFC 1123 label, as Kubernetes wants it."""
+    return f"lockgate-{as_name(stack).lower()}"[:63].rstrip("-")
 
 
 def as_text(document: dict[str, Any], head: str) -> str:
