@@ -9,6 +9,7 @@ from lockgate.cli import policies
 from lockgate.cli.main import cli
 
 from tests.cli.test_refusals import GOOD
+from tests.support.project import project
 
 ROOT = Path(__file__).parents[2]
 BARE = """\
@@ -21,12 +22,7 @@ defaultRoute: local
 @pytest.fixture(autouse=True)
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the stack dev, in a project of its own, which is the working directory."""
-    (tmp_path / "Pulumi.yaml").write_text("name: lockgate\nruntime: python\n")
-    (tmp_path / "stacks").mkdir()
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "stacks" / "Pulumi.dev.yaml"
-    file.write_text(GOOD)
-    return file
+    return project(tmp_path, monkeypatch, GOOD)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pulumi_lockgate.proof.report import WORDS
 
 from tests.ci.schemas import faults
 from tests.cli.test_refusals import GOOD
+from tests.support.project import project
 
 SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -23,12 +24,7 @@ SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the stack dev, in a project of its own, which is the working directory."""
-    (tmp_path / "Pulumi.yaml").write_text("name: lockgate\nruntime: python\n")
-    (tmp_path / "stacks").mkdir()
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "stacks" / "Pulumi.dev.yaml"
-    file.write_text(GOOD)
-    return file
+    return project(tmp_path, monkeypatch, GOOD)
 
 
 def lockgate(*arguments: str) -> Result:

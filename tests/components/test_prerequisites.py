@@ -8,17 +8,13 @@ from click.testing import CliRunner, Result
 from lockgate.cli.main import cli
 
 from tests.cli.test_refusals import GOOD
+from tests.support.project import project
 
 
 @pytest.fixture(autouse=True)
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the stack dev, in a project of its own, which is the working directory."""
-    (tmp_path / "Pulumi.yaml").write_text("name: lockgate\nruntime: python\n")
-    (tmp_path / "stacks").mkdir()
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "stacks" / "Pulumi.dev.yaml"
-    file.write_text(GOOD)
-    return file
+    return project(tmp_path, monkeypatch, GOOD)
 
 
 def plan(*words: str) -> Result:

@@ -11,6 +11,7 @@ from lockgate.policy.reading.load import load_policy
 
 from tests.audit.test_replay import line
 from tests.cli.test_refusals import GOOD
+from tests.support.project import project
 
 LABEL, COMPLEX = "x-llmkube-classification", "x-llmkube-task-complexity"
 
@@ -18,10 +19,7 @@ LABEL, COMPLEX = "x-llmkube-classification", "x-llmkube-task-complexity"
 @pytest.fixture
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Records of a stack before a change, in whose project the tests run."""
-    (tmp_path / "Pulumi.yaml").write_text("name: lockgate\nruntime: python\n")
-    (tmp_path / "stacks").mkdir()
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "stacks" / "Pulumi.dev.yaml").write_text(GOOD)
+    project(tmp_path, monkeypatch, GOOD)
     spec = load_policy(GOOD.encode(), "dev").spec
     sent = [
         Request("gpt", {LABEL: ("phi",)}),

@@ -14,6 +14,7 @@ from lockgate.policy.spec.model_router import Governance, RouterSpec
 from pulumi_lockgate.proof.checks import prove
 
 from tests.properties.policies import requests, specs
+from tests.support.project import project
 
 POLICY = """\
 backends:
@@ -94,14 +95,9 @@ def test_enforced_candidates_stay_first_and_none_is_lost(
 def test_it_is_said_wherever_the_policy_is_shown(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path
-    monkeypatch.chdir(folder)
-    (folder / "Pulumi.yaml").write_text("name: lockgate\nruntime: python\n")
-    (folder / "stacks").mkdir()
-    router = "".join(
-        f"    {line}\n" for line in POLICY.format(mode="observe", default="box").splitlines()
-    )
-    (folder / "stacks" / "Pulumi.dev.yaml").write_text(f"config:\n  lockgate:router:\n{router}")
+    lines = POLICY.format(mode="observe", default="box").splitlines()
+    router = "".join(f"    {line}\n" for line in lines)
+    project(tmp_path, monkeypatch, f"config:\n  lockgate:router:\n{router}")
     done = CliRunner().invoke(cli, [verb, "dev", *(["--out", "p.svg"] if verb == "graph" else [])])
     assert done.exit_code == 0, done.output
     if verb != "graph":
