@@ -10,7 +10,8 @@ import pulumi
 from attrs import evolve, field, frozen
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import from_plain
-from lockgate.policy.reading.load import compiled, load_tree
+from lockgate.policy.reading.load import compiled, load_tree, place
+from lockgate.policy.reading.placing import Surroundings
 from lockgate.policy.reading.problem import (
     PolicyRefusedError,
     Problem,
@@ -19,7 +20,6 @@ from lockgate.policy.reading.problem import (
 from lockgate.policy.spec.model_router import RouterSpec
 from pulumi.output import contains_unknowns
 
-from pulumi_lockgate.stack.placing import place
 from pulumi_lockgate.stack.read import load_named
 from pulumi_lockgate.stack.settings import Stack
 from pulumi_lockgate.stand_ins import Missing, decides, filled, leaves, missing
@@ -97,7 +97,7 @@ class Source:
         url = texts.get("litellmUrl", self.litellm_url)
         try:
             loaded = self.policy or self._loaded(texts)
-            policy = place(loaded, namespace, url, "", self.name)
+            policy = place(loaded, Surroundings(namespace, url), "", self.name)
         except PolicyRefusedError as refused:
             raise RefusedError(self.name, _without(refused.problems, secrets)) from None
         return Draft(policy, namespace, tuple(gaps), tuple(secrets))

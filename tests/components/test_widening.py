@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lockgate.policy.reading.load import load_policy
 from pulumi_lockgate.proved_policy import WideningNotAcceptedError
 from pulumi_lockgate.stack.evaluate import Plan, evaluate, read_stack
 from pulumi_lockgate.widening import KEY
@@ -279,8 +280,11 @@ def test_one_stack_has_one_digest_wherever_it_is_said(project: Path, tmp_path: P
     ]
     checked = json.loads(run(project, "check", "dev", "--json").stdout)["digest"]
     assert {digest, *annotated, checked} == {digest}
-    served = run(project, "explain", "policy.json", "--model", "m", "--json")
-    assert json.loads(served.stdout)["policy_digest"] == digest
+    for named in ("policy.json", "dev", str(stack(project))):
+        served = run(project, "explain", named, "--model", "m", "--json")
+        assert json.loads(served.stdout)["policy_digest"] == digest
+    # what `lockgate serve --policy FILE` reads, with and without the plan-time package
+    assert load_policy(stack(project).read_bytes(), "stack").digest == digest
 
 
 def run(project: Path, *line: str) -> "subprocess.CompletedProcess[str]":

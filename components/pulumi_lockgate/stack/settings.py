@@ -7,16 +7,16 @@ from typing import Any, Final, Literal
 from attrs import evolve, fields, frozen, resolve_types
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import Member, Node, from_plain
-from lockgate.policy.reading.load import STACK_KEY, load_tree
+from lockgate.policy.reading.load import STACK_KEY, load_tree, place
 from lockgate.policy.reading.nearest import nearest
 from lockgate.policy.reading.paths import joined
+from lockgate.policy.reading.placing import Surroundings
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.structure import INVALID, Builder
 from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.spec.fields import spec_field, wire_name
 
 from pulumi_lockgate.manifests.inference import Inference
-from pulumi_lockgate.stack.placing import place
 from pulumi_lockgate.stand_ins import Missing, decides, without_secrets
 
 PROJECT: Final = "lockgate"
@@ -123,7 +123,8 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
         try:
             inner = joined(path, STACK_KEY)
             loaded = load_tree(router.node, inner, name)
-            policy = place(loaded, settings.namespace, settings.litellm_url, inner, name)
+            around = Surroundings(settings.namespace, settings.litellm_url)
+            policy = place(loaded, around, inner, name)
         except PolicyRefusedError as refused:
             problems += refused.problems
     if problems or policy is None:

@@ -16,6 +16,12 @@ from lockgate.policy.reading.document import Member, Node, parse
 from lockgate.policy.reading.invariant_faults import invariant_faults
 from lockgate.policy.reading.nearest import nearest
 from lockgate.policy.reading.paths import is_within, joined
+from lockgate.policy.reading.placing import (
+    Surroundings,
+    placed,
+    surroundings_of,
+    without_an_address,
+)
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.proxy_faults import proxy_faults
 from lockgate.policy.reading.structure import INVALID, Builder, TooManyError
@@ -49,7 +55,9 @@ def load_documents(documents: tuple[Node, ...], name: str) -> LoadedPolicy:
     if len(documents) > 1:
         _refuse(name, documents[1].line, "has more than one document", "keep one, without `---`")
     root, path = _spec_of(documents[0], name)
-    return load_tree(root, path, name)
+    loaded = load_tree(root, path, name)
+    config = _member(documents[0], "config") if path else None
+    return loaded if config is None else place(loaded, surroundings_of(config.node), path, name)
 
 
 def compiled(spec: RouterSpec, lines: Mapping[str, int] | None = None) -> LoadedPolicy:
@@ -120,6 +128,27 @@ def load_tree(root: Node, path: str, name: str) -> LoadedPolicy:
         found = sorted(found[: builder.MOST], key=lambda p: p.line or 0)
         raise _refused([*found, *more], path, name)
     return _sized(compiled(spec, builder.lines), root.line, path, name)
+
+
+def place(policy: LoadedPolicy, around: Surroundings, path: str, name: str) -> LoadedPolicy:
+    """Return `policy` with the namespace of its model servers and the URL of the LiteLLM.
+
+    `path` is its place in the file `name`. PolicyRefusedError says which backend has no address. So
+    a stack has one digest, wherever it is read.
+    """
+    spec = placed(policy.spec, around)
+    missing = [
+        Problem(
+            joined(path, f"backends[{number}].{at}"),
+            policy.line_of(f"backends[{number}].external"),
+            message,
+            suggestion,
+        )
+        for number, (at, message, suggestion) in without_an_address(spec)
+    ]
+    if missing:
+        raise PolicyRefusedError(name, tuple(missing))
+    return recheck(policy, spec, path, name)  # a URL from the stack is held to the same rules
 
 
 def recheck(policy: LoadedPolicy, spec: RouterSpec, path: str, name: str) -> LoadedPolicy:
