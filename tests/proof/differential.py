@@ -107,13 +107,15 @@ def speaks(one: Invariant, spec: RouterSpec, request: Request) -> bool:
     """Whether an invariant speaks of `request`, read naively (plain patterns only)."""
     when, fields = one.when, request.headers
     labels = naive.labels(spec, request)
-    complexity = [value.strip() for value in fields.get(chances.COMPLEXITY, ())]
+    complexity = [value.strip(" \t") for value in fields.get(chances.COMPLEXITY, ())]
     return (
         (not when.labels or bool(labels & set(when.labels)))
         and not (when.unlabelled and chances.key_of(spec) in fields)
         and (when.task_complexity is None or complexity == [when.task_complexity])
         and (not when.models or naive.named(request.model, when.models))
-        and (when.team is None or when.team in fields.get(chances.TEAM, ()))
+        and (
+            when.team is None or when.team in [v.strip(" \t") for v in fields.get(chances.TEAM, ())]
+        )
     )
 
 
