@@ -50,7 +50,9 @@ from lockgate.errors.kinds import RejectedError
             (b'{"model": "a", "%b": 1}' % key, "client_routing")
             for key in (
                 b"fallbacks", b"models", b"route", b"provider", b"api_base", b"base_url", b"api_key",
-                b"fallb\\u0061cks",
+                b"fallb\\u0061cks", b"context_window_fallbacks", b"content_policy_fallbacks",
+                b"max_fallbacks", b"router_settings_override", b"user_config",
+                b"litellm_credential_name", b"Router_Settings_Override",
             )
         ],
     ],

@@ -12,8 +12,13 @@ from lockgate.errors.kinds import RejectedError
 
 ROUTING_KEYS: Final = frozenset(
     {"fallbacks", "models", "route", "provider", "api_base", "base_url", "api_key"}
+    | {"context_window_fallbacks", "content_policy_fallbacks", "max_fallbacks"}
+    | {"router_settings_override", "user_config", "litellm_credential_name"}
 )
-"""Keys that a router further up would obey: LiteLLM's and OpenRouter's ways to choose a backend."""
+"""Keys that a router further up would obey: LiteLLM's and OpenRouter's ways to choose a backend.
+
+Those of LiteLLM were seen to act, or to be read, in LiteLLM 1.110.2's proxy.
+"""
 READ_KEYS: Final = frozenset({"model", "stream", "stream_options", "n"})
 OPTION_KEYS: Final = frozenset({"include_usage"})
 """Of `stream_options`."""
