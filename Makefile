@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 VENV := .venv
 BIN := $(VENV)/bin
+LITELLM := $(VENV)/litellm
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	&& { echo $$p; break; }; done)
@@ -88,8 +89,9 @@ bench: $(VENV)/.bench $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lock
 	$(BIN)/python bench/streaming.py
 	$(BIN)/python bench/tls.py
 
-test-deep: $(VENV)/.test ## the proof against the engine and the naive spec on 100,000 pairs, and against cvc5
+test-deep: $(VENV)/.test $(LITELLM)/.made ## the proof against the engine and the naive spec on 100,000 pairs, against cvc5; of LiteLLM's configs against LiteLLM itself
 	$(BIN)/pytest tests/proof -m ''
+	$(BIN)/pytest -n 2 tests/components/foreign -m ''
 
 bench-proof: $(VENV)/.program ## seconds and memory of a proof: 200 and 1,000 rules
 	$(BIN)/python bench/proof.py
@@ -115,7 +117,7 @@ policy-pack/.venv/.made: policy-pack/requirements.txt
 	@touch $@
 
 requirements: $(VENV)/.uv ## compile the hashed files from the .in files
-	for set in proxy program build test fuzz report bench; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	for set in proxy program build test fuzz report bench litellm; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
 		--custom-compile-command 'make requirements' \
 		requirements/$$set.in -o requirements/$$set.txt; done
@@ -137,6 +139,13 @@ $(VENV)/.program: requirements/program.txt proxy/pyproject.toml components/pypro
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.program
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@
+
+# of its own, since it bounds packages that the program has too
+$(LITELLM)/.made: requirements/litellm.txt | $(VENV)/bin/python
+	@echo "installing LiteLLM into $(LITELLM) (once, about a minute)"
+	@$(PYTHON) -m venv $(LITELLM)
+	@$(LITELLM)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/litellm.txt
 	@touch $@
 
 $(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.program

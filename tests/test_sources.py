@@ -16,6 +16,9 @@ COVERED_BY = {
     "bodies/test_stepwise.py": "lockgate.bodies.scan",
     "cli/test_every_command.py": "lockgate.cli.{arguments,results}"
     " pulumi_lockgate.cli.{demo,graph,plan}",
+    "components/foreign/test_litellm_proof.py": "pulumi_lockgate.foreign.{check,report}"
+    " pulumi_lockgate.foreign.litellm.{lookup,prove,walk}",
+    "components/foreign/test_real_litellm.py": "pulumi_lockgate.foreign.litellm.provider_names",
     "components/convert/test_litellm.py": "pulumi_lockgate.convert.difference"
     " pulumi_lockgate.convert.litellm.{deployment,draft,fallbacks,routes,settings,weights}",
     "components/convert/test_places.py": "pulumi_lockgate.convert.tiers"

@@ -20,10 +20,15 @@ def _equal(match: Mapping[str, Any], label: str, headers: Mapping[str, str]) -> 
     )
 
 
+def _takes(pattern: str, model: str) -> bool:
+    """Whether a pattern takes a model's name; a star ends at a slash."""
+    return fnmatchcase(model, pattern) and model.count("/") == pattern.count("/")
+
+
 def _matches(spec: Any, rule: Any, model: str, label: str, headers: Mapping[str, str]) -> bool:
     match = rule.get("match") or {}
     patterns = match.get("models")
-    if patterns and not any(fnmatchcase(model, p) for p in patterns if p != "["):
+    if patterns and not any(_takes(p, model) for p in patterns if p != "["):
         return False
     needed = set(match.get("requiredCapabilities", ()))
     held = {b["name"]: set(b.get("capabilities", ())) for b in spec["backends"]}

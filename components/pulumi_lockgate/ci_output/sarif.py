@@ -16,6 +16,7 @@ from attrs import frozen
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import EndsCommandError, PolicyRefusedError
 
+from pulumi_lockgate.foreign.report import ForeignReport
 from pulumi_lockgate.planned import Outcome, Refused, Violated
 from pulumi_lockgate.proof.report import Finding, Report
 from pulumi_lockgate.stack.files import stack_file
@@ -58,6 +59,17 @@ def of_report(report: Report, policy: LoadedPolicy, file: Path) -> Run:
         for found in report.findings
     ]
     return _run(file, results, {"policyDigest": report.digest, "proved": report.proved})
+
+
+def of_foreign(report: ForeignReport, file: Path) -> Run:
+    """Return the run of a proof of another product's configuration."""
+    results = []
+    for found in report.findings:
+        parts = [found.message, f"because {found.because}"]
+        parts += [] if found.example is None else [found.example.curl()]
+        about = f"{found.subject} {found.via} {found.reaches}"
+        results.append(Result(found.kind, found.path, found.line, about, "\n".join(parts)))
+    return _run(file, results, {"product": report.product, "proved": report.proved})
 
 
 def of_refusal(refused: PolicyRefusedError) -> Run:

@@ -12,6 +12,7 @@ from lockgate.cli.results import show
 from lockgate.policy.reading.advice import advice
 from lockgate.policy.reading.problem import EndsCommandError, PolicyRefusedError, UnusableInputError
 
+from pulumi_lockgate.cli import check_from
 from pulumi_lockgate.stack.files import policy_source
 from pulumi_lockgate.stack.read import load_named
 
@@ -41,6 +42,7 @@ from pulumi_lockgate.stack.read import load_named
     show_default=True,
     help="warn: print what is violated, and exit 0 all the same.",
 )
+@check_from.options
 def command(  # noqa: PLR0913 - one parameter an option
     policies: tuple[str, ...],
     *,
@@ -49,13 +51,18 @@ def command(  # noqa: PLR0913 - one parameter an option
     strict: bool,
     second_opinion: bool,
     mode: str,
+    product: str | None,
+    tiers: tuple[tuple[str, str], ...],
+    local: tuple[str, ...],
+    callers_trusted: bool,
 ) -> None:
     """Prove that no sensitive request can reach a cloud backend under a policy.
 
     Takes policy files, stack files, names of stacks, and - for stdin. A ModelRouter manifest of
     LLMKube is read as `lockgate import` reads it; differences and warnings are printed on stderr. A
     leak, a broken invariant, and a label without a local backend or a rule that refuses it are
-    errors; a rule that takes no request, or can only refuse, is a warning.
+    errors; a rule that takes no request, or can only refuse, is a warning. With --from the file is
+    proved as that product runs it, and a leak is a request to that product.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 a policy cannot be read or is
     refused, 5 the proof and the proxy's own decision disagree, or two solvers do: a bug in
@@ -65,12 +72,17 @@ def command(  # noqa: PLR0913 - one parameter an option
     if as_json and len(policies) > 1:
         raise click.UsageError("--json takes one policy at a time")
     refuse_two_from_stdin(policies)
+    ours = strict or second_opinion
+    other = check_from.asked(product, tiers, local, callers_trusted=callers_trusted, ours=ours)
     worst, runs = 0, []
     for policy in policies:
         if len(policies) > 1:
             click.echo(click.style(policy, bold=True))
         second = _second() if second_opinion else None
-        status, run = _checked(policy, second, as_json=as_json, strict=strict)
+        if other is None:
+            status, run = _checked(policy, second, as_json=as_json, strict=strict)
+        else:
+            status, run = check_from.checked(policy, other, as_json=as_json)
         if mode == "warn" and status == 1:
             click.echo(f"{policy}: --mode warn: violated, and exit status 0", err=True)
             status = 0

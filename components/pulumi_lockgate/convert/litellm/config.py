@@ -37,7 +37,7 @@ def import_litellm(
     litellm_url: str | None = None,  # noqa: ARG001 - only the import from LLMKube reads it
 ) -> Imported:
     """Return a LiteLLM config as a stack's; PolicyRefusedError where it is no such config."""
-    draft = _read(documents, name, tiers or {})
+    draft = read_config(documents, name, tiers or {})
     read_settings(draft)
     places = _entries(draft)
     config: dict[str, Any] = {}
@@ -50,7 +50,8 @@ def import_litellm(
     )
 
 
-def _read(documents: tuple[Node, ...], name: str, tiers: Mapping[str, str]) -> Draft:
+def read_config(documents: tuple[Node, ...], name: str, tiers: Mapping[str, str]) -> Draft:
+    """Return a config as plain data with its lines; PolicyRefusedError where it is none."""
     lines: dict[str, int] = {}
     if len(documents) == 1:
         _index(documents[0], "", lines)

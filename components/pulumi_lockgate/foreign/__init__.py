@@ -1,0 +1,1 @@
+"""Proves other routers' configurations, each as its own product runs it."""

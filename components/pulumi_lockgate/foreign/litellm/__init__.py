@@ -1,0 +1,1 @@
+"""Proves a LiteLLM proxy's configuration as LiteLLM runs it."""
