@@ -27,7 +27,7 @@ ANYWHERE = (
 NOTHING_OF_ITS_OWN = {"components/pulumi_lockgate/program"}
 """Rooms without a class or a function that can be used wrongly: a program."""
 ANYTHING = {"Any", "object"}
-"""Annotations of parameters that take whatever they are given."""
+"""Annotations of parameters that take whatever they are given; type variables are others."""
 REPORTED = re.compile(r"^(?P<file>\S+?):(?P<line>\d+): error: .*\[(?P<code>[a-z-]+)\]$", re.MULTILINE)  # fmt: skip
 
 Plants = list[tuple[str, str]]
@@ -42,9 +42,20 @@ def needed(function: ast.FunctionDef) -> list[ast.arg]:
     return arguments[: len(arguments) - len(function.args.defaults)]
 
 
-def wrong_calls(called: str, parameters: list[ast.arg]) -> Plants:
+def type_variables(tree: ast.Module) -> set[str]:
+    """Return the names of a module's type variables: a wrong argument is not always one of them."""
+    return {
+        ast.unparse(node.targets[0])
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func) == "TypeVar"
+    }
+
+
+def wrong_calls(called: str, parameters: list[ast.arg], anything: set[str]) -> Plants:
     """Return calls that lack an argument, and that have a wrong one; none where all is right."""
-    if not parameters or any(ast.unparse(p.annotation or ast.Name("Any")) in ANYTHING for p in parameters):  # fmt: skip
+    if not parameters or any(ast.unparse(p.annotation or ast.Name("Any")) in anything for p in parameters):  # fmt: skip
         return []
     arguments = ", ".join(["object()"] * len(parameters))
     return [(f"{called}()", "call-arg"), (f"{called}({arguments})", "arg-type")]
@@ -52,11 +63,12 @@ def wrong_calls(called: str, parameters: list[ast.arg]) -> Plants:
 
 def of_the_room(tree: ast.Module) -> tuple[str, Plants]:
     """Return wrong uses of a class of the module's own, or else of a function, with its type."""
+    anything = ANYTHING | type_variables(tree)
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not node.decorator_list:
             for method in node.body:
                 if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
-                    plants = wrong_calls(f"own.{method.name}", needed(method)[1:])
+                    plants = wrong_calls(f"own.{method.name}", needed(method)[1:], anything)
                     if plants:
                         return node.name, [
                             (f"own.{method.name}_misspelt()", "attr-defined"),
@@ -64,7 +76,7 @@ def of_the_room(tree: ast.Module) -> tuple[str, Plants]:
                         ]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
-            plants = wrong_calls(node.name, needed(node))
+            plants = wrong_calls(node.name, needed(node), anything)
             if plants:
                 return "None", [(f"{node.name}.misspelt()", "attr-defined"), *plants]
     return "None", []
