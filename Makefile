@@ -89,7 +89,7 @@ bench: $(VENV)/.bench $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lock
 	$(BIN)/python bench/streaming.py
 	$(BIN)/python bench/tls.py
 
-test-deep: $(VENV)/.test $(LITELLM)/.made ## the proof against the engine and the naive spec on 100,000 pairs, against cvc5; 10,000 LiteLLM configs against LiteLLM itself (an hour; FOREIGN='not slow' for a few)
+test-deep: $(VENV)/.test $(LITELLM)/.made ## the proof against the engine and the naive spec on 100,000 pairs, against cvc5; 10,000 LiteLLM configs against LiteLLM itself (five minutes on two idle cores; FOREIGN='not slow' for a few)
 	$(BIN)/pytest tests/proof -m ''
 	$(BIN)/pytest -n 2 tests/components/foreign -m '$(FOREIGN)'
 

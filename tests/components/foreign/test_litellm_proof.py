@@ -57,6 +57,7 @@ ROUTES: list[tuple[str, list[Plain], Plain, Plain, list[str]]] = [
     ("the first of a name counts", BOTH, {"fallbacks": [{"qwen": ["llama"]}, {"qwen": ["gpt"]}, {"llama": []}]}, {}, []),
     ("from one to the next", BOTH, {"fallbacks": [{"qwen": ["llama"]}, {"llama": ["gpt"]}]}, {}, ["qwen", "llama"]),
     ("no further than max_fallbacks", BOTH, {"fallbacks": [{"qwen": ["llama"]}, {"llama": ["gpt"]}], "max_fallbacks": 1}, {}, ["llama"]),
+    ("those beside it count as deep", BOTH, {"fallbacks": [{"qwen": ["x", "llama"]}, {"llama": ["gpt"]}], "max_fallbacks": 2}, {}, ["llama"]),
     ("none at all", BOTH, {"fallbacks": [{"qwen": ["gpt"]}], "max_fallbacks": 0}, {}, []),
     ("a prompt too long", BOTH, {"context_window_fallbacks": [{"qwen": ["gpt"]}]}, {}, ["qwen"]),
     ("content refused", BOTH, {"content_policy_fallbacks": [{"qwen": ["gpt"]}]}, {}, ["qwen"]),
@@ -107,6 +108,14 @@ def test_what_hangs_on_litellms_own_table_is_no_proof() -> None:
     models = [QWEN, entry("openai/*", CLOUD)]
     (found,) = trusting(models, {"fallbacks": [{"qwen": ["gpt-4o"]}]}).findings
     assert (found.kind, found.example) == ("undecided", None)
+
+
+def test_no_server_says_that_the_prompt_was_too_long_for_a_name_of_nobody() -> None:
+    lists = {"fallbacks": [{"qwen": ["none"]}], "context_window_fallbacks": [{"none": ["gpt"]}]}
+    assert trusting([QWEN, GPT], lists).proved
+    served = trusting([QWEN, GPT, entry("openai/*", LOCAL)], lists)
+    kinds = {found.subject: found.kind for found in served.findings}
+    assert kinds["qwen"] == "undecided"  # `openai/*` may serve it, if LiteLLM knows it for openai's
 
 
 def test_the_reader_may_name_what_must_stay_local() -> None:

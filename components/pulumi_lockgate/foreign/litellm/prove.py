@@ -117,7 +117,9 @@ class _Proof:
             reached = _reached(meaning, end.elsewhere if end else None)
             if reached is None:
                 continue
-            certain = meaning.certain and all(hop.chain.certain for hop in path)
+            certain = meaning.certain and all(
+                hop.chain.certain and self.names.meaning(hop.name).certain for hop in path
+            )
             failing = walk.confirmed(path)
             if certain and failing is not None:
                 yield self._leak(asked, path, meaning, reached, failing)

@@ -42,6 +42,10 @@ class Walk:
         """Make the lookup."""
         object.__setattr__(self, "names", Names(self.config))
 
+    def failures(self, name: str) -> tuple[Failure, ...]:
+        """Return how a name may fail: where nothing serves it, no server says why."""
+        return FAILURES if self.names.meaning(name).deployments else ("any",)
+
     def after(self, name: str, failure: Failure) -> list[Chain]:
         """Return what follows a name that failed."""
         lists, looked = self.lists, dict.fromkeys((name, self.asked))
@@ -61,7 +65,7 @@ class Walk:
             yield path
             if len(path) >= self.most_hops:
                 continue
-            for failure in FAILURES:
+            for failure in self.failures(name):
                 for chain in self.after(name, failure):
                     for target in chain.entry.targets:
                         if target.elsewhere is not None:
@@ -81,13 +85,13 @@ class Walk:
 
         def level(name: str, depth: int) -> None:
             tried.append(name)
-            # where nothing serves a name, no server says why it fails
-            served = bool(self.names.meaning(name).deployments)
-            found = self.after(name, failing.get(name, other) if served else "any")
+            failure = failing.get(name, other)
+            found = self.after(name, failure if failure in self.failures(name) else "any")
             for target in _targets(found) if depth < self.most_hops else ():
                 if target not in known:
                     known.add(target)
-                    level(target, depth + 1)
+                    depth += 1  # LiteLLM counts those beside it, too
+                    level(target, depth)
 
         level(self.asked, 0)
         return tried
