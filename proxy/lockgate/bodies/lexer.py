@@ -13,6 +13,7 @@ How it stays linear and quick:
 """
 
 import re
+import sys
 from codecs import utf_8_decode
 from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed lacks it
 from typing import Final
@@ -25,14 +26,31 @@ SLICE_BYTES: Final = 64 * 1024
 KEY_BYTES: Final = 256
 """A longer key is none that anybody looks for, however its letters are written."""
 
+
+def _held(group: bytes, times: bytes) -> bytes:
+    """Return a group that matches so many `times` and gives nothing of it back.
+
+    Python below 3.11.5 (Debian 12's is 3.11.2) loses matches of possessive groups, and none of
+    atomic ones, which take longer: https://github.com/python/cpython/issues/106052.
+    """
+    if sys.version_info >= (3, 11, 5):
+        return rb"(?:" + group + rb")" + times + rb"+"
+    return rb"(?>(?:" + group + rb")" + times + rb")"
+
+
 _S: Final = rb"[ \t\n\r]*+"
-_NUMBER: Final = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
+_NUMBER: Final = (
+    rb"-?+(?:0|[1-9][0-9]*+)" + _held(rb"\.[0-9]++", rb"?") + _held(rb"[eE][+-]?+[0-9]++", rb"?")
+)
 _WORD: Final = rb"true|false|null"
-_STRING: Final = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})[^"\\\x00-\x1f]*+){0,8}+"'
+_TEXT: Final = rb'[^"\\\x00-\x1f]*+'
+_ESCAPE: Final = rb'\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})'
+_STRING: Final = rb'"' + _TEXT + _held(_ESCAPE + _TEXT, rb"{0,8}") + rb'"'
 _SCALAR: Final = rb"(?:" + _STRING + rb"|" + _NUMBER + rb"|" + _WORD + rb")"
-_LIST: Final = rb"\[" + _S + rb"(?:" + _SCALAR + _S + rb"(?:," + _S + _SCALAR + _S + rb")*+)?+\]"
+_ELEMENT: Final = _SCALAR + _S
+_LIST: Final = rb"\[" + _S + _held(_ELEMENT + _held(rb"," + _S + _ELEMENT, rb"*"), rb"?") + rb"\]"
 _FIELD: Final = _STRING + _S + rb":" + _S + _SCALAR + _S
-_RECORD: Final = rb"\{" + _S + rb"(?:" + _FIELD + rb"(?:," + _S + _FIELD + rb")*+)?+\}"
+_RECORD: Final = rb"\{" + _S + _held(_FIELD + _held(rb"," + _S + _FIELD, rb"*"), rb"?") + rb"\}"
 _FLAT: Final = rb"(?:" + _SCALAR + rb"|" + _LIST + rb"|" + _RECORD + rb")"
 _VALUE: Final = re.compile(
     _S + rb"(?:(" + _STRING + rb')|(")|([{\[])|(' + _NUMBER + rb")(?=[^0-9.eE+-])|("
@@ -43,14 +61,17 @@ _KEY: Final = re.compile(_S + rb"(?:(" + _STRING + rb')|(")|(\}))')
 _COLON: Final = re.compile(_S + rb":")
 _AFTER: Final = re.compile(_S + rb"(?:(,)|([}\]]))")
 _BLANK: Final = re.compile(_S)
-_ELEMENTS: Final = re.compile(rb"(?:" + _S + _FLAT + _S + rb",)*+")
-_MEMBERS: Final = re.compile(rb"(?:" + _S + _STRING + _S + rb":" + _S + _FLAT + _S + rb",)*+")
+_ELEMENTS: Final = re.compile(_held(_S + _FLAT + _S + rb",", rb"*"))
+_MEMBERS: Final = re.compile(_held(_S + _STRING + _S + rb":" + _S + _FLAT + _S + rb",", rb"*"))
 _INSIDE: Final = re.compile(rb'"[^"]*+"')
+_EXPONENT: Final = rb"[eE][+-]?+[0-9]*+"
+_FRACTION: Final = rb"\." + _held(rb"[0-9]++" + _held(_EXPONENT, rb"?"), rb"?")
+_DIGITS_ON: Final = rb"(?:0|[1-9][0-9]*+)" + _held(_FRACTION + rb"|" + _EXPONENT, rb"?")
 _CUT: Final = re.compile(
-    rb"(-?+(?:(?:0|[1-9][0-9]*+)(?:\.(?:[0-9]++(?:[eE](?:[+-]?+[0-9]*+)?+)?+)?+"
-    rb"|[eE](?:[+-]?+[0-9]*+)?+)?+)?+)"
+    rb"(-?+" + _held(_DIGITS_ON, rb"?") + rb")"
     rb"|t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|N(?:a)?|-?I(?:n(?:f(?:i(?:n(?:i(?:t)?)?)?)?)?)?"
 )
+"""What a slice may end with that is no token yet."""
 _NUM_ALONE: Final = re.compile(_NUMBER)
 _DIGITS: Final = re.compile(rb"[0-9]{2,}")
 
