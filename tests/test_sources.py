@@ -32,9 +32,10 @@ COVERED_BY = {
     "cli/test_check.py": "lockgate.policy.reading.route_faults",
     "components/test_config.py": "pulumi_lockgate.stack.{placing,settings}",
     "policy/test_schema.py": "pulumi_lockgate.stack.schema pulumi_lockgate.cli.schema",
+    "components/test_network.py": "lockgate.policy.spec.network pulumi_lockgate.manifests.openings",
     "components/test_demo.py": "pulumi_lockgate.demo.{processes,show,stand_in,story}",
     "components/test_library.py": "pulumi_lockgate.{model_router,proved_policy,typed}",
-    "components/test_manifests.py": "pulumi_lockgate.manifests.{common,inference,network,router}"
+    "components/test_manifests.py": "pulumi_lockgate.manifests.{common,inference,router}"
     " pulumi_lockgate.{inference_service,resource} pulumi_lockgate.stack.{evaluate,project}",
     "components/test_plan.py": "pulumi_lockgate.{draft,stand_ins}",
     "components/test_read.py": "pulumi_lockgate.stack.files",

@@ -20,11 +20,13 @@ from lockgate.policy.reading.problem import (
 from lockgate.policy.spec.model_router import RouterSpec
 from pulumi.output import contains_unknowns
 
+from pulumi_lockgate.manifests.openings import opens_names
 from pulumi_lockgate.stack.read import load_named
 from pulumi_lockgate.stack.settings import Stack
 from pulumi_lockgate.stand_ins import Missing, decides, filled, leaves, missing
 from pulumi_lockgate.typed import as_wire
 
+FQDN_POLICY: Final = "proxy.egress.fqdnPolicy"
 WHOLE: Final = "policy"
 """The path of a policy that is one Output."""
 
@@ -101,6 +103,13 @@ class Source:
         except PolicyRefusedError as refused:
             raise RefusedError(self.name, _without(refused.problems, secrets)) from None
         return Draft(policy, namespace, tuple(gaps), tuple(secrets))
+
+    @property
+    def opens_names(self) -> bool:
+        """Whether the policy says plainly, in no Output, that a CNI's own policy opens names."""
+        if self.policy is not None:
+            return opens_names(self.policy.spec)
+        return any(path == FQDN_POLICY and not _is_later(v) for path, v in leaves(self.tree))
 
     def _plain(self) -> dict[str, Any]:
         found = {} if self.policy else dict(leaves(self.tree))

@@ -14,7 +14,7 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
 from pulumi_lockgate.draft import RefusedError
 from pulumi_lockgate.manifests.inference import Inference, inference_manifests
-from pulumi_lockgate.manifests.network import SERVICE_PORT
+from pulumi_lockgate.manifests.openings import SERVICE_PORT
 from pulumi_lockgate.resource import body
 from pulumi_lockgate.stack.settings import ModelSettings, read_model
 

@@ -1,6 +1,7 @@
 """A router as a Pulumi component: the policy is proved before anything is registered."""
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import Any, Final
 
 import pulumi
@@ -8,19 +9,22 @@ from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.advice import OBSERVES
 from pulumi import Input, Output, ResourceOptions
 from pulumi.output import UNKNOWN, contains_unknowns
+from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, Service, ServiceAccount
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
-from pulumi_lockgate.draft import Draft, Source, source_of
-from pulumi_lockgate.manifests.network import is_wide, open_egress
+from pulumi_lockgate.draft import FQDN_POLICY, Draft, Source, source_of
+from pulumi_lockgate.manifests.network import CILIUM
+from pulumi_lockgate.manifests.openings import opens_names, rows
 from pulumi_lockgate.proof.report import text_of
 from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proved_policy import NotKnownError, ProvedPolicy, prove_policy
-from pulumi_lockgate.rendering import ARGUMENTS, Rendered, rendered, unproved
+from pulumi_lockgate.rendering import ARGUMENTS, Rendered, hides, rendered, unproved
 from pulumi_lockgate.stack.engine import LAST, Last, accepted_widening_of, last_policy
 from pulumi_lockgate.stack.placing import loopback_notices
+from pulumi_lockgate.stand_ins import shapes_network
 from pulumi_lockgate.widening import Record, Unknown
 
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -95,12 +99,14 @@ class ModelRouter(pulumi.ComponentResource):
     def _proved(self, policy: Any, namespace: Any, litellm_url: Any) -> Rendered | Output[Rendered]:
         """Prove what is known now; return an Output where something is known only later."""
         if isinstance(policy, ProvedPolicy):
+            self._opens_names = opens_names(policy.policy.spec)
             if isinstance(namespace, Output):
                 return namespace.apply(
                     lambda name: self._shown(name, policy), run_with_unknowns=True
                 )
             return self._shown(namespace, policy)
         source = source_of(policy, namespace, litellm_url, f"ModelRouter {self._called!r}")
+        self._opens_names = source.opens_names
         if not source.outputs:
             return self._judged(source.draft({}, {}))
         return _resolved(source).apply(self._judged, run_with_unknowns=True)
@@ -117,6 +123,9 @@ class ModelRouter(pulumi.ComponentResource):
 
     def _shown(self, namespace: str, proved: ProvedPolicy) -> Rendered:
         """Say in preview what a reviewer must not miss."""
+        if opens_names(proved.policy.spec) and not self._opens_names:
+            why = "decides which objects there are, so it must be plain, in no Output"
+            raise pulumi.RunError(f"{self._called}: {FQDN_POLICY}: {why}")
         for value in proved.missing:
             pulumi.log.info(f"{self._called}: {value.path} is known in `up`, which proves it")
         if proved.widening is not None:
@@ -125,6 +134,8 @@ class ModelRouter(pulumi.ComponentResource):
             pulumi.log.warn(f"{self._called}: {found.path}: {found.message}")
         for line in notices(proved.policy):
             pulumi.log.info(line)
+        known = "" if contains_unknowns(namespace) else namespace
+        pulumi.log.info("\n".join([f"{self._called}: {OPENS}", *network_lines(proved, known)]))
         if contains_unknowns(namespace):
             return unproved(self._called, Output.from_input(namespace), proved.verdict)
         return rendered(self._called, namespace, proved)
@@ -146,7 +157,12 @@ class ModelRouter(pulumi.ComponentResource):
             f"{name}-policy", **arguments("policy"), opts=ResourceOptions.merge(child, kept)
         )
         network = NetworkPolicy(f"{name}-network-policy", **arguments("network-policy"), opts=child)
-        first = ResourceOptions(depends_on=[account, policy, network])
+        before = [account, policy, network]
+        if self._opens_names:
+            kind = {"api_version": "cilium.io/v2", "kind": "CiliumNetworkPolicy"}
+            stated = {**kind, **arguments(CILIUM)}
+            before.append(CustomResource(f"{name}-{CILIUM}", **stated, opts=child))
+        first = ResourceOptions(depends_on=before)
         deployment = Deployment(
             f"{name}-deployment",
             **arguments("deployment"),
@@ -203,8 +219,30 @@ def notices(policy: LoadedPolicy) -> list[str]:
     if policy.spec.policy.mode == "observe":
         found.append(OBSERVES)
     found += loopback_notices(policy.spec)
-    for name in open_egress(policy.spec):
-        wide = is_wide(policy.spec.backend(name))
-        reach = "all addresses, private ones too" if wide else "all but private addresses"
-        found.append(f"network egress for {name}: its port, to {reach}")
     return found
+
+
+OPENS: Final = "what the network policies open"
+
+
+def network_rows(proved: ProvedPolicy | None, namespace: str = "") -> list[tuple[str, str, str]]:
+    """Return (in or out, to what, in words) of each thing that a router's network policies open.
+
+    None where an address in it is secret, or known to the engine alone.
+    """
+    if proved is None or shapes_network(proved.missing) or hides(proved, network=True):
+        return []
+    return list(rows(proved.policy.spec, namespace))
+
+
+def network_lines(proved: ProvedPolicy, namespace: str = "") -> list[str]:
+    """Return `network_rows` as a table at 80 columns."""
+    found = network_rows(proved, namespace)
+    if not found:
+        return ["  not shown: an address in it is secret, or known in `up` alone"]
+    widest = max(len(what) for _, what, _ in found)
+    shown: list[str] = []
+    for way, what, opened in found:
+        first = f"  {way:<4}{what:<{widest}}  "
+        shown += wrap(opened, 80, initial_indent=first, subsequent_indent=" " * len(first))
+    return shown

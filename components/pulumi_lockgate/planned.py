@@ -12,7 +12,7 @@ from lockgate.amount import amount
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
-from pulumi_lockgate.model_router import notices
+from pulumi_lockgate.model_router import OPENS, network_lines, network_rows, notices
 from pulumi_lockgate.prerequisites import prerequisites, render
 from pulumi_lockgate.proof.report import Report
 from pulumi_lockgate.proved_policy import PolicyViolatedError
@@ -58,6 +58,11 @@ class Planned:
             "change": None if self.change is None else self.change.to_dict(),
             "rehearsal": None if self.rehearsal is None else self.rehearsal.to_dict(),
             "mustExist": [one.to_dict() for one in prerequisites(self.plan)],
+            "network": [
+                {"router": router.name, "way": way, "what": what, "opens": opens}
+                for router in self.plan.routers
+                for way, what, opens in network_rows(router.proved)
+            ],
             "outputs": dict(self.plan.outputs),
             "resources": [
                 {"type": r.type, "name": r.name, "inputs": dict(r.inputs)} for r in resources
@@ -224,3 +229,7 @@ def _render_router(router: RouterOutputs, out: Callable[[str], object], *, alone
             if line not in router.verdict:
                 out(f"  {line}")
     out(f"  url {router.url or 'is known to the engine alone'}")
+    if router.proved is not None:
+        out(f"{OPENS}:")
+        for line in network_lines(router.proved):
+            out(line)

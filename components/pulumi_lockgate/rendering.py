@@ -10,7 +10,8 @@ from pulumi.output import UNKNOWN
 from pulumi_lockgate.draft import WHOLE
 from pulumi_lockgate.manifests.common import labels, metadata
 from pulumi_lockgate.manifests.enforcer import enforcer_of
-from pulumi_lockgate.manifests.network import ROUTER
+from pulumi_lockgate.manifests.network import CILIUM
+from pulumi_lockgate.manifests.openings import ROUTER
 from pulumi_lockgate.manifests.router import Router, router_manifests
 from pulumi_lockgate.proved_policy import ProvedPolicy
 from pulumi_lockgate.resource import body
@@ -22,11 +23,13 @@ ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "account": ("metadata", "automount_service_account_token"),
     "policy": ("metadata", "data", "immutable"),
     "network-policy": ("metadata", "spec"),
+    CILIUM: ("metadata", "spec"),
     "deployment": ("metadata", "spec"),
     "service": ("metadata", "spec"),
     "disruption-budget": ("metadata", "spec"),
 }
-"""The arguments of each object, by its short name."""
+"""The arguments of each object, by its short name. Not every router has every one."""
+_NETWORK: Final[tuple[str, ...]] = ("network-policy", CILIUM)
 
 
 @frozen
@@ -49,10 +52,12 @@ def rendered(name: str, namespace: str, proved: ProvedPolicy) -> Rendered:
     objects = {key: _marked(value, marks) for key, value in objects.items()}
     text = _policy(proved)
     objects["policy"]["data"] = {"policy.json": text}
+    networks = [key for key in _NETWORK if key in objects]
     if shapes_network(proved.missing):
-        objects["network-policy"]["spec"] = _unknown()
-    for key in ("network-policy", "deployment"):
-        if _hides(proved, network=key == "network-policy"):
+        for key in networks:
+            objects[key]["spec"] = _unknown()
+    for key in (*networks, "deployment"):
+        if hides(proved, network=key in networks):
             objects[key]["spec"] = Output.secret(objects[key]["spec"])
     port = proved.policy.spec.endpoint.port
     address = f"http://{router.name}.{namespace}.svc.cluster.local:{port}/v1"
@@ -70,8 +75,8 @@ def unproved(name: str, namespace: Any, verdict: str) -> Rendered:
     return Rendered(objects, UNKNOWN, UNKNOWN, UNKNOWN, verdict, UNKNOWN)
 
 
-def _hides(proved: ProvedPolicy, *, network: bool) -> bool:
-    """Whether a specification may show a secret that is not one text in it."""
+def hides(proved: ProvedPolicy, *, network: bool) -> bool:
+    """Whether the pods' specification, or the network's, may show a secret that is not one text."""
     whole = any(secret.path == WHOLE for secret in proved.secrets)
     return whole or (network and shapes_network(one.as_missing for one in proved.secrets))
 

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 from lockgate.policy.spec.backends import Backend, InferenceServiceRef
 from lockgate.policy.spec.model_router import RouterSpec
-from pulumi_lockgate.manifests.network import router_network_policy
+from pulumi_lockgate.manifests.network import router_network_policies
 from pulumi_lockgate.stack.evaluate import Plan, evaluate, read_stack
 from pulumi_lockgate.stack.files import stack_file
 
@@ -98,7 +98,7 @@ def test_a_model_server_lets_out_nothing_and_lets_in_routers_alone() -> None:
 
 def test_a_router_reaches_the_pods_of_a_service_be_they_ours_or_llmkube_s() -> None:
     backend = Backend(name="l", inference_service_ref=InferenceServiceRef(name="phi.4"))
-    policy = router_network_policy("r", "n", RouterSpec(backends=(backend,)))
+    policy = router_network_policies("r", "n", RouterSpec(backends=(backend,)))["network-policy"]
     peers = policy["spec"]["egress"][1]["to"]
     pods = [peer["podSelector"]["matchLabels"] for peer in peers]
     assert pods[0]["app.kubernetes.io/instance"] == "phi-4"

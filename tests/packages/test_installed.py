@@ -135,7 +135,7 @@ def test_the_plan_time_package_checks_and_plans(whole: Environment, project: Pat
     assert whole.lockgate("check", str(LEAKS), cwd=project).returncode == 1
     planned = whole.lockgate("plan", "dev", "--out", "out", cwd=project)
     assert planned.returncode == 0, planned.stderr
-    assert "network egress for cloud-gpt" in planned.stdout
+    assert "  out cloud-gpt " in planned.stdout
     assert list((project / "out").glob("*networkpolicy*"))
     outputs = json.loads(whole.lockgate("plan", "dev", "--json", cwd=project).stdout)["outputs"]
     assert outputs["whose"] == "ours"

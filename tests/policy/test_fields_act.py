@@ -83,6 +83,20 @@ ACTS |= {
     "backends[].downwardHeaders": "exchange/test_real_answers.py",
     "backends[].streamUsage": MACHINE, "proxy.maxEventBytes": "exchange/test_real_answers.py",
 }  # fmt: skip
+NETWORK = "components/test_network.py"
+ACTS |= {
+    f"proxy.egress{name}": NETWORK
+    for name in (
+        "", ".cidrs", ".gateway", ".gateway.namespace", ".gateway.pods", ".gateway.port",
+        ".fqdnPolicy", ".backends[]", ".backends[].name", ".backends[].cidrs",
+        ".backends[].gateway", ".backends[].gateway.namespace", ".backends[].gateway.pods",
+        ".backends[].gateway.port",
+    )
+}  # fmt: skip
+for callers in ("endpoint.from", "endpoint.adminFrom"):
+    ACTS[f"{callers}[]"] = NETWORK
+    for name in ("namespace", "pods", "cidr"):
+        ACTS[f"{callers}[].{name}"] = NETWORK
 INVARIANTS = "proof/test_invariants.py"
 ACTS["policy.invariants[]"] = INVARIANTS
 for name in ("name", "when", "never", "only"):

@@ -285,7 +285,7 @@ def _nested(path: str, row: object) -> str:
         "policy.auditLog.includeRequestBody": "true",
         "proxy.rollout": "hot",
         "proxy.memoryBudget": "1000",
-        "proxy.egress": "{ cidrs: [] }",
+        "proxy.egress.fqdnPolicy": "calico",
     }
     value = values.get(path, "{}")
     for name in reversed(path.split(".")):

@@ -1,16 +1,24 @@
-"""What enforces a policy on a cluster, read off the manifests that are rendered for it.
+"""What enforces a policy on a cluster, read off what is rendered for it.
 
 `policy.json` says nothing of the image that reads it, nor of the Service and the NetworkPolicy
 around it. A deployment puts these facts out beside its policy, so that the next one is compared.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
 from attrs import asdict, fields, frozen
 from lockgate.policy.loaded import LoadedPolicy
 
+from pulumi_lockgate.manifests.covering import Fact, facts_of, was_open
+from pulumi_lockgate.manifests.openings import (
+    Opening,
+    egress,
+    ingress,
+    peer_in_words,
+    port_in_words,
+)
 from pulumi_lockgate.manifests.router import Router, router_manifests
 
 Change = tuple[Literal["enforcer", "who_may_call"], str, str]
@@ -22,7 +30,10 @@ _OWN_PACE: Final = frozenset({"--drain-delay", "--drain-grace"})
 
 @frozen
 class Enforcer:
-    """Image, arguments and security context of the proxy's pods, and who reaches them and whom."""
+    """Image, arguments and security context of the proxy's pods, and who reaches them and whom.
+
+    Each text of `ingress` and `egress` is a fact of `covering` as JSON.
+    """
 
     image: str
     args: tuple[str, ...]
@@ -42,7 +53,6 @@ def enforcer_of(policy: LoadedPolicy) -> Enforcer:
     manifests = router_manifests(Router("router", "", policy))
     pod = manifests["deployment"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
-    network = manifests["network-policy"]["spec"]
     security = {
         "pod": pod["securityContext"],
         "container": container["securityContext"],
@@ -54,8 +64,8 @@ def enforcer_of(policy: LoadedPolicy) -> Enforcer:
         replicas=manifests["deployment"]["spec"]["replicas"],
         security=_line(security),
         service=manifests["service"]["spec"]["type"],
-        ingress=tuple(_peers(rule, rule.get("from")) for rule in network["ingress"]),
-        egress=tuple(_peers(rule, rule.get("to")) for rule in network["egress"]),
+        ingress=_texts(ingress(policy.spec)),
+        egress=_texts(egress(policy.spec, "")),
     )
 
 
@@ -85,13 +95,12 @@ def changes(old: Enforcer, new: Enforcer) -> Iterator[Change]:
     if old.security != new.security:
         stated = f"was {old.security}, and is {new.security}"
         yield "enforcer", "proxy", f"the pods' security context {stated}"
-    for way, known, opened in (
-        ("egress", old.egress, new.egress),
-        ("ingress", old.ingress, new.ingress),
+    for way, place, known, opened in (
+        ("egress", "backends", old.egress, new.egress),
+        ("ingress", "endpoint.from", old.ingress, new.ingress),
     ):
-        for peer in opened:
-            if peer not in known:
-                yield "enforcer", "backends", f"the NetworkPolicy opens {way}: {peer}"
+        for text in _opened(known, opened):
+            yield "enforcer", place, f"the NetworkPolicy opens {way}: {text}"
     if _REACH.index(new.service) > _REACH.index(old.service):
         yield "who_may_call", "endpoint.type", f"the Service was {old.service}, is {new.service}"
 
@@ -107,19 +116,28 @@ def _argued(args: tuple[str, ...]) -> frozenset[str]:
     return frozenset(arg for arg in found if arg.split(" ")[0] not in _OWN_PACE)
 
 
-def _peers(rule: Mapping[str, Any], peers: list[Mapping[str, Any]] | None) -> str:
-    """Return one rule of a NetworkPolicy in words, with everything that it says."""
-    ports = [f"{p['port']}/{p['protocol']}" for p in rule.get("ports", ())]
-    shown = "anybody" if peers is None else " or ".join(map(_peer, peers))
-    return f"{', '.join(ports) or 'every port'}, {shown}"
+def _texts(openings: tuple[Opening, ...]) -> tuple[str, ...]:
+    return tuple(_line(fact.to_dict()) for fact in facts_of(openings))
 
 
-def _peer(peer: Mapping[str, Any]) -> str:
-    if peer.keys() != {"ipBlock"}:
-        return _line(peer)
-    block = peer["ipBlock"]
-    kept = ", ".join(block.get("except", ()))
-    return f"{block['cidr']} without {kept}" if kept else str(block["cidr"])
+def _opened(known: Iterable[str], texts: Iterable[str]) -> Iterator[str]:
+    """Yield in words what was not open before, nor as a part of something else."""
+    before = [fact for fact in map(_fact, known) if fact is not None]
+    for text in texts:
+        fact = _fact(text)
+        if fact is None:
+            if text not in known:
+                yield text
+        elif not was_open(before, fact):
+            yield f"{port_in_words(fact.port)}, {peer_in_words(fact.peer)}"
+
+
+def _fact(text: str) -> Fact | None:
+    """Return a fact that was put out; None for what an earlier version said in words."""
+    try:
+        return Fact(**json.loads(text))
+    except (TypeError, ValueError):
+        return None
 
 
 def _line(value: Any) -> str:

@@ -15,7 +15,8 @@ from pulumi_lockgate.manifests.common import (
     selector,
     service_account,
 )
-from pulumi_lockgate.manifests.network import MODEL, SERVICE_PORT, model_network_policy
+from pulumi_lockgate.manifests.network import model_network_policy
+from pulumi_lockgate.manifests.openings import MODEL, SERVICE_PORT
 
 Runtime = Literal["llamacpp", "vllm"]
 IMAGES: Final = {

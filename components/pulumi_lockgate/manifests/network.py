@@ -1,52 +1,46 @@
-"""NetworkPolicies of routers and model servers, made from the policy's backends.
+"""NetworkPolicies of routers and model servers, made from what the policy opens.
 
-NetworkPolicy knows no names (https://kubernetes.io/docs/concepts/services-networking/network-policies/),
-so a named cloud backend means its port to everything but private addresses.
+A CNI that knows names gets those in a policy of its own kind; what such a policy says adds to what
+the NetworkPolicy says (https://docs.cilium.io/en/stable/network/kubernetes/policy/).
 """
 
-import ipaddress
+from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from lockgate.policy.spec.backends import DEFAULT_URLS, Backend
 from lockgate.policy.spec.model_router import RouterSpec
 
 from pulumi_lockgate.manifests.common import Manifest, labels, metadata, selector
-
-ROUTER: Final = "router"
-MODEL: Final = "model-server"
-SERVICE_PORT: Final = 8080
-ADMIN_PORT: Final = 9090
-PRIVATE_V4: Final = (
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "224.0.0.0/4",
+from pulumi_lockgate.manifests.openings import (
+    MODEL,
+    NAME,
+    ROUTER,
+    Opening,
+    egress,
+    ingress,
+    is_by_name,
+    opens_names,
+    port,
 )
-PRIVATE_V6: Final = ("::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8", "64:ff9b::/96")
 
-LINK_LOCAL: Final = {"0.0.0.0/0": "169.254.0.0/16", "::/0": "fe80::/10"}
-"""Where clouds hand out credentials: open to nobody."""
-_CLUSTER: Final = (".svc", ".svc.cluster.local")
-
-LLMKUBE_SERVICE: Final = "inference.llmkube.dev/service"
-"""The label that LLMKube puts onto the pods of an InferenceService, with its name."""
-
-Peer = dict[str, Any]
+Rule = dict[str, Any]
+CILIUM: Final = "cilium-network-policy"
+"""The short name of a router's CiliumNetworkPolicy among its manifests."""
 
 
-def router_network_policy(name: str, namespace: str, spec: RouterSpec) -> Manifest:
-    """Return the policy of a router's pods: in on its ports, out to DNS and its backends alone."""
-    egress = [_dns()]
-    for rule in (_egress(backend, namespace) for backend in spec.backends):
-        if rule not in egress:
-            egress.append(rule)
-    ports = [_port(SERVICE_PORT), _port(ADMIN_PORT)]
-    return _policy(name, namespace, ROUTER, [{"ports": ports}], egress)
+def router_network_policies(name: str, namespace: str, spec: RouterSpec) -> dict[str, Manifest]:
+    """Return the policies of a router's pods, by short name: the NetworkPolicy, and a CNI's own.
+
+    In on its ports, out to DNS and its backends alone.
+    """
+    outward = egress(spec, namespace)
+    if not opens_names(spec):
+        return {"network-policy": _router(name, namespace, spec, outward)}
+    named = tuple(opening for opening in outward if is_by_name(opening))
+    lookups, *rest = (opening for opening in outward if not is_by_name(opening))
+    return {
+        "network-policy": _router(name, namespace, spec, tuple(rest)),
+        CILIUM: _cilium(name, namespace, lookups, named),
+    }
 
 
 def model_network_policy(name: str, namespace: str, container_port: int) -> Manifest:
@@ -55,27 +49,31 @@ def model_network_policy(name: str, namespace: str, container_port: int) -> Mani
         "namespaceSelector": {},
         "podSelector": {"matchLabels": {"app.kubernetes.io/component": ROUTER}},
     }
-    ingress = [{"from": [routers], "ports": [_port(container_port)]}]
-    return _policy(name, namespace, MODEL, ingress, [])
+    inward = [{"from": [routers], "ports": [port(container_port)]}]
+    return _policy(name, namespace, MODEL, inward, [])
 
 
-def open_egress(spec: RouterSpec) -> tuple[str, ...]:
-    """Return the backends outside the cluster that have a name: their port is open to addresses."""
-    return tuple(backend.name for backend in spec.backends if _is_named(backend))
+def _router(name: str, namespace: str, spec: RouterSpec, outward: tuple[Opening, ...]) -> Manifest:
+    inward = list(_rules(ingress(spec), "from"))
+    return _policy(name, namespace, ROUTER, inward, list(_rules(outward, "to")))
 
 
-def is_wide(backend: Backend) -> bool:
-    """Whether the port of a backend with a name is open to private addresses too."""
-    return not _goes_out(backend)
-
-
-def _is_named(backend: Backend) -> bool:
-    host = _host(backend)
-    return backend.external is not None and _literal(host) is None and not host.endswith(_CLUSTER)
+def _rules(openings: tuple[Opening, ...], key: str) -> Iterator[Rule]:
+    """Yield each opening as a rule, each once: an empty list of peers would mean everybody."""
+    seen: list[Rule] = []
+    for opening in openings:
+        if opening.peers == ():
+            continue
+        rule: Rule = {} if opening.peers is None else {key: [dict(one) for one in opening.peers]}
+        if opening.ports:
+            rule["ports"] = [dict(one) for one in opening.ports]
+        if rule not in seen:
+            seen.append(rule)
+            yield rule
 
 
 def _policy(
-    name: str, namespace: str, component: str, ingress: list[Any], egress: list[Any]
+    name: str, namespace: str, component: str, inward: list[Rule], outward: list[Rule]
 ) -> Manifest:
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -84,78 +82,41 @@ def _policy(
         "spec": {
             "podSelector": {"matchLabels": selector(name, component)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": ingress,
-            "egress": egress,
+            "ingress": inward,
+            "egress": outward,
         },
     }
 
 
-def _dns() -> Peer:
-    system = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
-    ports = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
-    return {"to": [{"namespaceSelector": system}], "ports": ports}
+def _cilium(name: str, namespace: str, lookups: Opening, named: tuple[Opening, ...]) -> Manifest:
+    """Return the CiliumNetworkPolicy that opens names.
+
+    Cilium learns what a name resolves to from the pods' own lookups, which must pass its DNS proxy:
+    a rule of DNS on the same port without one would switch that off, so the NetworkPolicy has none
+    (https://docs.cilium.io/en/stable/security/policy/language/#dns-based).
+    """
+    [system] = [peer["namespaceSelector"]["matchLabels"][NAME] for peer in lookups.peers or ()]
+    asked = {"ports": _cilium_ports(lookups), "rules": {"dns": [{"matchPattern": "*"}]}}
+    dns = {
+        "toEndpoints": [{"matchLabels": {"k8s:io.kubernetes.pod.namespace": system}}],
+        "toPorts": [asked],
+    }
+    rules: list[Rule] = []
+    for opening in named:
+        names = [{"matchName": peer["fqdn"]} for peer in opening.peers or ()]
+        rule = {"toFQDNs": names, "toPorts": [{"ports": _cilium_ports(opening)}]}
+        if rule not in rules:
+            rules.append(rule)
+    return {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": metadata(name, namespace, labels(name, ROUTER)),
+        "spec": {
+            "endpointSelector": {"matchLabels": selector(name, ROUTER)},
+            "egress": [dns, *rules],
+        },
+    }
 
 
-def _port(number: int) -> dict[str, Any]:
-    return {"port": number, "protocol": "TCP"}
-
-
-def _egress(backend: Backend, namespace: str) -> Peer:
-    service = backend.inference_service_ref
-    if service is not None:
-        space = {"namespaceSelector": _namespace(service.namespace or namespace)}
-        pods = (selector(service.name.replace(".", "-"), MODEL), {LLMKUBE_SERVICE: service.name})
-        # the pod's own port differs by runtime; the pods are named, ours and LLMKube's
-        return {"to": [{**space, "podSelector": {"matchLabels": one}} for one in pods]}
-    host, port = _host(backend), _url_port(backend)
-    address = _literal(host)
-    if address is not None:
-        block = f"{address}/{address.max_prefixlen}"
-        return {"to": [{"ipBlock": {"cidr": block}}], "ports": [_port(port)]}
-    if host.endswith(_CLUSTER):
-        within = host.removesuffix(".svc.cluster.local").removesuffix(".svc").split(".")[-1]
-        return {"to": [{"namespaceSelector": _namespace(within)}]}
-    return {"to": _public() if _goes_out(backend) else _anywhere(), "ports": [_port(port)]}
-
-
-def _goes_out(backend: Backend) -> bool:
-    external = backend.external
-    return backend.tier == "cloud" and not (external and external.allow_private_address)
-
-
-def _public() -> list[Peer]:
-    return [
-        {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_V4)}},
-        {"ipBlock": {"cidr": "::/0", "except": list(PRIVATE_V6)}},
-    ]
-
-
-def _anywhere() -> list[Peer]:
-    return [{"ipBlock": {"cidr": all_, "except": [own]}} for all_, own in LINK_LOCAL.items()]
-
-
-def _namespace(name: str) -> dict[str, Any]:
-    return {"matchLabels": {"kubernetes.io/metadata.name": name}}
-
-
-def _url(backend: Backend) -> str:
-    external = backend.external
-    if external is None:
-        return ""
-    return external.url or DEFAULT_URLS.get(external.provider, "")
-
-
-def _host(backend: Backend) -> str:
-    return (urlsplit(_url(backend)).hostname or "").rstrip(".")
-
-
-def _url_port(backend: Backend) -> int:
-    parts = urlsplit(_url(backend))
-    return parts.port or (80 if parts.scheme == "http" else 443)
-
-
-def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
+def _cilium_ports(opening: Opening) -> list[dict[str, str]]:
+    return [{"port": str(one["port"]), "protocol": one["protocol"]} for one in opening.ports]

@@ -17,12 +17,8 @@ from pulumi_lockgate.manifests.common import (
     selector,
     service_account,
 )
-from pulumi_lockgate.manifests.network import (
-    ADMIN_PORT,
-    ROUTER,
-    SERVICE_PORT,
-    router_network_policy,
-)
+from pulumi_lockgate.manifests.network import router_network_policies
+from pulumi_lockgate.manifests.openings import ADMIN_PORT, ROUTER, SERVICE_PORT
 
 DEFAULT_IMAGE: Final = f"ghcr.io/lockgate/lockgate-proxy:{version('pulumi-lockgate')}"
 """The proxy of this very version: the two distributions and the image are released as one."""
@@ -69,7 +65,7 @@ def router_manifests(router: Router) -> dict[str, Manifest]:
         "deployment": deployment(router),
         "service": service(router),
         "disruption-budget": disruption_budget(router),
-        "network-policy": router_network_policy(router.name, router.namespace, router.policy.spec),
+        **router_network_policies(router.name, router.namespace, router.policy.spec),
     }
 
 

@@ -33,6 +33,7 @@ _ORDER: Final = (
     "ServiceAccount",
     "ConfigMap",
     "NetworkPolicy",
+    "CiliumNetworkPolicy",
     "Service",
     "PodDisruptionBudget",
     "Deployment",

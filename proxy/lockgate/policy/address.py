@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from lockgate.policy.spec.backends import Backend
+from lockgate.policy.spec.backends import DEFAULT_URLS, Backend
 from lockgate.policy.special_addresses import (
     METADATA,
     Address,
@@ -34,6 +34,9 @@ NOBODYS: Final = ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/128", "f
 
 LocalBy = Literal["itself", "attestation", "privateRanges"]
 """What makes a backend of the local tier local: its address alone, or what the policy says."""
+
+Whereabouts = Literal["address", "cluster", "name"]
+"""What the host of an external backend's URL is: an address, a Service's name, another name."""
 
 
 def permitted(address: str, backend: Backend, private_ranges: tuple[str, ...]) -> str | None:
@@ -115,6 +118,19 @@ def local_by(backend: Backend) -> LocalBy | None:
     if backend.attested_local:
         return "attestation"
     return "itself" if address is None else "privateRanges"
+
+
+def whereabouts(backend: Backend) -> Whereabouts | None:
+    """Return what the host of a backend's URL is; None for one that has no URL."""
+    if backend.external is None:
+        return None
+    url = backend.external.url or DEFAULT_URLS.get(backend.external.provider)
+    if url is None:
+        return None
+    host = _host(urlsplit(url))
+    if _literal(host) is not None:
+        return "address"
+    return "cluster" if host.endswith(_CLUSTER_SUFFIXES) else "name"
 
 
 def is_private(url: str) -> bool:

@@ -15,6 +15,7 @@ from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.document import Member, Node, parse
 from lockgate.policy.reading.invariant_faults import invariant_faults
 from lockgate.policy.reading.nearest import nearest
+from lockgate.policy.reading.network_faults import network_faults
 from lockgate.policy.reading.paths import is_within, joined
 from lockgate.policy.reading.placing import (
     Surroundings,
@@ -176,7 +177,7 @@ def _sized(policy: LoadedPolicy, line: int | None, path: str, name: str) -> Load
 
 def _faults(spec: RouterSpec) -> Iterator[Fault]:
     """Yield what a spec may not say although its types allow it."""
-    return chain(faults(spec), proxy_faults(spec), invariant_faults(spec))
+    return chain(faults(spec), proxy_faults(spec), network_faults(spec), invariant_faults(spec))
 
 
 def _refused(problems: list[Problem], path: str, name: str) -> PolicyRefusedError:

@@ -32,6 +32,8 @@ def _substitute(kind: Any) -> Any:
         return kind(**{field.name: _substitute(field.type) for field in needed})
     if get_origin(kind) is Literal:
         return get_args(kind)[0]
+    if get_origin(kind) is AbstractMapping:
+        return {}
     return () if get_origin(kind) is tuple else ""
 
 

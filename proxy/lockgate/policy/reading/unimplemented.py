@@ -53,7 +53,13 @@ TABLE: Final = (
         "true",
     ),
     Row("proxy.rollout", "write `rollout: rolling`", _among("hot"), "hot"),
-    Row("proxy.egress", "leave it out; the generated NetworkPolicy says what is let out"),
+    Row(
+        "proxy.egress.fqdnPolicy",
+        "write `fqdnPolicy: cilium`, `cidrs` or `gateway`: in a Calico policy, `domains` are of "
+        "Calico Enterprise and Calico Cloud alone",
+        _among("calico"),
+        "calico",
+    ),
     Row("endpoint.path", "leave it out; the doors are /v1/chat/completions and /v1/models"),
     Row("endpoint.gateway", _LEAVE_OUT),
     Row("dataPlane", "leave it out; the proxy is the data plane"),

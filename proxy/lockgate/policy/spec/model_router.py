@@ -12,6 +12,7 @@ from attrs import frozen
 from lockgate.policy.spec.backends import Backend, SecretRef, Timeouts
 from lockgate.policy.spec.fields import Bytes, Rate, Seconds, spec_field
 from lockgate.policy.spec.invariants import Invariant
+from lockgate.policy.spec.network import Caller, Egress
 from lockgate.policy.spec.rules import Rule
 
 DEFAULT_SENSITIVE = ("pii", "phi")
@@ -118,13 +119,6 @@ class Governance:
 
 
 @frozen
-class Egress:
-    """What the generated NetworkPolicy lets out to cloud backends."""
-
-    cidrs: tuple[str, ...] = spec_field("address blocks", default=())
-
-
-@frozen
 class CallerMemory:
     """How much of the memory budget one client may use while another one waits for room."""
 
@@ -200,7 +194,11 @@ class Proxy:
     rollout: Literal["rolling", "hot"] = spec_field(
         "rolling: a pod sees one policy for life; hot: the proxy reloads", default="rolling"
     )
-    egress: Egress | None = spec_field("network egress for cloud backends", default=None)
+    egress: Egress | None = spec_field(
+        "how far the NetworkPolicy lets requests for external backends go; left out: to the "
+        "address in the URL, and where that is a name, to its port at all but private addresses",
+        default=None,
+    )
 
     @property
     def private_cidrs(self) -> tuple[str, ...]:
@@ -232,6 +230,17 @@ class Endpoint:
         "how long a client's connection is kept without a request", default=Seconds(75.0)
     )
     cors: Cors = spec_field("web pages that may call", default=Cors())
+    callers: tuple[Caller, ...] | None = spec_field(
+        "who may open connections to the pods on 8080; anybody when left out",
+        default=None,
+        wire="from",
+    )
+    admin_callers: tuple[Caller, ...] = spec_field(
+        "who may open connections to the admin port 9090, with /metrics and /status; nobody when "
+        "left out, but the kubelet's probes, which come from the pod's own node",
+        default=(),
+        wire="adminFrom",
+    )
     path: str | None = spec_field("LLMKube's path prefix", default=None)
     gateway: Mapping[str, Any] | None = spec_field("LLMKube's gateway mode", default=None)
 
