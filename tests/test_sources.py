@@ -33,7 +33,7 @@ COVERED_BY = {
     "components/test_config.py": "pulumi_lockgate.stack.{placing,settings}",
     "policy/test_schema.py": "pulumi_lockgate.stack.schema pulumi_lockgate.cli.schema",
     "components/test_network.py": "lockgate.policy.spec.network pulumi_lockgate.manifests.openings",
-    "components/test_demo.py": "pulumi_lockgate.demo.{processes,show,stand_in,story}",
+    "components/test_demo.py": "pulumi_lockgate.demo.{processes,show,story}",
     "components/test_library.py": "pulumi_lockgate.{model_router,proved_policy,typed}",
     "components/test_manifests.py": "pulumi_lockgate.manifests.{common,inference,router}"
     " pulumi_lockgate.{inference_service,resource} pulumi_lockgate.stack.{evaluate,project}",
@@ -99,6 +99,8 @@ def folder(module: str) -> Path:
         return HERE / room if more else HERE
     if top == "lockgate_pack":
         return HERE / "policy_pack"
+    if top == "image":
+        return HERE / "image"
     return HERE / (room if room in {"cli", "proof"} else "components")
 
 

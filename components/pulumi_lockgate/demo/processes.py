@@ -124,7 +124,7 @@ def _open(folder: Path, policy_json: bytes, started: list[subprocess.Popen[str]]
 
 def _stand_in(name: str, started: list[subprocess.Popen[str]]) -> StandInProcess:
     process = subprocess.Popen(
-        [sys.executable, "-m", "pulumi_lockgate.demo.stand_in", name],
+        [sys.executable, "-m", "pulumi_lockgate.demo.stand_in", "--alias", name],
         stdout=subprocess.PIPE,
         text=True,
     )

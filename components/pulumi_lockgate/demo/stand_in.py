@@ -2,11 +2,17 @@
 
 Not a model, and it says so in every answer. ``POST /stand-in`` with ``{"mode": ...}`` chooses how
 it behaves from then on; ``GET /stand-in`` tells what it has seen. Runs as a process of its own, so
-that the demo can kill it: ``python -m pulumi_lockgate.demo.stand_in NAME``; it prints its port.
+that the demo can kill it: ``python -m pulumi_lockgate.demo.stand_in --alias NAME``; it
+prints its port.
+
+It is an image as well (`make image-stand-in`), which takes the flags of the runtimes that it stands
+in for. So it knows nothing but Python's own library.
 """
 
+import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -24,8 +30,8 @@ class StandIn(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, name: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Door)
+    def __init__(self, name: str, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        super().__init__(address, _Door)
         self.name = name
         self.mode = "ok"
         self.served = 0
@@ -43,14 +49,25 @@ class _Door(BaseHTTPRequestHandler):
         """Say nothing: the demo tells the story."""
 
     def do_GET(self) -> None:
-        """Tell what was seen."""
+        """Tell health, the one model's name, or what was seen."""
         server = self.server
-        self._json(200, {"served": server.served, "cancelled": server.cancelled})
+        if self.path == "/health":
+            self._json(200, {"status": "ok"})
+        elif self.path == "/v1/models":
+            model = {"id": server.name, "object": "model", "created": 0, "owned_by": "stand-in"}
+            self._json(200, {"object": "list", "data": [model]})
+        else:
+            self._json(200, {"served": server.served, "cancelled": server.cancelled})
 
     def do_POST(self) -> None:
         """Serve the chat door, or change mode."""
         length = int(self.headers.get("content-length", "0"))
-        body = json.loads(self.rfile.read(length))
+        try:
+            body = json.loads(self.rfile.read(length))
+            body["mode" if self.path == "/stand-in" else "model"]
+        except (ValueError, KeyError, TypeError):
+            self._json(400, {"error": {"message": "no JSON, or no model", "code": "bad_request"}})
+            return
         if self.path == "/stand-in":
             self.server.mode = body["mode"]
             self._json(200, {"mode": self.server.mode})
@@ -124,12 +141,32 @@ class _Door(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def main() -> None:
-    """Serve until killed; the first line of stdout is the port."""
-    server = StandIn(sys.argv[1])
+def main() -> int:
+    """Serve until SIGTERM; the first line of stdout is the port."""
+    parser = argparse.ArgumentParser(
+        prog="stand-in",
+        description="A stand-in for a model server: canned words, no model, no GPU.",
+        epilog="Other flags of llama.cpp and vLLM are named on stderr and ignored.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--alias",
+        "--served-model-name",
+        default="stand-in",
+        metavar="NAME",
+        help="the model's name",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", default=0, type=int, help="port; 0 for any that is free")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # else a first process waits for its kill
+    given, ignored = parser.parse_known_args()
+    if ignored:
+        os.write(2, f"ignored: {' '.join(ignored)}\n".encode())
+    server = StandIn(given.alias, (given.host, given.port))
     os.write(1, b"%d\n" % server.server_address[1])
     server.serve_forever()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
