@@ -15,9 +15,16 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 ABREAST := -n 4 --dist worksteal
 
 COMPILED := build/compiled
+# the images' architectures; another than this machine's is compiled across (apt-get install
+# gcc-aarch64-linux-gnu libc6-dev-arm64-cross, or the same for amd64)
+NATIVE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
+ARCHS ?= $(NATIVE)
+WHEELS := $(patsubst %,build/wheel-%/.made,$(filter-out $(NATIVE),$(ARCHS))) $(if $(filter $(NATIVE),$(ARCHS)),$(COMPILED)/.made)
+MACHINE_amd64 := x86_64
+MACHINE_arm64 := aarch64
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
+.PHONY: help image image-can image-stand-in image-lock image-test quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,8 +41,8 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-lint-ci: ## the workflow for users, by actionlint; needs go and its module proxy
-	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7 ci/github/lockgate.yml
+lint-ci: ## the workflow for users and the release, by actionlint; needs go and its module proxy
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7 ci/github/lockgate.yml .github/workflows/release.yml
 
 format: $(VENV)/.test ## put the code in its form
 	$(BIN)/ruff check --fix-only .
@@ -89,6 +96,22 @@ bench: $(VENV)/.bench $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lock
 	$(BIN)/python bench/streaming.py
 	$(BIN)/python bench/tls.py
 
+image-can: # before minutes of compiling
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and \
+		"the images hold Python 3.11 and are made with it, this is %d.%d: use image/Dockerfile" % v)'
+
+image: image-can $(WHEELS) $(VENV)/.image ## the proxy's image without a daemon, in build/image; ARCHS='amd64 arm64' for one of both
+	@$(BIN)/python -m image proxy $(ARCHS:%=--arch %)
+
+image-stand-in: image-can $(VENV)/.image ## the image of a model server that is none: canned words, no GPU, for tests and guides
+	@$(BIN)/python -m image stand-in $(ARCHS:%=--arch %)
+
+image-lock: $(VENV)/.image ## pin the Debian packages of the images to those that the release has now
+	$(BIN)/python -m image lock
+
+image-test: image-can $(WHEELS) $(VENV)/.test ## what the images hold, that they are the same twice, that they run; needs root and runc to run
+	$(BIN)/pytest tests/image -m ''
+
 test-deep: $(VENV)/.test $(LITELLM)/.made ## the proof against the engine and the naive spec on 100,000 pairs, against cvc5; 10,000 LiteLLM configs against LiteLLM itself (five minutes on two idle cores; FOREIGN='not slow' for a few)
 	$(BIN)/pytest tests/proof -m ''
 	$(BIN)/pytest -n 2 tests/components/foreign -m '$(FOREIGN)'
@@ -117,7 +140,7 @@ policy-pack/.venv/.made: policy-pack/requirements.txt
 	@touch $@
 
 requirements: $(VENV)/.uv ## compile the hashed files from the .in files
-	for set in proxy program build test fuzz report bench litellm; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	for set in proxy program build image test fuzz report bench litellm; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
 		--custom-compile-command 'make requirements' \
 		requirements/$$set.in -o requirements/$$set.txt; done
@@ -148,6 +171,10 @@ $(LITELLM)/.made: requirements/litellm.txt | $(VENV)/bin/python
 	@$(LITELLM)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/litellm.txt
 	@touch $@
 
+$(VENV)/.image: requirements/image.txt $(VENV)/.program
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/image.txt
+	@touch $@
+
 $(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.program
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	@touch $@
@@ -167,12 +194,28 @@ $(VENV)/.build: requirements/build.txt $(VENV)/.program
 
 $(COMPILED)/.made: proxy/pyproject.toml pyproject.toml $(shell find proxy -name '*.py') | $(VENV)/.build
 	@echo "compiling the data path (about a minute and a half)"
-	@rm -rf build proxy/build
-	@LOCKGATE_COMPILED=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps \
+	@rm -rf $(COMPILED) build/wheel proxy/build
+	@LOCKGATE_COMPILED=1 LDFLAGS=-Wl,--strip-debug $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps \
 		--no-build-isolation --wheel-dir build/wheel ./proxy
 	@rm -rf proxy/*.egg-info
 	@test "$$(ls build/wheel)" = "$$(cd build/wheel && ls lockgate-*.whl | head -1)"  # one wheel, the image's
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(COMPILED) build/wheel/lockgate-*.whl
+	@touch $@
+
+# the same wheel for another architecture: Debian's cross compiler, the headers of the image's Python
+build/wheel-%/.made: proxy/pyproject.toml pyproject.toml $(shell find proxy -name '*.py') | $(VENV)/.build $(VENV)/.image
+	@echo "compiling the data path for $* (about two minutes)"
+	@$(BIN)/python -m image headers --arch $*
+	@rm -rf $(@D) proxy/build
+	@headers=$(CURDIR)/build/image/$*/headers/usr/include; machine=$(MACHINE_$*); \
+		python=$$(ls $$headers | grep '^python'); \
+		export CC=$$machine-linux-gnu-gcc LDSHARED="$$machine-linux-gnu-gcc -shared"; \
+		export CFLAGS="-I$$headers/$$machine-linux-gnu/$$python -I$$headers/$$python -I$$headers"; \
+		export _PYTHON_HOST_PLATFORM=linux-$$machine LDFLAGS=-Wl,--strip-debug LOCKGATE_COMPILED=1; \
+		export SETUPTOOLS_EXT_SUFFIX=.cpython-$$(echo $$python | tr -d a-z.)-$$machine-linux-gnu.so; \
+		$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps \
+			--no-build-isolation --wheel-dir $(@D) ./proxy
+	@rm -rf proxy/*.egg-info proxy/build
 	@touch $@
 
 $(VENV)/.uv: | $(VENV)/bin/python

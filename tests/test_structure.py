@@ -11,6 +11,7 @@ TOPS = {
     "lockgate": ROOT / "proxy",
     "pulumi_lockgate": ROOT / "components",
     "infra": ROOT,
+    "image": ROOT,
     "lockgate_pack": ROOT / "policy-pack",
 }
 SOURCES = {
@@ -47,6 +48,7 @@ KNOWN_FROM_ABOVE = {
         "pulumi_lockgate",
     },
     "infra": {"pulumi_lockgate", "infra"},
+    "image": {"image"},
     "lockgate_pack": {"lockgate_pack"},
 }
 

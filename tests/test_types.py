@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("proxy/lockgate", "components/pulumi_lockgate")
-CHECKED = ("proxy", "components", "infra", "policy-pack", "bench")
+PACKAGES = ("proxy/lockgate", "components/pulumi_lockgate", "image")
+CHECKED = ("proxy", "components", "infra", "policy-pack", "bench", "image")
 ANYWHERE = (
     ("planted.uper()", "attr-defined"),
     ("planted.join()", "call-arg"),

@@ -23,6 +23,7 @@ SUMMARIES: Final = {
     "demo": "see it all on this machine: no cluster, no key, no network",
     "explain": "show where one request goes under a policy, and why",
     "graph": "draw a policy: its rules, its backends, the proof's verdict",
+    "health": "tell whether a running proxy is ready, for health checks",
     "init": "write a first policy out of what this machine has, and prove it",
     "import": "convert a LiteLLM or LLMKube configuration; says what differs",
     "plan": "show what the Pulumi program would deploy, and prove it",
