@@ -1,10 +1,11 @@
 """A router as a Pulumi component: the policy is proved before anything is registered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any, Final
 
 import pulumi
+from lockgate.policy.canonical import digest_of
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.advice import OBSERVES
 from pulumi import Input, Output, ResourceOptions
@@ -18,14 +19,33 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from pulumi_lockgate.draft import FQDN_POLICY, Draft, Source, source_of
 from pulumi_lockgate.manifests.network import CILIUM
 from pulumi_lockgate.manifests.openings import opens_names, rows
+from pulumi_lockgate.manifests.router import policy_config_map, rollout_s, short
 from pulumi_lockgate.proof.report import text_of
 from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proved_policy import NotKnownError, ProvedPolicy, prove_policy
-from pulumi_lockgate.rendering import ARGUMENTS, Rendered, hides, rendered, unproved
-from pulumi_lockgate.stack.engine import LAST, Last, accepted_widening_of, last_policy
+from pulumi_lockgate.rendering import (
+    ARGUMENTS,
+    MOST_REPLICAS,
+    SUFFIX,
+    Rendered,
+    hides,
+    rendered,
+    unproved,
+)
+from pulumi_lockgate.resource import body
+from pulumi_lockgate.stack.engine import (
+    ENFORCER_OUTPUT,
+    KEPT_OUTPUT,
+    LAST,
+    POLICY_OUTPUT,
+    Last,
+    accepted_widening_of,
+    kept_text,
+    last_policy,
+)
 from pulumi_lockgate.stack.placing import loopback_notices
 from pulumi_lockgate.stand_ins import shapes_network
-from pulumi_lockgate.widening import Record, Unknown
+from pulumi_lockgate.widening import Earlier, Record, Unknown
 
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -42,13 +62,13 @@ class ModelRouter(pulumi.ComponentResource):
     `deployed` is the policy.json that runs now, so that a widening is seen; by default what the
     stack last put out: export the component's `record` under the router's name. `accepted_widening`
     is the digest of the list of widenings that may pass, by default `lockgate:acceptWidening`.
-    `policies` is a provider with `upsert_existing_objects` for policy ConfigMaps: with one, earlier
-    policies are kept, so that a rollback by hand finds the one that it needs (docs/adr/0003).
+    The ConfigMaps of that record's last `proxy.revisionHistoryLimit` policies are kept, so that a
+    rollback by hand finds the one that it needs; `policies` is a provider for them, with
+    `upsert_existing_objects` (docs/adr/0003).
 
     Outputs: `url`, the base URL that agents use; `policy`, its policy.json; `digest`, the policy's;
     `verdict`, the proof's text; `enforcer`, image and network around it; `record`, all of them.
-    Raises PolicyViolatedError,
-    WideningNotAcceptedError, and RefusedError for what does not load.
+    Raises PolicyViolatedError, WideningNotAcceptedError, and RefusedError for what does not load.
     """
 
     url: Output[str]
@@ -72,6 +92,7 @@ class ModelRouter(pulumi.ComponentResource):
         space, creates = _namespace(namespace)
         self._called = name
         self._base = last_policy(router=name) if isinstance(deployed, Last) else deployed
+        self._before = _before(self._base)
         self._accepted = accepted_widening or accepted_widening_of()
         made = self._proved(policy, space, litellm_url)
         # an input of the component: where the proof fails, it is not registered, nor what is in it
@@ -86,15 +107,23 @@ class ModelRouter(pulumi.ComponentResource):
         self.url = Output.all(deployment.urn, _part(made, "address")).apply(lambda all_: all_[1])
         self.digest, self.policy = _output(made, "digest"), _output(made, "policy")
         self.verdict, self.enforcer = _output(made, "verdict"), _output(made, "enforcer")
-        whole = {"url": self.url, "policy": self.policy}
-        proof = {"digest": self.digest, "verdict": self.verdict, "enforcer": self.enforcer}
-        self.register_outputs(whole | proof)
+        self._kept = _kept_text(made, self._before)
+        said = {"url": self.url, "digest": self.digest, "verdict": self.verdict}
+        self.register_outputs({**said, "policy": Output.secret(self.policy)})
 
     @property
     def record(self) -> dict[str, Output[str]]:
-        """What a program exports under the router's name, for the next deployment to compare."""
-        proof = {"policyDigest": self.digest, "verdict": self.verdict}
-        return {"url": self.url, "policy": self.policy, "enforcer": self.enforcer, **proof}
+        """What a program exports under the router's name, for the next deployment to compare.
+
+        The long texts are marked secret, so that no preview unfolds them into a page.
+        """
+        shown = {"url": self.url, "policyDigest": self.digest, "verdict": self.verdict}
+        texts = {
+            POLICY_OUTPUT: self.policy,
+            ENFORCER_OUTPUT: self.enforcer,
+            KEPT_OUTPUT: self._kept,
+        }
+        return shown | {name: Output.secret(text) for name, text in texts.items()}
 
     def _proved(self, policy: Any, namespace: Any, litellm_url: Any) -> Rendered | Output[Rendered]:
         """Prove what is known now; return an Output where something is known only later."""
@@ -126,6 +155,7 @@ class ModelRouter(pulumi.ComponentResource):
         if opens_names(proved.policy.spec) and not self._opens_names:
             why = "decides which objects there are, so it must be plain, in no Output"
             raise pulumi.RunError(f"{self._called}: {FQDN_POLICY}: {why}")
+        pulumi.log.info(f"{self._called}: {proved.verdict}")
         for value in proved.missing:
             pulumi.log.info(f"{self._called}: {value.path} is known in `up`, which proves it")
         if proved.widening is not None:
@@ -133,7 +163,8 @@ class ModelRouter(pulumi.ComponentResource):
         for found in proved.report.warnings:
             pulumi.log.warn(f"{self._called}: {found.path}: {found.message}")
         for line in notices(proved.policy):
-            pulumi.log.info(line)
+            if line not in proved.verdict:
+                pulumi.log.info(line)
         known = "" if contains_unknowns(namespace) else namespace
         pulumi.log.info("\n".join([f"{self._called}: {OPENS}", *network_lines(proved, known)]))
         if contains_unknowns(namespace):
@@ -150,19 +181,19 @@ class ModelRouter(pulumi.ComponentResource):
         def arguments(short: str) -> dict[str, Any]:
             return {key: _part(made, "objects", short, key) for key in ARGUMENTS[short]}
 
-        # an older ReplicaSet that is rolled back to still finds the policy it was made for
-        kept = ResourceOptions(retain_on_delete=True, provider=policies) if policies else None
         account = ServiceAccount(f"{name}-account", **arguments("account"), opts=child)
-        policy = ConfigMap(
-            f"{name}-policy", **arguments("policy"), opts=ResourceOptions.merge(child, kept)
-        )
+        policy = _applied(made, lambda known: self._config_maps(known, child, policies))
         network = NetworkPolicy(f"{name}-network-policy", **arguments("network-policy"), opts=child)
         before = [account, policy, network]
         if self._opens_names:
             kind = {"api_version": "cilium.io/v2", "kind": "CiliumNetworkPolicy"}
             stated = {**kind, **arguments(CILIUM)}
             before.append(CustomResource(f"{name}-{CILIUM}", **stated, opts=child))
-        first = ResourceOptions(depends_on=before)
+        most = f"{made.rollout_s if isinstance(made, Rendered) else rollout_s(MOST_REPLICAS)}s"
+        first = ResourceOptions(
+            depends_on=before,
+            custom_timeouts=pulumi.CustomTimeouts(create=most, update=most),
+        )
         deployment = Deployment(
             f"{name}-deployment",
             **arguments("deployment"),
@@ -173,6 +204,60 @@ class ModelRouter(pulumi.ComponentResource):
             f"{name}-disruption-budget", **arguments("disruption-budget"), opts=child
         )
         return deployment
+
+    def _config_maps(
+        self, made: Rendered, child: ResourceOptions, policies: pulumi.ProviderResource | None
+    ) -> ConfigMap:
+        """Register the policy's ConfigMap, and those that a rollback by hand would need."""
+        stated = made.objects["policy"]
+        space = stated["metadata"]["namespace"]
+        own = ResourceOptions.merge(child, ResourceOptions(provider=policies) if policies else None)
+        for one in earlier(self._before, made):
+            manifest = body(policy_config_map(self._called + SUFFIX, space, one.policy))
+            if one.secret:
+                manifest["data"] = Output.secret(manifest["data"])
+            ConfigMap(self._resource_of(one), **manifest, opts=self._renamed(one, own))
+        if made.current is None:
+            return ConfigMap(f"{self._called}-policy", **stated, opts=own)
+        current = self._resource_of(made.current)
+        return ConfigMap(current, **stated, opts=self._renamed(made.current, own))
+
+    def _resource_of(self, policy: Earlier) -> str:
+        return f"{self._called}-policy-{short(digest_of(policy.policy.encode()))}"
+
+    def _renamed(self, policy: Earlier, opts: ResourceOptions) -> ResourceOptions:
+        """Take over the one ConfigMap that a stack had before each had a resource of its own."""
+        if not self._before or policy.policy != self._before[0].policy:
+            return opts
+        known_as = [pulumi.Alias(name=f"{self._called}-policy")]
+        return ResourceOptions.merge(opts, ResourceOptions(aliases=known_as))
+
+
+def earlier(before: Sequence[Earlier], made: Rendered) -> list[Earlier]:
+    """Return the policies of before that stay beside what was `made`, the latest first."""
+    current = None if made.current is None else made.current.policy
+    return [one for one in before if one.policy != current][: made.kept]
+
+
+def _kept_text(made: Rendered | Output[Rendered], before: Sequence[Earlier]) -> Any:
+    def text(known: Rendered) -> Any:
+        if known.current is None:
+            return Output.from_input(UNKNOWN)
+        return kept_text([known.current, *earlier(before, known)])
+
+    return _applied(made, text)
+
+
+def _before(base: str | Record | Unknown | None) -> tuple[Earlier, ...]:
+    """Return the policies whose ConfigMaps stand in the cluster, as far as the record says so."""
+    if not isinstance(base, Record):
+        return ()
+    return base.kept or (Earlier(base.policy, secret=True),)
+
+
+def _applied(made: Rendered | Output[Rendered], what: Callable[[Rendered], Any]) -> Any:
+    """Return `what` of what was rendered, now or once it is."""
+    return made.apply(what, run_with_unknowns=True) if isinstance(made, Output) else what(made)
 
 
 def _namespace(stated: Any) -> tuple[Any, bool]:

@@ -3,7 +3,8 @@
 The program makes none of these, and Kubernetes names what is missing only in a pod's events.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import click
@@ -12,6 +13,7 @@ from lockgate.cli.shown import secret_line
 from lockgate.policy.spec.backends import KEY_FILES
 from lockgate.policy.spec.model_router import RouterSpec
 
+from pulumi_lockgate.manifests.common import Manifest
 from pulumi_lockgate.stack.evaluate import Plan
 
 TLS_KEYS: Final = ("tls.crt", "tls.key")
@@ -52,10 +54,18 @@ class Prerequisite:
 
 def prerequisites(plan: Plan) -> tuple[Prerequisite, ...]:
     """Return what the plan needs and does not make, each once."""
-    names = [(m["kind"], m["metadata"]) for m in plan.manifests]
+    return needed(plan.manifests, _policies(plan))
+
+
+def needed(
+    manifests: Sequence[Manifest], policies: Iterable[tuple[RouterSpec, str | None]]
+) -> tuple[Prerequisite, ...]:
+    """Return what `manifests` and routers' `policies`, by namespace, need and do not make."""
+    names = [(m["kind"], m["metadata"]) for m in manifests]
     made = {(kind, named.get("namespace"), named["name"]) for kind, named in names}
     found: dict[tuple[str, str | None, str], Prerequisite] = {}
-    for one in (*_of_pods(plan.manifests), *_of_policies(plan)):
+    of_policies = chain.from_iterable(_of_spec(spec, space) for spec, space in policies)
+    for one in (*_of_pods(manifests), *of_policies):
         key = (one.kind, one.namespace, one.name)
         if key in made:
             continue
@@ -116,7 +126,7 @@ def _pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _of_policies(plan: Plan) -> Iterator[Prerequisite]:
+def _policies(plan: Plan) -> Iterator[tuple[RouterSpec, str | None]]:
     for router in plan.routers:
         if router.proved is not None:
             deployment = f"Deployment {router.name}-router-proxy"
@@ -125,7 +135,7 @@ def _of_policies(plan: Plan) -> Iterator[Prerequisite]:
                 for m in plan.manifests
                 if f"{m['kind']} {m['metadata']['name']}" == deployment
             ]
-            yield from _of_spec(router.proved.policy.spec, (namespaces or [None])[0])
+            yield router.proved.policy.spec, (namespaces or [None])[0]
 
 
 def _of_spec(spec: RouterSpec, namespace: str | None) -> Iterator[Prerequisite]:

@@ -12,13 +12,17 @@ from pulumi_lockgate.manifests.common import labels, metadata
 from pulumi_lockgate.manifests.enforcer import enforcer_of
 from pulumi_lockgate.manifests.network import CILIUM
 from pulumi_lockgate.manifests.openings import ROUTER
-from pulumi_lockgate.manifests.router import Router, router_manifests
+from pulumi_lockgate.manifests.router import Router, rollout_s, router_manifests, short
 from pulumi_lockgate.proved_policy import ProvedPolicy
 from pulumi_lockgate.resource import body
 from pulumi_lockgate.stand_ins import shapes_network
+from pulumi_lockgate.widening import Earlier
 
 SUFFIX: Final = "-router-proxy"
 """LLMKube's own, so that the URLs of its clients go on working."""
+_KUBERNETES_KEEPS: Final = 10
+"""Old ReplicaSets of a Deployment that says nothing of them."""
+MOST_REPLICAS: Final = 10
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "account": ("metadata", "automount_service_account_token"),
     "policy": ("metadata", "data", "immutable"),
@@ -42,6 +46,12 @@ class Rendered:
     digest: Any
     verdict: str
     enforcer: Any
+    current: Earlier | None = None
+    """The policy as the next deployment finds it among the earlier ones; None: not known."""
+    kept: int = 0
+    """How many earlier policies stay for a rollback by hand."""
+    rollout_s: int = rollout_s(MOST_REPLICAS)
+    """How long the pods may take, in seconds."""
 
 
 def rendered(name: str, namespace: str, proved: ProvedPolicy) -> Rendered:
@@ -62,8 +72,21 @@ def rendered(name: str, namespace: str, proved: ProvedPolicy) -> Rendered:
     port = proved.policy.spec.endpoint.port
     address = f"http://{router.name}.{namespace}.svc.cluster.local:{port}/v1"
     digest = proved.policy.digest if proved.is_known else _unknown()
-    enforcer = _enforcer(proved)
-    return Rendered(objects, _marked(address, marks), text, digest, proved.verdict, enforcer)
+    proxy = proved.policy.spec.proxy
+    limit = proxy.revision_history_limit
+    return Rendered(
+        objects,
+        _marked(address, marks),
+        text,
+        digest,
+        proved.verdict,
+        _enforcer(proved),
+        current=Earlier(proved.policy.json.decode(), bool(proved.secrets))
+        if proved.is_known
+        else None,
+        rollout_s=rollout_s(proxy.replicas),
+        kept=_KUBERNETES_KEEPS if limit is None else limit,
+    )
 
 
 def unproved(name: str, namespace: Any, verdict: str) -> Rendered:
@@ -90,8 +113,7 @@ def _marks(proved: ProvedPolicy) -> dict[str, bool]:
     marks = {secret.text: False for secret in proved.secrets if secret.text}
     if not proved.is_known:
         marks |= {value.text: True for value in proved.missing if value.text}
-        digest = proved.policy.digest.removeprefix("sha256:")
-        marks[digest[:10]] = True  # also in the ConfigMap's name
+        marks[short(proved.policy.digest)] = True  # also in the ConfigMap's name
     return marks
 
 

@@ -34,11 +34,24 @@ class Unknown:
 
 
 @frozen
+class Earlier:
+    """A policy.json that was deployed; `secret`: one that its program did not show."""
+
+    policy: str
+    secret: bool = False
+
+
+@frozen
 class Record:
-    """What a stack put out: its policy.json, and what enforces it, as text."""
+    """What a stack put out: its policy.json, and what enforces it, as text.
+
+    `kept` are the policies whose ConfigMaps stand in the cluster: this one, then earlier ones that
+    a rollback by hand may need, the latest first.
+    """
 
     policy: str
     enforcer: str | None = None
+    kept: tuple[Earlier, ...] = ()
 
 
 @frozen

@@ -4,7 +4,6 @@ Previews need no cluster. `up` needs an API server (KUBECONFIG), and makes and r
 of its own there; nobody needs to run its pods.
 """
 
-import contextlib
 import json
 import os
 import re
@@ -15,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kubernetes.client
+import kubernetes.config
 import pytest
 from pulumi_lockgate.stack.evaluate import evaluate, read_stack
 from pulumi_lockgate.widening import KEY
@@ -37,6 +38,10 @@ def _at_once(args):
 
 _pulumi.runtime.register_resource_transform(_at_once)
 """
+CLAIM = {
+    "metadata": {"name": "models"},
+    "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+}
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -162,7 +167,8 @@ def test_a_policy_goes_up_and_narrows_and_comes_back_when_accepted(
     program.write_text(NOBODY_RUNS_PODS + program.read_text())
     namespace = f"lockgate-{uuid.uuid4().hex[:8]}"
     source = (ROOT / "stacks" / "Pulumi.dev.yaml").read_text()
-    wide = source.replace("namespace: lockgate-dev", f"namespace: {namespace}")
+    space = "namespace: {{ name: {}, create: false }}"
+    wide = source.replace("namespace: lockgate-dev", space.format(namespace))
     narrow = wide.replace("route: { backends: [cloud-gpt,", "route: { backends: [")
     accepted = wide.replace("config:\n", f"config:\n  {KEY}: LIST\n", 1)
     steps = [
@@ -174,7 +180,18 @@ def test_a_policy_goes_up_and_narrows_and_comes_back_when_accepted(
         line for line in stack(project).read_text().splitlines() if "encryptionsalt" in line
     )
     printed = ""
+    core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config())
+    core.create_namespace({"metadata": {"name": namespace}})
     try:
+        stack(project).write_text(f"{wide}{salt}\n")
+        done = pulumi("up", "--yes", "--skip-preview")
+        assert done.returncode, done.stdout
+        assert (
+            f"PersistentVolumeClaim models in {namespace}: for Deployment qwen3-coder"
+            in done.stdout
+        )
+        assert "lockgate-router-proxy" not in done.stdout  # nothing was registered
+        core.create_namespaced_persistent_volume_claim(namespace, CLAIM)
         for number, (text, status, said) in enumerate(steps):
             if said == "WIDENING ACCEPTED":
                 accepted = accepted.replace("LIST", acceptance(printed))
@@ -187,6 +204,12 @@ def test_a_policy_goes_up_and_narrows_and_comes_back_when_accepted(
             assert said in done.stdout, number
             printed = done.stdout
     finally:
-        # where no controllers run, nothing ends the namespace: it is asked for, not waited for
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            pulumi("destroy", "--yes", "--skip-preview", wait=60)
+        done = pulumi("destroy", "--yes", "--skip-preview")
+        kept = core.list_namespaced_persistent_volume_claim(namespace).items
+        left = core.list_namespaced_config_map(
+            namespace, label_selector="app.kubernetes.io/part-of=lockgate"
+        ).items
+        core.delete_namespace(namespace)
+    assert done.returncode == 0, done.stdout
+    assert [claim.metadata.name for claim in kept] == ["models"]  # what the user made is not ours
+    assert left == []

@@ -44,7 +44,15 @@ def later(value: Any) -> "pulumi.Output[Any]":
 
 
 def policy_of(told: Told, name: str = "gate") -> Any:
-    return told.inputs(f"{name}-policy")["data"]["policy.json"]
+    return told.inputs(policy_resource(told, name))["data"]["policy.json"]
+
+
+def policy_resource(told: Told, name: str = "gate") -> str:
+    """The router's newest policy ConfigMap: the one that its pods mount."""
+    [digest] = told.inputs(f"{name}-deployment")["spec"]["template"]["metadata"][
+        "annotations"
+    ].values()
+    return f"{name}-policy-{digest.removeprefix('sha256:')[:10]}"
 
 
 def typed(url: Any = None) -> lockgate.Policy:
@@ -197,7 +205,7 @@ def test_a_secret_stays_one_and_is_in_no_log() -> None:
 
     told = tell(program, preview=False)
     assert told.error is None
-    assert told.is_secret(told.raw("gate-policy")["data"]["policy.json"])
+    assert told.is_secret(told.raw(policy_resource(told))["data"]["policy.json"])
     assert told.is_secret(told.raw_outputs("gate")["policy"])
     assert not told.is_secret(told.raw_outputs("gate")["digest"])
     assert not told.is_secret(told.raw("gate-deployment")["metadata"]["name"])
@@ -320,3 +328,39 @@ def test_a_router_is_held_to_what_it_last_put_out() -> None:
     assert "WIDENING NOT ACCEPTED" in str(widened.error)
     assert widened.registered == {}
     assert tell(program(narrow), deployed=last).error is None
+
+
+def test_earlier_policies_stay_for_a_rollback_as_many_as_are_asked_for() -> None:
+    def policy(number: int) -> dict[str, Any]:
+        labels = {"mode": "header-only", "headerKey": f"x-label-{number}"}
+        kept = {"proxy": {"revisionHistoryLimit": 2}}
+        return {**HOLDS, "policy": {"classification": labels}, **kept}
+
+    def program(number: int) -> Callable[[], None]:
+        def run() -> None:
+            accepted = seen[-1].error.widening.acceptance if seen and seen[-1].error else None  # type: ignore[union-attr]
+            router = lockgate.ModelRouter("gate", policy(number), accepted_widening=accepted)
+            pulumi.export("gate", router.record)
+
+        return run
+
+    def kept(told: Told) -> list[str]:
+        names = [r["name"] for r in told.registered.values() if r["type"].endswith(":ConfigMap")]
+        return [name.removeprefix("gate-policy-") for name in names]
+
+    seen: list[Told] = []
+    deployed: dict[str, Any] = {}
+    current: list[str] = []
+    for number in (1, 2, 3, 4, 1, 1):
+        seen.append(tell(program(number), deployed=deployed))
+        if seen[-1].error is not None:  # another header key is a widening: it says its digest
+            seen.append(tell(program(number), deployed=deployed))
+        assert seen[-1].error is None
+        deployed = seen[-1].exported
+        current.append(policy_resource(seen[-1]).removeprefix("gate-policy-"))
+        now = dict.fromkeys(reversed(current))
+        assert sorted(kept(seen[-1])) == sorted(list(now)[:3])
+    aliases = [
+        r["aliases"] for r in seen[-1].registered.values() if r["type"].endswith(":ConfigMap")
+    ]
+    assert aliases.count(["gate-policy"]) == 1  # the one that a stack had before

@@ -136,7 +136,7 @@ def test_prod_says_what_prod_is() -> None:
 
 def test_children_hang_under_their_component() -> None:
     resources = {r.name: r for r in plan("dev").resources}
-    for child in ("lockgate-policy", "lockgate-deployment", "lockgate-network-policy"):
+    for child in ("lockgate-policy-203fa57e68", "lockgate-deployment", "lockgate-network-policy"):
         assert resources[child].parent.endswith("lockgate:index:ModelRouter::lockgate")
     assert resources["qwen3-coder-service"].parent.endswith("InferenceService::qwen3-coder")
     assert resources["lockgate-deployment"].type == "kubernetes:apps/v1:Deployment"

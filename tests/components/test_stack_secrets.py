@@ -107,7 +107,8 @@ def test_a_secret_that_the_engine_read_stays_one() -> None:
     told = tell(program, preview=False)
     assert told.error is None
     assert "hidden.example" not in told.in_clear
-    assert "hidden.example" in told.inputs("lockgate-policy")["data"]["policy.json"]
+    [policy] = [r["name"] for r in told.registered.values() if r["type"].endswith(":ConfigMap")]
+    assert "hidden.example" in told.inputs(policy)["data"]["policy.json"]
     assert "hidden.example" not in "\n".join(told.log)
     assert told.outputs("lockgate")["verdict"].startswith("PROVED")
 

@@ -17,13 +17,13 @@ BEFORE = {
     (f"{MODEL}::qwen3-coder", "kubernetes:core/v1:Service", "qwen3-coder-service"),
     ("", ROUTER, "lockgate"),
     (f"{ROUTER}::lockgate", "kubernetes:core/v1:ServiceAccount", "lockgate-account"),
-    (f"{ROUTER}::lockgate", "kubernetes:core/v1:ConfigMap", "lockgate-policy"),
+    (f"{ROUTER}::lockgate", "kubernetes:core/v1:ConfigMap", "lockgate-policy-203fa57e68"),  # its alias: `lockgate-policy`
     (f"{ROUTER}::lockgate", "kubernetes:networking.k8s.io/v1:NetworkPolicy", "lockgate-network-policy"),
     (f"{ROUTER}::lockgate", "kubernetes:apps/v1:Deployment", "lockgate-deployment"),
     (f"{ROUTER}::lockgate", "kubernetes:core/v1:Service", "lockgate-service"),
     (f"{ROUTER}::lockgate", "kubernetes:policy/v1:PodDisruptionBudget", "lockgate-disruption-budget"),
 }  # fmt: skip
-"""Parent, type and name of each resource of the dev stack in version 0.1.0."""
+"""Parent, type and name of each resource of the dev stack in version 0.1.0, but for the policy's own."""
 DIGESTS = {
     "dev": "sha256:203fa57e684e78a7e0b37491cbebbc069d4c5e54c847aab2788bdaca2194b7b8",
     "staging": "sha256:5e364f537c09ca61aa4241cf8d92be9c28725770d37e4939e1789b37e46af81b",

@@ -122,6 +122,7 @@ def test_a_leak_ends_with_1_before_any_comparison(project: Path) -> None:
         ("rules: []\n", "backends: is missing"),
         ('{"policyDigest": "sha256:00", "url": "http://x"}', "policy: is not among the stack's outputs"),
         ('{"version": 3, "deployment": {}}', "policy: is not among the stack's outputs"),
+        ('{"policyDigest": "sha256:00", "policy": "[secret]"}', "policy: is hidden in the stack's outputs; ask with --show-secrets"),
         ('{"policy": "backends: {}"}', "output policy"),
     ],
 )  # fmt: skip

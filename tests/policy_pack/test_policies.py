@@ -201,12 +201,14 @@ def test_a_router_without_a_proof_is_named() -> None:
     ):
         said = judged(rule, changed("ModelRouter::lockgate", change))
         assert said[0][0].startswith("the router has no proof")
-    other = changed(
-        "::lockgate-policy", lambda p: p["data"].update({"policy.json": '{"backends":[]}'})
-    )
+    policy = next(str(one.urn) for one in stack() if "::lockgate-policy-" in str(one.urn))
+    other = changed(policy, lambda p: p["data"].update({"policy.json": '{"backends":[]}'}))
     [(message, urn)] = judged(rule, other)
     assert "not the policy that was proved" in message
-    assert str(urn).endswith("::lockgate-policy")
+    assert str(urn) == policy
+    kept = {"metadata": {"name": "earlier"}, "data": {"policy.json": '{"backends":[]}'}}
+    earlier = resource("kubernetes:core/v1:ConfigMap", f"{policy}0", kept)
+    assert judged(rule, [*stack(), earlier]) == []  # no pod mounts it
 
 
 def test_a_router_made_by_hand_is_named() -> None:

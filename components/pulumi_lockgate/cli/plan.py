@@ -55,9 +55,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     """Show what the Pulumi program would deploy for STACK, and prove its policy.
 
     The program runs in this process: no engine, no cluster, nothing is changed. --against takes a
-    policy file, a stack file, a stack's name, or the output of `pulumi stack output --json` or
-    `pulumi stack export`. --replay says how many recorded requests would go another way, newly to a
-    cloud backend or to a refusal; it does not change the exit status.
+    policy file, a stack file, a stack's name, or what `pulumi stack output --json` or
+    `pulumi stack export` prints with --show-secrets. --replay says how many recorded requests would
+    go another way, newly to a cloud backend or to a refusal; it does not change the exit status.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 the stack cannot be read or is
     refused, 3 something widens what is deployed and the stack does not accept it, 5 the proof and

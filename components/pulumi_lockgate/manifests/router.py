@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from attrs import frozen
+from lockgate.policy.canonical import digest_of
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.spec.units import format_duration
 
@@ -25,6 +26,10 @@ DEFAULT_IMAGE: Final = f"ghcr.io/lockgate/lockgate-proxy:{version('pulumi-lockga
 DIGEST_ANNOTATION: Final = "lockgate.dev/policy-digest"
 POLICY_FOLDER: Final = "/etc/lockgate/policy"
 SECRETS_FOLDER: Final = "/etc/lockgate/secrets"
+START_S: Final = 60
+"""How long a proxy may take from its start to ready; it takes one."""
+PULL_S: Final = 120
+"""To schedule a pod and to pull its image."""
 STOP_MARGIN_S: Final = 5
 """Between the end of the drain's grace and the kubelet's kill."""
 DEFAULT_RESOURCES: Final = {
@@ -45,7 +50,7 @@ class Router:
     @property
     def config_map_name(self) -> str:
         """The ConfigMap's name; each policy has one of its own."""
-        return f"{self.name}-{self.policy.digest.removeprefix('sha256:')[:10]}"
+        return f"{self.name}-{short(self.policy.digest)}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -71,18 +76,29 @@ def router_manifests(router: Router) -> dict[str, Manifest]:
 
 def config_map(router: Router) -> Manifest:
     """Return the immutable ConfigMap that holds policy.json."""
+    return policy_config_map(router.name, router.namespace, router.policy.json.decode())
+
+
+def policy_config_map(router: str, namespace: str, policy: str) -> Manifest:
+    """Return the immutable ConfigMap of any policy.json, named by its content."""
+    digest = digest_of(policy.encode())
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(
-            router.config_map_name,
-            router.namespace,
-            labels(router.name, ROUTER),
-            {DIGEST_ANNOTATION: router.policy.digest},
+            f"{router}-{short(digest)}",
+            namespace,
+            labels(router, ROUTER),
+            {DIGEST_ANNOTATION: digest},
         ),
-        "data": {"policy.json": router.policy.json.decode()},
+        "data": {"policy.json": policy},
         "immutable": True,
     }
+
+
+def short(digest: str) -> str:
+    """Return the part of a policy's digest that names its objects."""
+    return digest.removeprefix("sha256:")[:10]
 
 
 def deployment(router: Router) -> Manifest:
@@ -90,6 +106,7 @@ def deployment(router: Router) -> Manifest:
     proxy = router.policy.spec.proxy
     spec: dict[str, Any] = {
         "replicas": proxy.replicas,
+        "progressDeadlineSeconds": PULL_S + START_S,
         "selector": {"matchLabels": selector(router.name, ROUTER)},
         "strategy": {
             "type": "RollingUpdate",
@@ -111,6 +128,11 @@ def deployment(router: Router) -> Manifest:
         "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER)),
         "spec": spec,
     }
+
+
+def rollout_s(replicas: int) -> int:
+    """Return how long a rollout may take, in seconds: a pod at a time, each as its probes allow."""
+    return PULL_S + START_S * max(replicas, 1)
 
 
 def _pod(router: Router) -> dict[str, Any]:
@@ -156,7 +178,7 @@ def _container(router: Router) -> dict[str, Any]:
         ],
         "resources": dict(proxy.resources) if proxy.resources else DEFAULT_RESOURCES,
         "securityContext": container_security_context(),
-        "startupProbe": probe("/readyz", "admin", period=1, failures=60),
+        "startupProbe": probe("/readyz", "admin", period=1, failures=START_S),
         "readinessProbe": probe("/readyz", "admin", period=5, failures=2),
         "livenessProbe": probe("/healthz", "admin", period=10, failures=6, timeout=5),
         "volumeMounts": _mounts(router),
@@ -225,10 +247,12 @@ def service(router: Router) -> Manifest:
     }
     if endpoint.node_port is not None:
         port["nodePort"] = endpoint.node_port
+    # a load balancer that gets no address must not fail a router that serves
+    waits = {"pulumi.com/skipAwait": "true"} if endpoint.type == "LoadBalancer" else None
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER)),
+        "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER), waits),
         "spec": {
             "type": endpoint.type,
             "selector": selector(router.name, ROUTER),

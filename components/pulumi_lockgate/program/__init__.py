@@ -5,6 +5,7 @@ import pulumi_kubernetes as kubernetes
 
 from pulumi_lockgate.draft import draft_of
 from pulumi_lockgate.inference_service import InferenceService
+from pulumi_lockgate.live import is_under_engine, look, place_of_stack
 from pulumi_lockgate.model_router import RESTRICTED, ModelRouter
 from pulumi_lockgate.proved_policy import prove_policy
 from pulumi_lockgate.stack.engine import last_policy, stack_settings
@@ -15,13 +16,17 @@ def deploy() -> None:
     stack = stack_settings()
     settings = stack.settings
     # proved and judged before anything is registered: what is refused has changed nothing
-    proved = prove_policy(draft_of(stack), last_policy(), settings.accept_widening)
+    last = last_policy()
+    proved = prove_policy(draft_of(stack), last, settings.accept_widening)
 
-    # a policy's ConfigMap is named by its content and kept: going back to a policy finds it there,
+    place = place_of_stack()
+    if is_under_engine():
+        look(stack, proved.policy, last, place)
+    # a policy's ConfigMap is named by its content: one that is there already is that very one,
     # which only server-side apply takes for no error
-    policies = kubernetes.Provider("policies", upsert_existing_objects=True)
+    policies = kubernetes.Provider("policies", upsert_existing_objects=True, **place.arguments)
     # client-side apply: annotations set by other managers survive an update (docs/adr/0003)
-    cluster = kubernetes.Provider("cluster", enable_server_side_apply=False)
+    cluster = kubernetes.Provider("cluster", enable_server_side_apply=False, **place.arguments)
     inside = pulumi.ResourceOptions(providers=[cluster])
     if stack.creates_namespace:
         namespace = kubernetes.core.v1.Namespace(
@@ -35,8 +40,5 @@ def deploy() -> None:
         InferenceService(name, model, opts=inside, secret="models" in stack.secret)
     router = ModelRouter(settings.name, proved, settings.namespace, inside, policies=policies)
 
-    pulumi.export("url", router.url)
-    pulumi.export("policyDigest", router.digest)
-    pulumi.export("verdict", router.verdict)
-    pulumi.export("policy", router.policy)
-    pulumi.export("enforcer", router.enforcer)
+    for output, value in router.record.items():
+        pulumi.export(output, value)

@@ -2,25 +2,26 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import pulumi
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 from lockgate.policy.reading.document import from_plain
 from lockgate.policy.reading.problem import PolicyRefusedError
 from pulumi.runtime import config as runtime_config
 from pulumi.runtime.settings import get_root_resource
 
 from pulumi_lockgate.stack.settings import PROJECT, Stack, read_stack_tree
-from pulumi_lockgate.widening import Record, Unknown
+from pulumi_lockgate.widening import Earlier, Record, Unknown
 
 READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 """The engine's function under StackReference; why it is called by itself: docs/adr/0011."""
 POLICY_OUTPUT: Final = "policy"
 DIGEST_OUTPUT: Final = "policyDigest"
 ENFORCER_OUTPUT: Final = "enforcer"
+KEPT_OUTPUT: Final = "keptPolicies"
 _TRIES: Final = 20
 _PAUSE_S: Final = 0.1
 """A file backend's checkpoint is torn for the moment in which the engine writes it."""
@@ -104,10 +105,23 @@ def last_policy(
         outputs = own
     text = outputs.get(POLICY_OUTPUT)
     if isinstance(text, str):
-        return Record(text, outputs.get(ENFORCER_OUTPUT))
+        return Record(text, outputs.get(ENFORCER_OUTPUT), _kept(outputs.get(KEPT_OUTPUT)))
     if outputs.get(DIGEST_OUTPUT) is None and text is None:
         return None
     return Unknown(f"the stack's last outputs hold no readable `{POLICY_OUTPUT}`")
+
+
+def kept_text(policies: Iterable[Earlier]) -> str:
+    """Return the policies whose ConfigMaps are kept as one text, as a stack puts it out."""
+    return json.dumps([asdict(one) for one in policies])
+
+
+def _kept(text: Any) -> tuple[Earlier, ...]:
+    """Return what `kept_text` wrote; nothing where that was never put out."""
+    try:
+        return tuple(Earlier(one["policy"], one["secret"]) for one in json.loads(text))
+    except (TypeError, ValueError, KeyError):
+        return ()
 
 
 _ANSWERS: Final[WeakKeyDictionary[Any, dict[str, Any]]] = WeakKeyDictionary()

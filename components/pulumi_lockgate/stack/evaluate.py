@@ -20,6 +20,7 @@ from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
+from pulumi_lockgate.manifests.router import DIGEST_ANNOTATION
 from pulumi_lockgate.proved_policy import ProvedPolicy, collected
 from pulumi_lockgate.stack.engine import READ_OUTPUTS
 from pulumi_lockgate.stack.project import SHIPPED, Project, ProjectError, nearest_project
@@ -100,8 +101,13 @@ class Plan:
     @property
     def policy_json(self) -> bytes:
         """The bytes of policy.json in the ConfigMap."""
+        pods = (
+            m["spec"]["template"]["metadata"] for m in self.manifests if m["kind"] == "Deployment"
+        )
+        runs = {pod.get("annotations", {}).get(DIGEST_ANNOTATION) for pod in pods} - {None}
         for manifest in self.manifests:
-            if manifest["kind"] == "ConfigMap" and "policy.json" in manifest["data"]:
+            marks = manifest["metadata"].get("annotations", {})
+            if manifest["kind"] == "ConfigMap" and marks.get(DIGEST_ANNOTATION) in runs:
                 text: str = manifest["data"]["policy.json"]
                 return text.encode()
         raise LookupError("the program makes no policy ConfigMap")

@@ -1,0 +1,221 @@
+"""What the cluster runs and lacks, read before anything is registered.
+
+The engine compares a program with the stack's state. What a rollback by hand, or an update that
+went on after it was stopped, left running is not in it; nor is what a pod will wait for in vain.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pulumi
+import yaml
+from attrs import asdict, frozen
+from lockgate.policy.canonical import digest_of
+from lockgate.policy.loaded import LoadedPolicy
+from pulumi.runtime import mocks, settings
+
+from pulumi_lockgate.manifests.inference import inference_manifests
+from pulumi_lockgate.manifests.router import DIGEST_ANNOTATION, Router, router_manifests
+from pulumi_lockgate.prerequisites import Prerequisite, needed
+from pulumi_lockgate.rendering import SUFFIX
+from pulumi_lockgate.stack.settings import Stack
+from pulumi_lockgate.widening import Record, Unknown
+
+_TIMEOUT_S: Final = (3, 5)
+"""To connect to the API server, and for its answer."""
+_FORBIDDEN, _NOT_FOUND = 403, 404
+_WAITED_FOR: Final = ("Namespace", "PersistentVolumeClaim")
+"""What pods wait for; a Secret that is absent takes only its backend out of service."""
+
+
+class AbsentError(pulumi.RunError):
+    """Pods would wait for something that does not exist. The text names it and what makes it."""
+
+
+@frozen
+class Place:
+    """How a stack's cluster is found: the `kubernetes:` configuration, else as kubectl finds it.
+
+    Explicit providers do not read that configuration by themselves.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    cluster: str | None = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """It, as arguments of a provider: a kubeconfig may hold credentials."""
+        stated = {key: value for key, value in asdict(self).items() if value is not None}
+        if self.kubeconfig is not None:
+            stated["kubeconfig"] = pulumi.Output.secret(self.kubeconfig)
+        return stated
+
+
+@frozen
+class Live:
+    """What stands in a cluster. `digest`: of the policy its router runs, None for no router."""
+
+    server: str
+    digest: str | None
+    absent: tuple[Prerequisite, ...] = ()
+
+
+@frozen
+class NotRead:
+    """The cluster could not be read, and why."""
+
+    why: str
+
+
+def place_of_stack() -> Place:
+    """Return where the stack's objects go, as its configuration says."""
+    config = pulumi.Config("kubernetes")
+    return Place(config.get("kubeconfig"), config.get("context"), config.get("cluster"))
+
+
+def is_under_engine() -> bool:
+    """Whether an engine runs this program, and not `lockgate plan` or a test."""
+    return not isinstance(settings.get_monitor(), mocks.MockMonitor)
+
+
+def look(stack: Stack, policy: LoadedPolicy, last: Record | Unknown | None, place: Place) -> None:
+    """Say what the cluster runs besides what the stack put out `last`, and what it lacks.
+
+    Raises AbsentError in `up` where pods would wait for what is not there.
+    """
+    last_digest = digest_of(last.policy.encode()) if isinstance(last, Record) else None
+    namespace, name = stack.settings.namespace, stack.settings.name + SUFFIX
+    router = router_manifests(Router(name, namespace, policy))
+    models = (inference_manifests(model) for model in stack.models.values())
+    manifests = [m for group in (router, *models) for m in group.values()]
+    needs = needed(manifests, [(policy.spec, namespace)])
+    found = read_live(place, namespace, name, needs)
+    if isinstance(found, NotRead):
+        why = f"the cluster could not be read ({found.why})"
+        pulumi.log.warn(f"{why}: what it runs, and what it lacks, is not said here")
+        return
+    for line in told(found, last_digest, f"Deployment {name} in {namespace}"):
+        pulumi.log.warn(line)
+    made = {"Namespace"} if stack.creates_namespace else set()
+    absent = [one for one in found.absent if one.kind not in made]
+    if not absent:
+        return
+    text = _listed(absent)
+    if pulumi.runtime.is_dry_run() or not any(one.kind in _WAITED_FOR for one in absent):
+        pulumi.log.warn(text)
+        return
+    raise AbsentError(text + _how_to_begin(stack))
+
+
+def told(live: Live, last_digest: str | None, deployment: str) -> Iterable[str]:
+    """Yield a line where the cluster runs something else than the stack last put out."""
+    if last_digest is None or live.digest == last_digest:
+        return
+    runs = "no router" if live.digest is None else live.digest
+    yield (
+        f"the cluster runs {runs}, the stack says {last_digest}: {deployment} was changed past "
+        "this stack, by hand or by an update that went on after it was stopped; `up` puts it right"
+    )
+
+
+def read_live(
+    place: Place, namespace: str, deployment: str, needs: Iterable[Prerequisite]
+) -> Live | NotRead:
+    """Read the router's Deployment, and which of `needs` the cluster lacks; images are not asked.
+
+    What may not be read counts as being there.
+    """
+    if place.cluster is not None:
+        return NotRead("kubernetes:cluster is set")
+    try:
+        return _read(_client(place), namespace, deployment, needs)
+    except Exception as why:  # noqa: BLE001 - of the client, TLS, the network, a credential helper
+        return NotRead(str(why).splitlines()[0] if str(why) else type(why).__name__)
+
+
+def _client(place: Place) -> Any:
+    """Return a client of the API server that the provider will speak to."""
+    from kubernetes import client  # noqa: PLC0415 - only where an engine runs
+    from kubernetes import config as untyped  # noqa: PLC0415 - the same
+
+    config: Any = untyped
+    if place.kubeconfig is None:
+        try:
+            api = config.new_client_from_config(context=place.context)
+        except config.ConfigException:
+            inside = client.Configuration()
+            config.load_incluster_config(client_configuration=inside)
+            api = client.ApiClient(inside)
+    elif _is_file(place.kubeconfig):
+        api = config.new_client_from_config(place.kubeconfig, context=place.context)
+    else:
+        text = yaml.safe_load(place.kubeconfig)
+        api = config.new_client_from_config_dict(text, context=place.context)
+    api.configuration.retries = 0
+    return client.ApiClient(api.configuration)
+
+
+def _is_file(kubeconfig: str) -> bool:
+    return "\n" not in kubeconfig and Path(kubeconfig).expanduser().is_file()
+
+
+def _read(api: Any, namespace: str, deployment: str, needs: Iterable[Prerequisite]) -> Live:
+    from kubernetes import client  # noqa: PLC0415 - only where an engine runs
+
+    core = client.CoreV1Api(api)
+    readers: Mapping[str, Callable[[Prerequisite], Any]] = {
+        "Namespace": lambda one: core.read_namespace(one.name, _request_timeout=_TIMEOUT_S),
+        "Secret": lambda one: core.read_namespaced_secret(
+            one.name, str(one.namespace), _request_timeout=_TIMEOUT_S
+        ),
+        "PersistentVolumeClaim": lambda one: core.read_namespaced_persistent_volume_claim(
+            one.name, str(one.namespace), _request_timeout=_TIMEOUT_S
+        ),
+    }
+
+    def lacks(one: Prerequisite) -> bool:
+        if one.kind not in readers:
+            return False
+        try:
+            found = readers[one.kind](one)
+        except client.ApiException as error:
+            if error.status in {_FORBIDDEN, _NOT_FOUND}:
+                return bool(error.status == _NOT_FOUND)
+            raise
+        return not set(one.keys) <= (found.data or {}).keys() if one.keys else False
+
+    absent = tuple(one for one in needs if lacks(one))
+    apps = client.AppsV1Api(api)
+    try:
+        found = apps.read_namespaced_deployment(deployment, namespace, _request_timeout=_TIMEOUT_S)
+    except client.ApiException as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return Live(api.configuration.host, None, absent)
+    pods = found.spec.template.metadata
+    annotations = (pods.annotations if pods else None) or {}
+    return Live(api.configuration.host, annotations.get(DIGEST_ANNOTATION), absent)
+
+
+def _listed(absent: Iterable[Prerequisite]) -> str:
+    lines = ["must exist in the cluster, and does not:"]
+    for one in absent:
+        lines.append(f"  {one.line}")
+        if one.command is not None:
+            lines.append(f"    {one.command}")
+    return "\n".join(lines)
+
+
+def _how_to_begin(stack: Stack) -> str:
+    text = "\nMake it first: the pods would wait for it until `up` gives up."
+    if not stack.creates_namespace:
+        return text
+    name = stack.settings.namespace
+    return (
+        f"{text} What lies in a namespace that this stack makes goes with it in `destroy`; to keep "
+        f"yours:\n  kubectl create namespace {name}\n"
+        f"  pulumi config set --path lockgate:namespace.name {name}\n"
+        "  pulumi config set --path lockgate:namespace.create false"
+    )
