@@ -40,7 +40,7 @@ def test_a_stack_is_planned_and_its_manifests_written(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "PROVED" in done.stdout
     assert "+ Deployment" in done.stdout
-    manifests = [yaml.safe_load(f.read_text()) for f in sorted((tmp_path / "out").iterdir())]
+    manifests = [yaml.safe_load(f.read_text()) for f in sorted((tmp_path / "out").glob("*.yaml"))]
     assert manifests[0]["kind"] == "Namespace"
     [config] = [m for m in manifests if m["kind"] == "ConfigMap"]
     policy = load_policy(config["data"]["policy.json"].encode(), "policy.json")

@@ -1,16 +1,14 @@
 """Evaluate the Pulumi program in process."""
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from attrs import evolve
 from lockgate.cli.errors import write_output
 from lockgate.cli.results import show
-from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
+from lockgate.policy.reading.problem import EndsCommandError
 
 from pulumi_lockgate.stack.project import nearest_project
 
@@ -29,7 +27,12 @@ from pulumi_lockgate.stack.project import nearest_project
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Write each Kubernetes object as YAML to this folder.",
+    help="Write each Kubernetes object as YAML to this folder, and the proof beside them.",
+)
+@click.option(
+    "--admission",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write to this folder what has the cluster refuse a policy that was not proved.",
 )
 @click.option(
     "--comment",
@@ -48,6 +51,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     against: str | None,
     records: str | None,
     out: Path | None,
+    admission: Path | None,
     comment: Path | None,
     sarif: Path | None,
     as_json: bool,
@@ -58,25 +62,31 @@ def command(  # noqa: PLR0913 - one parameter an option
     policy file, a stack file, a stack's name, or what `pulumi stack output --json` or
     `pulumi stack export` prints with --show-secrets. --replay says how many recorded requests would
     go another way, newly to a cloud backend or to a refusal; it does not change the exit status.
+    --out and --admission are for GitOps: the folder of --out is what Argo CD or Flux apply; that of
+    --admission has admission.yaml, which an administrator installs once, and proved.yaml, which the
+    pipeline applies before each deployment. It is written only where the exit status is 0.
 
     Exit status: 0 proved, 1 violated (the report is on stdout), 2 the stack cannot be read or is
     refused, 3 something widens what is deployed and the stack does not accept it, 5 the proof and
     the proxy's own decision disagree.
     """
     from pulumi_lockgate.planned import Planned, Refused, planned  # noqa: PLC0415 - pulumi loads slowly
+    from pulumi_lockgate.written import write_plan  # noqa: PLC0415 - the same
 
     if comment is not None and as_json:
         raise click.UsageError("--comment is for people: leave --json out")
     _warn_of_missing_program()
     outcome = planned(stack, against, records)
     if isinstance(outcome, Planned) and out is not None:
-        write_manifests(outcome.plan.manifests, out)
+        write_plan(outcome, out)
         outcome = evolve(outcome, out=None if as_json else out)
     status = outcome.exit_status
     if isinstance(outcome, Refused):
         click.echo(str(outcome.error), err=True)
     else:
         show(outcome, as_json=as_json)
+    if admission is not None and isinstance(outcome, Planned):
+        status = _write_admission(admission, outcome) or status
     if comment is not None:
         status = _write_comment(comment, outcome) or status
     if sarif is not None:
@@ -108,22 +118,21 @@ def _write_comment(file: Path, outcome: Any) -> int:
     return 0
 
 
+def _write_admission(folder: Path, outcome: Any) -> int:
+    """Write what admission compares; return the exit status where that is not to be."""
+    from pulumi_lockgate.written import write_admission  # noqa: PLC0415 - pulumi loads slowly
+
+    try:
+        write_admission(outcome, folder)
+    except EndsCommandError as error:
+        click.echo(str(error), err=True)
+        return int(outcome.exit_status) or error.exit_status
+    return 0
+
+
 def _warn_of_missing_program() -> None:
     """Say where the project names a program that is not there: another one is evaluated then."""
     project = nearest_project()
     if project is not None and project.program is None and project.main != project.root:
         missing = f"{project.file}: there is no program at {project.main}"
         click.echo(f"{missing}; evaluating the one that pulumi-lockgate ships", err=True)
-
-
-def write_manifests(manifests: tuple[dict[str, Any], ...], out: Path) -> None:
-    """Write one YAML file an object, numbered so that `kubectl apply -f` keeps the order."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise UnusableInputError(f"{out}: cannot be written: {problem.strerror}") from problem
-    for number, manifest in enumerate(manifests):
-        called = f"{manifest['kind']}-{manifest['metadata']['name']}".lower()
-        name = f"{number:02}-{re.sub('[^a-z0-9.-]+', '-', called)}.yaml"
-        ordered = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")} | manifest
-        write_output(out / name, yaml.safe_dump(ordered, sort_keys=False, width=100))
