@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -61,6 +63,26 @@ def name(short: str) -> str:
     return f"{REPOSITORY}/lockgate-{short}:{version()}"
 
 
+class NotMadeError(click.ClickException):
+    """Ends the command with 2 and one text: what whoever builds can correct."""
+
+    exit_code = 2
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """End the command with what is wrong about a package or a wheel."""
+    try:
+        yield
+    except debian.LockError as problem:
+        raise NotMadeError(str(problem)) from problem
+    except subprocess.CalledProcessError as problem:
+        # the program has said what is wrong
+        raise NotMadeError(
+            f"{' '.join(problem.cmd[1:4])} ended with {problem.returncode}"
+        ) from problem
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Make the container images without a daemon; see docs/guides/image.md."""
@@ -89,15 +111,17 @@ def headers(arch: str) -> None:
     package = next(p for p in _locked(arch) if p.name == debian.HEADERS)
     folder = OUT / arch / "headers"
     shutil.rmtree(folder, ignore_errors=True)
-    debian.unpack(debian.fetch(package, debian.mirrors(), OUT / "debs"), folder)
+    with explained():
+        debian.unpack(debian.fetch(package, debian.mirrors(), OUT / "debs"), folder)
 
 
 @cli.command()
 def lock() -> None:
     """Pin the packages that the release has now, in image/debian.lock."""
     found = []
-    for architecture in debian.MACHINES:
-        found += resolve(architecture, debian.mirrors(), OUT / "apt" / architecture)
+    with explained():
+        for architecture in debian.MACHINES:
+            found += resolve(architecture, debian.mirrors(), OUT / "apt" / architecture)
     LOCK.write_text(debian.lock_text(found, datetime.now(UTC).date().isoformat()))
 
 
@@ -148,7 +172,7 @@ def _wheel(architecture: str) -> Path:
     python = debian.PYTHON.removeprefix("python").replace(".", "")
     found = sorted((ROOT / "build").glob(f"wheel*/lockgate-{version()}-cp{python}-*_{machine}.whl"))
     if len(found) != 1:
-        raise click.ClickException(
+        raise NotMadeError(
             f"no compiled wheel of {version()} for {architecture} and {debian.PYTHON} in build/"
         )
     return found[0]
@@ -156,7 +180,7 @@ def _wheel(architecture: str) -> Path:
 
 def _make(short: str, title: str, wanted: tuple[str, ...], run: oci.Run, *, unlocked: bool) -> None:
     if sys.version_info[:2] != tuple(map(int, debian.PYTHON.removeprefix("python").split("."))):
-        raise click.ClickException(
+        raise NotMadeError(
             f"the image's Python is {debian.PYTHON}, and modules are compiled for it: this one is "
             f"{sys.version.split()[0]}; build on Debian {debian.RELEASE}, or with image/Dockerfile"
         )
@@ -166,7 +190,7 @@ def _make(short: str, title: str, wanted: tuple[str, ...], run: oci.Run, *, unlo
         "org.opencontainers.image.licenses": "Apache-2.0",
     }
     images, contents = [], []
-    try:
+    with explained():
         for architecture in wanted:
             below = OUT / architecture / "base"
             inside = _base(below, architecture, unlocked=unlocked)
@@ -174,11 +198,6 @@ def _make(short: str, title: str, wanted: tuple[str, ...], run: oci.Run, *, unlo
             packed = [layers.pack(folder, EPOCH) for folder in made]
             images.append(oci.Image(architecture, packed, run, annotations, EPOCH))
             contents.append((inside, made))
-    except debian.LockError as problem:
-        raise click.ClickException(str(problem)) from problem
-    except subprocess.CalledProcessError as problem:
-        # pip has said what is wrong
-        raise click.ClickException(f"it ended with {problem.returncode}") from problem
     stem = f"lockgate-{short}-{version()}"
     for image, (inside, made) in zip(images, contents, strict=True):
         digest = image.described["digest"]

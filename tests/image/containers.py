@@ -43,7 +43,12 @@ class Container:
     """A container on the host's network; `mounts` are folders of the host, read-only."""
 
     def __init__(
-        self, folder: Path, archive: Archive, arguments: list[str], mounts: dict[str, Path]
+        self,
+        folder: Path,
+        archive: Archive,
+        arguments: list[str],
+        mounts: dict[str, Path],
+        user: str | None = None,
     ) -> None:
         self.folder, self.name = folder, f"lockgate-{os.getpid()}-{folder.name}"
         folder.mkdir()
@@ -51,7 +56,7 @@ class Container:
         subprocess.run(["runc", "spec"], cwd=folder, check=True)
         file = folder / "config.json"
         spec = json.loads(file.read_text())
-        user, _, group = archive.settings["User"].partition(":")
+        user, _, group = (user or archive.settings["User"]).partition(":")
         spec["root"]["readonly"] = True
         spec["process"] |= {
             "terminal": False,

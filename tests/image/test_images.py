@@ -209,11 +209,15 @@ def test_it_serves_as_nobody_on_a_read_only_root(
 
 
 @runs
-def test_workers_need_no_place_to_write(tmp_path: Path, proxy: Archive, policy: Path) -> None:
+def test_workers_need_no_place_to_write_and_no_user_of_the_image(
+    tmp_path: Path, proxy: Archive, policy: Path
+) -> None:
+    nobody_knows = "1000660000:0"  # OpenShift gives each project numbers of its own
     admin = free_port()
     arguments = ["serve", "--policy", "/etc/lockgate/policy/policy.json", "--workers", "2"]
     arguments += ["--listen", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{admin}"]
-    container = Container(tmp_path / "proxy", proxy, arguments, {"/etc/lockgate/policy": policy})
+    mounts = {"/etc/lockgate/policy": policy}
+    container = Container(tmp_path / "proxy", proxy, arguments, mounts, nobody_knows)
     container.start()
     try:
         eventually(lambda: answers(f"http://127.0.0.1:{admin}/readyz"), 20, what=container.log.read_text)  # fmt: skip
