@@ -98,12 +98,12 @@ bench: $(VENV)/.bench $(if $(CAN_COMPILE),$(COMPILED)/.made) ## one core of Lock
 
 image-can: # before minutes of compiling
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and \
-		"the images hold Python 3.11 and are made with it, this is %d.%d: use image/Dockerfile" % v)'
+		"the image holds Python 3.11 and the wheel is compiled with it, this is %d.%d: use image/Dockerfile" % v)'
 
 image: image-can $(WHEELS) $(VENV)/.image ## the proxy's image without a daemon, in build/image; ARCHS='amd64 arm64' for one of both
 	@$(BIN)/python -m image proxy $(ARCHS:%=--arch %)
 
-image-stand-in: image-can $(VENV)/.image ## the image of a model server that is none: canned words, no GPU, for tests and guides
+image-stand-in: $(VENV)/.image ## the image of a model server that is none: canned words, no GPU, for tests and guides
 	@$(BIN)/python -m image stand-in $(ARCHS:%=--arch %)
 
 image-lock: $(VENV)/.image ## pin the Debian packages of the images to those that the release has now

@@ -1,9 +1,9 @@
 """The command: `python -m image proxy`, `stand-in`, `headers`, `lock`; see the Makefile."""
 
 import os
+import platform
 import shutil
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ OUT: Final = ROOT / "build" / "image"
 REQUIREMENTS: Final = ROOT / "requirements" / "proxy.txt"
 STAND_IN: Final = ROOT / "components" / "pulumi_lockgate" / "demo" / "stand_in.py"
 REPOSITORY: Final = "ghcr.io/lockgate"
+NATIVE: Final = "arm64" if platform.machine() in {"aarch64", "arm64"} else "amd64"
 EPOCH: Final = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
 """The time of every file, in seconds: https://reproducible-builds.org/specs/source-date-epoch/"""
 SERVING: Final = oci.Run(
@@ -162,8 +163,6 @@ def _folders(short: str, architecture: str) -> list[Path]:
         layers.wheels(ours, architecture, _wheel(architecture))
         layers.command(ours, "lockgate", "lockgate.cli.main")
         made = [packages, ours]
-    for folder in made:
-        layers.compile_python(folder)
     return made
 
 
@@ -179,11 +178,8 @@ def _wheel(architecture: str) -> Path:
 
 
 def _make(short: str, title: str, wanted: tuple[str, ...], run: oci.Run, *, unlocked: bool) -> None:
-    if sys.version_info[:2] != tuple(map(int, debian.PYTHON.removeprefix("python").split("."))):
-        raise NotMadeError(
-            f"the image's Python is {debian.PYTHON}, and modules are compiled for it: this one is "
-            f"{sys.version.split()[0]}; build on Debian {debian.RELEASE}, or with image/Dockerfile"
-        )
+    if platform.system() != "Linux":
+        raise NotMadeError("images are made on Linux, elsewhere with Docker: image/Dockerfile")
     annotations = {
         "org.opencontainers.image.title": title,
         "org.opencontainers.image.version": version(),
@@ -191,10 +187,14 @@ def _make(short: str, title: str, wanted: tuple[str, ...], run: oci.Run, *, unlo
     }
     images, contents = [], []
     with explained():
+        _base(OUT / "python", NATIVE, unlocked=unlocked)
+        python = layers.interpreter(OUT / "python", NATIVE)
         for architecture in wanted:
             below = OUT / architecture / "base"
             inside = _base(below, architecture, unlocked=unlocked)
             made = [below, *_folders(short, architecture)]
+            for folder in made:
+                layers.compile_python(folder, python)
             packed = [layers.pack(folder, EPOCH) for folder in made]
             images.append(oci.Image(architecture, packed, run, annotations, EPOCH))
             contents.append((inside, made))

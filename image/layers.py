@@ -3,6 +3,7 @@
 A layer is a folder until it is packed, so that the Dockerfile can copy the same files.
 """
 
+import csv
 import gzip
 import hashlib
 import io
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +64,10 @@ class Layer:
 
 
 def base(folder: Path, packages: list[Package], known: Mirrors, cache: Path) -> None:
-    """Make the layer that every image begins with: the release's Python and what it needs."""
+    """Make the layer that every image begins with: the release's Python and what it needs.
+
+    Nothing is compiled yet.
+    """
     _empty(folder)
     for package in packages:
         unpack(fetch(package, known, cache), folder)
@@ -71,7 +76,7 @@ def base(folder: Path, packages: list[Package], known: Mirrors, cache: Path) -> 
         (folder / path).write_text(text)
     for shared in SHARED:
         (folder / shared).mkdir(parents=True, exist_ok=True)
-    compile_python(folder)
+        (folder / shared).chmod(0o1777)
 
 
 def wheels(folder: Path, architecture: str, *what: str | Path) -> None:
@@ -95,6 +100,16 @@ def wheels(folder: Path, architecture: str, *what: str | Path) -> None:
     for tests in [*site.rglob("test"), *site.rglob("tests")]:
         if tests.is_dir():
             shutil.rmtree(tests)
+    for record in site.glob("*.dist-info/RECORD"):
+        _correct(record)
+
+
+def _correct(record: Path) -> None:
+    """Leave in a distribution's list what is there: scripts, say, name this machine's Python."""
+    rows = csv.reader(record.read_text().splitlines())
+    kept = [row for row in rows if (record.parent.parent / row[0]).is_file()]
+    with record.open("w", newline="") as out:
+        csv.writer(out, lineterminator="\n").writerows(kept)
 
 
 def command(folder: Path, name: str, module: str) -> None:
@@ -105,14 +120,28 @@ def command(folder: Path, name: str, module: str) -> None:
     file.chmod(0o755)
 
 
-def compile_python(folder: Path) -> None:
+def interpreter(folder: Path, architecture: str) -> list[str]:
+    """Return the command that runs the Python of a base layer for this machine, where it lies.
+
+    Patch releases compile some modules differently: the image's own gives the same everywhere.
+    """
+    machine = MACHINES[architecture]
+    libraries = [folder / below / f"{machine}-linux-gnu" for below in ("lib", "usr/lib")]
+    loader = next(libraries[0].glob("ld-linux-*.so.*"))
+    found = ":".join(map(str, libraries))
+    python = folder / "usr" / "bin" / PYTHON
+    home = f"PYTHONHOME={folder / 'usr'}"
+    return ["env", home, str(loader), "--library-path", found, str(python), "-sSB"]
+
+
+def compile_python(folder: Path, python: Sequence[str]) -> None:
     """Compile every module: a read-only image could not, and would do it at each start.
 
     The result says nothing of where and when it was made, and is believed without a look at the
-    source (PEP 552, unchecked hashes).
+    source (PEP 552, unchecked hashes). `python` is the command of the one that compiles.
     """
-    line = [sys.executable, "-m", "compileall", "-q", "-f"]
-    line += ["--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/", str(folder)]
+    line = [*python, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
+    line += ["-s", str(folder), "-p", "/", str(folder)]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     subprocess.run(line, check=True, env=environment)
 

@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import os
-import platform
 import shutil
 import subprocess
 import tarfile
@@ -13,7 +12,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 CAN_RUN = os.geteuid() == 0 and shutil.which("runc") is not None
 
 

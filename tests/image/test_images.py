@@ -19,7 +19,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from elftools.elf.elffile import ELFFile
 from pulumi_lockgate.manifests.router import DEFAULT_IMAGE
 
-from tests.image.containers import CAN_RUN, NATIVE, Archive, Container, answers
+from image.__main__ import NATIVE
+from tests.image.containers import CAN_RUN, Archive, Container, answers
 from tests.support.proxy import free_port
 from tests.support.wait import eventually
 

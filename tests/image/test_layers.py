@@ -66,7 +66,7 @@ def test_compiled_modules_know_their_place_in_the_image_and_not_here(tmp_path: P
         module.parent.mkdir(parents=True)
         module.write_text("A = {'x', 'y', 'z'}\ndef f(): return A | {1, 2}\n")
         os.utime(module, (len(name), len(name)))
-        layers.compile_python(tmp_path / name)
+        layers.compile_python(tmp_path / name, [sys.executable])
     one, other = (next(tmp_path.glob(f"{n}/**/*.pyc")).read_bytes() for n in ("one", "other"))
     assert one == other
     assert b"/usr/lib/module.py" in one
@@ -92,6 +92,7 @@ def wheel(folder: Path, tag: str) -> Path:
         archive.writestr("thing/tests/__init__.py", "")
         archive.writestr("thing-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: thing\nVersion: 1\n")  # fmt: skip
         archive.writestr("thing-1.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n")  # fmt: skip
+        archive.writestr("thing-1.dist-info/entry_points.txt", "[console_scripts]\nthing=thing:f\n")
         archive.writestr("thing-1.dist-info/RECORD", "")
     return file
 
@@ -106,6 +107,8 @@ def test_wheels_of_another_architecture_are_unpacked_without_their_tests(
     assert "thing/__init__.py" in found
     assert "thing-1.dist-info/METADATA" in found
     assert not [n for n in found if "tests" in n or n.endswith(("direct_url.json", "REQUESTED"))]
+    listed = (site / "thing-1.dist-info" / "RECORD").read_text().splitlines()
+    assert {line.split(",")[0] for line in listed} == found  # no script of this machine's
 
 
 def test_a_wheel_of_the_wrong_architecture_is_refused(tmp_path: Path) -> None:
