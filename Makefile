@@ -15,6 +15,7 @@ CAN_COMPILE := $(shell command -v cc >/dev/null && $(PYTHON) -c 'import os, sys,
 ABREAST := -n 4 --dist worksteal
 
 COMPILED := build/compiled
+CLUSTER := build/cluster
 # the images' architectures; another than this machine's is compiled across (apt-get install
 # gcc-aarch64-linux-gnu libc6-dev-arm64-cross, or the same for amd64)
 NATIVE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
@@ -24,7 +25,7 @@ MACHINE_amd64 := x86_64
 MACHINE_arm64 := aarch64
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help image image-can image-stand-in image-lock image-test quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep compiled test-compiled bench docs policy-pack requirements changelog clean
+.PHONY: help image image-can image-stand-in image-lock image-test quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep test-cluster compiled test-compiled bench docs policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -112,6 +113,9 @@ image-lock: $(VENV)/.image ## pin the Debian packages of the images to those tha
 image-test: image-can $(WHEELS) $(VENV)/.test ## what the images hold, that they are the same twice, that they run; needs root and runc to run
 	$(BIN)/pytest tests/image -m ''
 
+test-cluster: $(VENV)/.test $(if $(KUBECONFIG),,$(CLUSTER)/.made image image-stand-in) ## on a real Kubernetes: the one that KUBECONFIG names, else one of one node made here (root; ten minutes to build it once)
+	tests/cluster/run.sh
+
 test-deep: $(VENV)/.test $(LITELLM)/.made ## the proof against the engine and the naive spec on 100,000 pairs, against cvc5; 10,000 LiteLLM configs against LiteLLM itself (five minutes on two idle cores; FOREIGN='not slow' for a few)
 	$(BIN)/pytest tests/proof -m ''
 	$(BIN)/pytest -n 2 tests/components/foreign -m '$(FOREIGN)'
@@ -173,6 +177,14 @@ $(LITELLM)/.made: requirements/litellm.txt | $(VENV)/bin/python
 
 $(VENV)/.image: requirements/image.txt $(VENV)/.program
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/image.txt
+	@touch $@
+
+$(CLUSTER)/.made: $(wildcard tests/cluster/node/*/go.*)
+	@for c in etcd:etcd-server containerd:containerd runc:runc nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 go:golang; do \
+		command -v $${c%%:*} >/dev/null || { echo "$${c%%:*} is missing: apt-get install $${c##*:}"; exit 2; }; done
+	@test -d /usr/lib/cni || { echo "apt-get install containernetworking-plugins"; exit 2; }
+	@echo "building Kubernetes (once, about ten minutes)"
+	@BIN=$(CLUSTER) tests/cluster/node/cluster.sh build
 	@touch $@
 
 $(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.program
