@@ -122,6 +122,25 @@ def test_cilium_opens_the_very_names_and_sees_every_lookup() -> None:
     assert rack["toFQDNs"] == [{"matchName": "rack.example"}]
 
 
+def test_lookups_go_to_the_clusters_own_pods_on_their_own_port() -> None:
+    for more, name in (
+        ({}, "kube-system"),
+        ({"namespace": "openshift-dns", "port": 5353}, "openshift-dns"),
+    ):
+        dns, *_ = policies(proxy={"egress": {"dns": more}})["network-policy"]["egress"]
+        assert dns["to"] == [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+        ]
+        port = more.get("port", 53)
+        assert dns["ports"] == [{"port": port, "protocol": one} for one in ("UDP", "TCP")]
+    said = {"fqdnPolicy": "cilium", "dns": {"namespace": "openshift-dns", "port": 5353}}
+    dns, *_ = policies(proxy={"egress": said})[CILIUM]["egress"]
+    assert dns["toEndpoints"] == [
+        {"matchLabels": {"k8s:io.kubernetes.pod.namespace": "openshift-dns"}}
+    ]
+    assert {port["port"] for port in dns["toPorts"][0]["ports"]} == {"5353"}
+
+
 def test_anybody_calls_and_nobody_reads_the_admin_port_unless_it_is_said() -> None:
     [requests] = policies()["network-policy"]["ingress"]
     assert requests == {"ports": tcp(SERVICE_PORT)}

@@ -90,7 +90,7 @@ ACTS |= {
         "", ".cidrs", ".gateway", ".gateway.namespace", ".gateway.pods", ".gateway.port",
         ".fqdnPolicy", ".backends[]", ".backends[].name", ".backends[].cidrs",
         ".backends[].gateway", ".backends[].gateway.namespace", ".backends[].gateway.pods",
-        ".backends[].gateway.port",
+        ".backends[].gateway.port", ".dns", ".dns.namespace", ".dns.port",
     )
 }  # fmt: skip
 for callers in ("endpoint.from", "endpoint.adminFrom"):

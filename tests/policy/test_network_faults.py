@@ -78,6 +78,8 @@ def test_what_a_policy_may_say(fields: dict[str, Any]) -> None:
         (egress({"name": "cloud"}), "proxy.egress.backends[0]", "neither of cidrs and gateway", "keep one"),
         (egress({"name": "cloud", "gateway": GATEWAY, "cidrs": ["9.0.0.0/8"]}), "proxy.egress.backends[0]", "both of cidrs and gateway", "keep one"),
         (egress({"name": "cloud", "gateway": GATEWAY}, {"name": "cloud", "gateway": GATEWAY}), "proxy.egress.backends[1].name", "already proxy.egress.backends[0]'s", "leave one"),
+        (egress(dns={"port": 0}), "proxy.egress.dns.port", "0 is not a port", "port: 53"),
+        (egress(dns={"namespace": "a.b"}), "proxy.egress.dns.namespace", "not the name of a namespace", "namespace: a-b"),
         (callers(), "endpoint.from", "nobody could call", "leave it out for anybody"),
         (callers({}), "endpoint.from[0]", "neither of namespace and cidr", "keep one"),
         (callers({"namespace": "a", "cidr": "10.0.0.0/8"}), "endpoint.from[0]", "both of namespace and cidr", "keep one"),

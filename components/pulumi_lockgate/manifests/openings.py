@@ -16,7 +16,7 @@ from lockgate.policy.address import whereabouts
 from lockgate.policy.reading.network_faults import CLOSED
 from lockgate.policy.spec.backends import DEFAULT_URLS, Backend
 from lockgate.policy.spec.model_router import RouterSpec
-from lockgate.policy.spec.network import BackendEgress, Caller, Gateway
+from lockgate.policy.spec.network import BackendEgress, Caller, Dns, Gateway
 from lockgate.policy.special_addresses import METADATA
 
 from pulumi_lockgate.manifests.common import selector
@@ -75,8 +75,9 @@ def ingress(spec: RouterSpec) -> tuple[Opening, ...]:
 
 def egress(spec: RouterSpec, namespace: str) -> tuple[Opening, ...]:
     """Return where a router's pods may connect to: DNS, then each backend and nothing else."""
-    dns = ({"namespaceSelector": {"matchLabels": {NAME: "kube-system"}}},)
-    lookups = tuple({"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP"))
+    stated = spec.proxy.egress.dns if spec.proxy.egress is not None else Dns()
+    dns = (_pods(stated.namespace, None),)
+    lookups = tuple({"port": stated.port, "protocol": protocol} for protocol in ("UDP", "TCP"))
     found = [_of_backend(spec, backend, namespace) for backend in spec.backends]
     return Opening("DNS", dns, lookups), *found
 

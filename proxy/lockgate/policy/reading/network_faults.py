@@ -60,6 +60,8 @@ def _egress(spec: RouterSpec, egress: Egress, path: str) -> Iterator[Fault]:
     yield from _cidrs(egress.cidrs, f"{path}.cidrs")
     if egress.gateway is not None:
         yield from _gateway(egress.gateway, f"{path}.gateway")
+    yield from _namespace(egress.dns.namespace, f"{path}.dns.namespace")
+    yield from _port(egress.dns.port, f"{path}.dns.port", 53)
     seen: dict[str, int] = {}
     for number, entry in enumerate(egress.backends):
         place = f"{path}.backends[{number}]"
@@ -118,8 +120,12 @@ def _gateway(gateway: Gateway, path: str) -> Iterator[Fault]:
     if not gateway.pods:
         yield f"{path}.pods", "is empty", "write their labels: `pods: { app: egress-gateway }`"
     yield from _labels(gateway.pods, f"{path}.pods")
-    if not 1 <= gateway.port <= 65535:
-        yield f"{path}.port", f"{gateway.port} is not a port", "write `port: 443`: from 1 to 65535"
+    yield from _port(gateway.port, f"{path}.port", 443)
+
+
+def _port(number: int, path: str, example: int) -> Iterator[Fault]:
+    if not 1 <= number <= 65535:
+        yield path, f"{number} is not a port", f"write `port: {example}`: from 1 to 65535"
 
 
 def _caller(caller: Caller, path: str) -> Iterator[Fault]:

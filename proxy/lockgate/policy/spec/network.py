@@ -36,6 +36,14 @@ class BackendEgress:
 
 
 @frozen
+class Dns:
+    """The pods that look names up, and their own port: a Service's may be another."""
+
+    namespace: str = spec_field("their namespace", default="kube-system")
+    port: int = spec_field("the port that they listen on, UDP and TCP", default=53)
+
+
+@frozen
 class Egress:
     """What the generated NetworkPolicy lets out. At most one of the first three is stated."""
 
@@ -53,6 +61,10 @@ class Egress:
         default=None,
     )
     backends: tuple[BackendEgress, ...] = spec_field("backends one by one", default=())
+    dns: Dns = spec_field(
+        "where names are looked up; on OpenShift `{ namespace: openshift-dns, port: 5353 }`",
+        default=Dns(),
+    )
 
 
 @frozen
