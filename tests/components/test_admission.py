@@ -24,10 +24,11 @@ from pulumi_lockgate.manifests.admission import (
 )
 from pulumi_lockgate.manifests.router import DIGEST_ANNOTATION, Router, router_manifests
 
+from tests.cluster.rig import KUBECTL
 from tests.support.wait import eventually
 
 NO_SERVER = pytest.mark.skipif("KUBECONFIG" not in os.environ, reason="NOT RUN: no KUBECONFIG")
-NO_KUBECTL = pytest.mark.skipif(shutil.which("kubectl") is None, reason="NOT RUN: no `kubectl`")
+NO_KUBECTL = pytest.mark.skipif(shutil.which(KUBECTL) is None, reason="NOT RUN: no `kubectl`")
 NARROW = """
 backends:
 - { name: l, inferenceServiceRef: { name: s, namespace: d } }
@@ -44,7 +45,7 @@ Done = subprocess.CompletedProcess[str]
 def kubectl(*words: str, given: Any = None) -> Done:
     text = None if given is None else yaml.safe_dump_all(given)
     return subprocess.run(
-        ["kubectl", *words], input=text, capture_output=True, text=True, timeout=60, check=False
+        [KUBECTL, *words], input=text, capture_output=True, text=True, timeout=60, check=False
     )
 
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from lockgate.cli.main import cli
 from lockgate.policy.reading.load import load_policy
 from pulumi_lockgate.manifests.network import CILIUM, router_network_policies
-from pulumi_lockgate.manifests.openings import ADMIN_PORT, SERVICE_PORT
+from pulumi_lockgate.manifests.openings import ADMIN_PORT, SERVICE_PORT, rows
 
 from tests.cli.test_refusals import GOOD
 from tests.components.program import tell
@@ -48,7 +48,7 @@ def policies(**fields: Any) -> dict[str, dict[str, Any]]:
     return {name: manifest["spec"] for name, manifest in made.items()}
 
 
-def rules(**fields: Any) -> list[dict[str, Any]]:
+def opened(**fields: Any) -> list[dict[str, Any]]:
     """The rules for what comes after DNS and the pods of the InferenceService."""
     found: list[dict[str, Any]] = policies(proxy={"egress": fields} if fields else {})[
         "network-policy"
@@ -61,7 +61,7 @@ def tcp(port: int) -> list[dict[str, Any]]:
 
 
 def test_each_backend_opens_what_its_url_says_and_nothing_else_is_open() -> None:
-    cloud, gate, fixed, rack = rules()
+    cloud, gate, fixed, rack = opened()
     assert (cloud["ports"], rack["ports"]) == (tcp(443), tcp(8000))
     assert gate == {
         "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gw"}}}]
@@ -75,7 +75,7 @@ def test_each_backend_opens_what_its_url_says_and_nothing_else_is_open() -> None
 def test_a_name_opens_no_address_where_clouds_hand_out_credentials(
     number: int, *, private: bool
 ) -> None:
-    four, six = (peer["ipBlock"] for peer in rules()[number]["to"])
+    four, six = (peer["ipBlock"] for peer in opened()[number]["to"])
     assert (four["cidr"], six["cidr"]) == ("0.0.0.0/0", "::/0")
     assert {"169.254.0.0/16", "168.63.129.16/32"} <= set(four["except"])
     assert "fe80::/10" in six["except"]
@@ -83,31 +83,31 @@ def test_a_name_opens_no_address_where_clouds_hand_out_credentials(
 
 
 def test_blocks_for_all_clouds_open_those_alone() -> None:
-    cloud, gate, fixed, rack = rules(cidrs=["203.0.113.0/24", "168.63.128.0/20"])
+    cloud, gate, fixed, rack = opened(cidrs=["203.0.113.0/24", "168.63.128.0/20"])
     azure = {"cidr": "168.63.128.0/20", "except": ["168.63.129.16/32"]}
     assert cloud["to"] == [{"ipBlock": {"cidr": "203.0.113.0/24"}}, {"ipBlock": azure}]
-    assert [gate, fixed, rack] == rules()[1:]
+    assert [gate, fixed, rack] == opened()[1:]
 
 
 def test_a_block_for_one_backend_counts_more_than_that_for_all_and_may_be_a_local_ones() -> None:
     own = [{"name": "rack", "cidrs": ["198.51.100.0/24"]}, {"name": "cloud", "gateway": GATEWAY}]
-    cloud, _, _, rack = rules(cidrs=["203.0.113.0/24"], backends=own)
+    cloud, _, _, rack = opened(cidrs=["203.0.113.0/24"], backends=own)
     assert cloud == {"to": [GATEWAY_PEER], "ports": tcp(8443)}
     assert rack == {"to": [{"ipBlock": {"cidr": "198.51.100.0/24"}}], "ports": tcp(8000)}
 
 
 def test_a_gateway_is_all_that_a_cloud_reaches() -> None:
-    cloud, gate, *_ = rules(gateway=GATEWAY)
+    cloud, gate, *_ = opened(gateway=GATEWAY)
     assert cloud == {"to": [GATEWAY_PEER], "ports": tcp(8443)}
-    assert gate == rules()[1]
-    _, gate, *_ = rules(backends=[{"name": "gate", "gateway": GATEWAY}])
+    assert gate == opened()[1]
+    _, gate, *_ = opened(backends=[{"name": "gate", "gateway": GATEWAY}])
     assert gate == {"to": [GATEWAY_PEER], "ports": tcp(8443)}
 
 
 def test_cilium_opens_the_very_names_and_sees_every_lookup() -> None:
     made = policies(proxy={"egress": {"fqdnPolicy": "cilium"}})
     pods, gate, fixed = made["network-policy"]["egress"]
-    assert [gate, fixed] == rules()[1:3]
+    assert [gate, fixed] == opened()[1:3]
     assert "0.0.0.0/0" not in str(made)
     dns, cloud, rack = made[CILIUM]["egress"]
     assert made[CILIUM]["endpointSelector"] == made["network-policy"]["podSelector"]
@@ -155,6 +155,19 @@ def test_anybody_calls_and_nobody_reads_the_admin_port_unless_it_is_said() -> No
     assert admin["ports"] == tcp(ADMIN_PORT)
     space = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     assert admin["from"] == [space]
+
+
+def test_each_row_says_what_a_reviewer_must_know_besides() -> None:
+    gateway = {"egress": {"gateway": GATEWAY}}
+    spec = load_policy(json.dumps({**yaml.safe_load(POLICY), "proxy": gateway}).encode(), "p").spec
+    shown = {what: text for _, what, text in rows(spec, "n")}
+    assert shown["rack"] == "port 8000: all addresses, private ones too (attested: rack 7)"
+    assert shown["gate"] == "every port: every pod in gw (no pod of it is named)"
+    assert shown["self"] == "every port: its own pod, which needs no opening"
+    assert shown["cloud"] == (
+        "port 8443: pods app=gw in egress "
+        "(the proxy connects to api.openai.com: a mesh or DNS must lead that there)"
+    )
 
 
 MORE = """\
