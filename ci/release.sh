@@ -28,7 +28,7 @@ digest() { # the image that a make target builds; twice, since it must be the sa
 
 proxy=$(digest image)
 stand_in=$(digest image-stand-in)
-cp build/image/*-"$version"-amd64-arm64.tar build/image/*-"$version"-*.cdx.json "$out"
+cp build/image/*-"$version"-amd64-arm64.tar build/image/*-"$version"-{amd64,arm64}.cdx.json "$out"
 # plain Python, for every machine; the compiled wheel is in the image
 for distribution in proxy components; do
     .venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
