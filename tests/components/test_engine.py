@@ -8,9 +8,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ import kubernetes.config
 import pytest
 from pulumi_lockgate.stack.evaluate import evaluate, read_stack
 from pulumi_lockgate.widening import KEY
+
+from tests.support.engine import Engine, project_in
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parent.parent.parent
@@ -42,52 +42,23 @@ CLAIM = {
     "metadata": {"name": "models"},
     "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
 }
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """This repository as far as Pulumi looks at it, with a file backend of its own."""
-    here = tmp_path / "project"
-    here.mkdir()
-    shutil.copy(ROOT / "Pulumi.yaml", here)
-    for folder in ("stacks", "infra", "policy-pack"):
-        shutil.copytree(
-            ROOT / folder, here / folder, ignore=shutil.ignore_patterns(".venv", "__pycache__")
-        )
-    (here / ".venv").symlink_to(ROOT / ".venv")
-    (here / "policy-pack" / ".venv").symlink_to(ROOT / ".venv")
-    return here
+    return project_in(tmp_path)
 
 
 @pytest.fixture
-def pulumi(project: Path) -> Run:
-    home = project.parent / "home"
-    home.mkdir()
-    environment = {
-        "PATH": os.environ["PATH"], "HOME": str(home), "PULUMI_BACKEND_URL": f"file://{home}",
-        "PULUMI_CONFIG_PASSPHRASE": "x", "PULUMI_SKIP_UPDATE_CHECK": "1",
-        "KUBECONFIG": os.environ.get("KUBECONFIG", str(home / "none")),
-    }  # fmt: skip
-
-    def run(
-        *arguments: str, given: str | None = None, wait: int = 300
-    ) -> "subprocess.CompletedProcess[str]":
-        command = ["pulumi", *arguments, "--stack", "dev", "--non-interactive"]
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=project,
-                              env=environment, input=given, timeout=wait)  # fmt: skip
-
-    done = subprocess.run(["pulumi", "stack", "init", "dev"], capture_output=True, text=True,
-                          check=False, cwd=project, env=environment, timeout=60)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return run
+def pulumi(project: Path) -> Engine:
+    return Engine(project)
 
 
 def stack(project: Path) -> Path:
     return project / "stacks" / "Pulumi.dev.yaml"
 
 
-def put_out(pulumi: Run, outputs: dict[str, Any]) -> None:
+def put_out(pulumi: Engine, outputs: dict[str, Any]) -> None:
     """Give the stack a state in which it has put `outputs` out, and nothing else."""
     held = {"urn": URN, "custom": False, "type": "pulumi:pulumi:Stack", "outputs": outputs}
     state = {"version": 3, "deployment": {"manifest": {}, "resources": [held]}}
@@ -105,7 +76,7 @@ def narrower(project: Path) -> dict[str, Any]:
     return dict(evaluate("dev", read_stack(old)).outputs)
 
 
-def test_a_leak_fails_the_preview_with_its_curl_line(project: Path, pulumi: Run) -> None:
+def test_a_leak_fails_the_preview_with_its_curl_line(project: Path, pulumi: Engine) -> None:
     stack(project).write_text(stack(project).read_text().replace("[pii, phi]", "[pii]"))
     done = pulumi("preview")
     assert done.returncode != 0
@@ -115,7 +86,7 @@ def test_a_leak_fails_the_preview_with_its_curl_line(project: Path, pulumi: Run)
     assert "Namespace" not in done.stdout  # what is refused has changed nothing
 
 
-def test_a_refused_stack_fails_the_preview_with_its_mend(project: Path, pulumi: Run) -> None:
+def test_a_refused_stack_fails_the_preview_with_its_mend(project: Path, pulumi: Engine) -> None:
     stack(project).write_text(stack(project).read_text().replace("failClosed", "failClosd"))
     done = pulumi("preview")
     assert done.returncode != 0
@@ -129,7 +100,7 @@ def acceptance(printed: str) -> str:
     return str(digest)
 
 
-def test_what_widens_fails_with_the_line_to_write(project: Path, pulumi: Run) -> None:
+def test_what_widens_fails_with_the_line_to_write(project: Path, pulumi: Engine) -> None:
     put_out(pulumi, narrower(project))
     done = pulumi("preview")
     assert done.returncode != 0
@@ -139,7 +110,9 @@ def test_what_widens_fails_with_the_line_to_write(project: Path, pulumi: Run) ->
     assert "Namespace" not in done.stdout  # what is refused has changed nothing
 
 
-def test_every_stack_is_previewed_and_the_policy_pack_passes_it(project: Path, pulumi: Run) -> None:
+def test_every_stack_is_previewed_and_the_policy_pack_passes_it(
+    project: Path, pulumi: Engine
+) -> None:
     for name in ("dev", "staging", "prod"):
         shutil.copy(ROOT / "stacks" / f"Pulumi.{name}.yaml", stack(project))
         done = pulumi("preview", "--policy-pack", "policy-pack")
@@ -148,7 +121,7 @@ def test_every_stack_is_previewed_and_the_policy_pack_passes_it(project: Path, p
         assert "lockgate@v0.2.0" in done.stdout
 
 
-def test_the_policy_pack_stops_a_preview(project: Path, pulumi: Run) -> None:
+def test_the_policy_pack_stops_a_preview(project: Path, pulumi: Engine) -> None:
     held = stack(project).read_text()
     stack(project).write_text(
         held.replace("quarantineDuration: 5s", "quarantineDuration: 5s\n      image: x:latest")
@@ -161,7 +134,7 @@ def test_the_policy_pack_stops_a_preview(project: Path, pulumi: Run) -> None:
 
 @needs_api_server
 def test_a_policy_goes_up_and_narrows_and_comes_back_when_accepted(
-    project: Path, pulumi: Run
+    project: Path, pulumi: Engine
 ) -> None:
     program = project / "infra" / "__main__.py"
     program.write_text(NOBODY_RUNS_PODS + program.read_text())
@@ -176,14 +149,11 @@ def test_a_policy_goes_up_and_narrows_and_comes_back_when_accepted(
         (wide, 255, "WIDENING NOT ACCEPTED"), (wide, 255, "WIDENING NOT ACCEPTED"),
         (accepted, 0, "WIDENING ACCEPTED"), (accepted, 0, f"{KEY} is stale"),
     ]  # fmt: skip
-    salt = next(
-        line for line in stack(project).read_text().splitlines() if "encryptionsalt" in line
-    )
     printed = ""
     core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config())
     core.create_namespace({"metadata": {"name": namespace}})
     try:
-        stack(project).write_text(f"{wide}{salt}\n")
+        pulumi.write(wide)
         done = pulumi("up", "--yes", "--skip-preview")
         assert done.returncode, done.stdout
         assert (
@@ -196,7 +166,7 @@ def test_a_policy_goes_up_and_narrows_and_comes_back_when_accepted(
             if said == "WIDENING ACCEPTED":
                 accepted = accepted.replace("LIST", acceptance(printed))
             now = accepted if "LIST" in text else text
-            stack(project).write_text(f"{now}{salt}\n")
+            pulumi.write(now)
             # a gate that only a preview held would be open here every other time
             skip = ["--skip-preview"] if number % 2 else []
             done = pulumi("up", "--yes", *skip, "--policy-pack", "policy-pack")
