@@ -12,7 +12,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-CAN_RUN = os.geteuid() == 0 and shutil.which("runc") is not None
+NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "true"]
+CAN_RUN = (
+    os.geteuid() == 0
+    and shutil.which("runc") is not None
+    and subprocess.run(NAMESPACES, capture_output=True, check=False).returncode == 0
+)
 
 
 class Archive:

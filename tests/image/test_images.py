@@ -25,7 +25,7 @@ from tests.support.proxy import free_port
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("image")]
-runs = pytest.mark.skipif(not CAN_RUN, reason="NOT RUN: containers need root and runc")
+runs = pytest.mark.skipif(not CAN_RUN, reason="NOT RUN: containers need root, namespaces and runc")
 ROOT = Path(__file__).parent.parent.parent
 VERSION = tomllib.loads((ROOT / "proxy" / "pyproject.toml").read_text())["project"]["version"]
 LIMIT_BYTES = 120 * 10**6
