@@ -18,7 +18,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from pulumi_lockgate.draft import FQDN_POLICY, Draft, Source, source_of
 from pulumi_lockgate.manifests.network import CILIUM
-from pulumi_lockgate.manifests.openings import opens_names, rows
+from pulumi_lockgate.manifests.openings import opens_names, rows, wide
 from pulumi_lockgate.manifests.router import policy_config_map, rollout_s, short
 from pulumi_lockgate.proof.report import text_of
 from pulumi_lockgate.proof.servers import local_by_word
@@ -304,6 +304,7 @@ def notices(policy: LoadedPolicy) -> list[str]:
     if policy.spec.policy.mode == "observe":
         found.append(OBSERVES)
     found += loopback_notices(policy.spec)
+    found += wide(policy.spec)
     return found
 
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from lockgate.cli.main import cli
 from lockgate.policy.reading.load import load_policy
 from pulumi_lockgate.manifests.network import CILIUM, router_network_policies
-from pulumi_lockgate.manifests.openings import ADMIN_PORT, SERVICE_PORT, rows
+from pulumi_lockgate.manifests.openings import ADMIN_PORT, SERVICE_PORT, rows, wide
 
 from tests.cli.test_refusals import GOOD
 from tests.components.program import tell
@@ -188,6 +188,16 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], An
         return done.output
 
     return plan
+
+
+def test_a_name_that_opens_a_port_to_about_everywhere_has_a_line_of_its_own() -> None:
+    spec = load_policy(POLICY.encode(), "p").spec
+    assert list(wide(spec)) == [
+        "network egress for cloud: its port, to all but private addresses",
+        "network egress for rack: its port, to all addresses, private ones too",
+    ]
+    blocks = {**yaml.safe_load(POLICY), "proxy": {"egress": {"cidrs": ["203.0.113.0/24"]}}}
+    assert len(list(wide(load_policy(json.dumps(blocks).encode(), "p").spec))) == 1  # rack's
 
 
 def test_a_plan_shows_what_is_opened_beside_the_proof(stack: Callable[..., str]) -> None:

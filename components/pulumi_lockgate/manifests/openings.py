@@ -37,6 +37,9 @@ OWN: Final = "the router's namespace"
 LLMKUBE_SERVICE: Final = "inference.llmkube.dev/service"
 """The label that LLMKube puts onto the pods of an InferenceService, with its name."""
 
+_WIDE: Final = {True: "all but private addresses", False: "all addresses, private ones too"}
+"""What a name means to a NetworkPolicy, for a backend that goes out and for another."""
+
 Peer = Mapping[str, Any]
 """A peer as a NetworkPolicy has it; `{"fqdn": NAME}` for one that only a CNI's own policy can."""
 Port = Mapping[str, Any]
@@ -80,6 +83,13 @@ def egress(spec: RouterSpec, namespace: str) -> tuple[Opening, ...]:
     lookups = tuple({"port": stated.port, "protocol": protocol} for protocol in ("UDP", "TCP"))
     found = [_of_backend(spec, backend, namespace) for backend in spec.backends]
     return Opening("DNS", dns, lookups), *found
+
+
+def wide(spec: RouterSpec) -> Iterator[str]:
+    """Yield a line for each backend whose name opens its port to about everywhere."""
+    for opening in egress(spec, ""):
+        if opening.short in _WIDE.values():
+            yield f"network egress for {opening.what}: its port, to {opening.short}"
 
 
 def opens_names(spec: RouterSpec) -> bool:
@@ -144,8 +154,7 @@ def _of_backend(spec: RouterSpec, backend: Backend, namespace: str) -> Opening:
         return Opening(backend.name, ({"fqdn": host},), ports, note)
     out = _goes_out(backend)
     peers = tuple(open_block(one, goes_out=out) for one in blocks or EVERYWHERE)
-    wide = "all but private addresses" if out else "all addresses, private ones too"
-    return Opening(backend.name, peers, ports, note, "" if blocks else wide)
+    return Opening(backend.name, peers, ports, note, "" if blocks else _WIDE[out])
 
 
 def _stated(spec: RouterSpec, backend: Backend) -> BackendEgress | None:
