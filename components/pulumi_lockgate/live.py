@@ -115,8 +115,9 @@ def told(live: Live, last_digest: str | None, deployment: str) -> Iterable[str]:
         return
     runs = "no router" if live.digest is None else live.digest
     yield (
-        f"the cluster runs {runs}, the stack says {last_digest}: {deployment} was changed past "
-        "this stack, by hand or by an update that went on after it was stopped; `up` puts it right"
+        f"the cluster runs {runs}, the stack says {last_digest}: {deployment}, or its ConfigMap, "
+        "was changed past this stack, by hand or by an update that went on after it was stopped; "
+        "`up` puts it right"
     )
 
 
@@ -194,9 +195,30 @@ def _read(api: Any, namespace: str, deployment: str, needs: Iterable[Prerequisit
         if error.status != _NOT_FOUND:
             raise
         return Live(api.configuration.host, None, absent)
-    pods = found.spec.template.metadata
-    annotations = (pods.annotations if pods else None) or {}
-    return Live(api.configuration.host, annotations.get(DIGEST_ANNOTATION), absent)
+    return Live(api.configuration.host, _digest_run(core, found), absent)
+
+
+def _digest_run(core: Any, deployment: Any) -> str | None:
+    """Return the digest of the policy that a router's pods read, None where they say none."""
+    from kubernetes import client  # noqa: PLC0415 - only where an engine runs
+
+    pods = deployment.spec.template
+    annotations = (pods.metadata.annotations if pods.metadata else None) or {}
+    if DIGEST_ANNOTATION in annotations:
+        return str(annotations[DIGEST_ANNOTATION])
+    # `rollout: hot`: the one ConfigMap says it, and anybody's edit of it counts
+    names = [v.config_map.name for v in pods.spec.volumes or () if v.config_map is not None]
+    if not names:
+        return None
+    space = deployment.metadata.namespace
+    try:
+        held = core.read_namespaced_config_map(names[0], space, _request_timeout=_TIMEOUT_S)
+    except client.ApiException as error:
+        if error.status == _NOT_FOUND:
+            return None
+        raise
+    text = (held.data or {}).get("policy.json")
+    return None if text is None else digest_of(text.encode())
 
 
 def _listed(absent: Iterable[Prerequisite]) -> str:

@@ -12,6 +12,7 @@ from pulumi import Input, Output, ResourceOptions
 from pulumi.output import UNKNOWN, contains_unknowns
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler
 from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, Service, ServiceAccount
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
@@ -19,7 +20,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from pulumi_lockgate.draft import FQDN_POLICY, Draft, Source, source_of
 from pulumi_lockgate.manifests.network import CILIUM
 from pulumi_lockgate.manifests.openings import opens_names, rows, wide
-from pulumi_lockgate.manifests.router import policy_config_map, rollout_s, short
+from pulumi_lockgate.manifests.router import SCALER, policy_config_map, rollout_s, short
 from pulumi_lockgate.proof.report import text_of
 from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proved_policy import NotKnownError, ProvedPolicy, prove_policy
@@ -64,7 +65,7 @@ class ModelRouter(pulumi.ComponentResource):
     is the digest of the list of widenings that may pass, by default `lockgate:acceptWidening`.
     The ConfigMaps of that record's last `proxy.revisionHistoryLimit` policies are kept, so that a
     rollback by hand finds the one that it needs; `policies` is a provider for them, with
-    `upsert_existing_objects` (docs/adr/0003).
+    `upsert_existing_objects` (docs/adr/0003), and for `rollout: hot` `enable_config_map_mutable`.
 
     Outputs: `url`, the base URL that agents use; `policy`, its policy.json; `digest`, the policy's;
     `verdict`, the proof's text; `enforcer`, image and network around it; `record`, all of them.
@@ -199,6 +200,7 @@ class ModelRouter(pulumi.ComponentResource):
             **arguments("deployment"),
             opts=ResourceOptions.merge(child, first),
         )
+        _applied(made, lambda known: _scaler(name, known, child))
         Service(f"{name}-service", **arguments("service"), opts=child)
         PodDisruptionBudget(
             f"{name}-disruption-budget", **arguments("disruption-budget"), opts=child
@@ -217,6 +219,10 @@ class ModelRouter(pulumi.ComponentResource):
             if one.secret:
                 manifest["data"] = Output.secret(manifest["data"])
             ConfigMap(self._resource_of(one), **manifest, opts=self._renamed(one, own))
+        if made.is_hot:
+            # a provider without `enable_config_map_mutable` replaces it, and its name is taken
+            own = ResourceOptions.merge(own, ResourceOptions(delete_before_replace=True))
+            return ConfigMap(f"{self._called}-policy-in-place", **stated, opts=own)
         if made.current is None:
             return ConfigMap(f"{self._called}-policy", **stated, opts=own)
         current = self._resource_of(made.current)
@@ -231,6 +237,12 @@ class ModelRouter(pulumi.ComponentResource):
             return opts
         known_as = [pulumi.Alias(name=f"{self._called}-policy")]
         return ResourceOptions.merge(opts, ResourceOptions(aliases=known_as))
+
+
+def _scaler(name: str, made: Rendered, child: ResourceOptions) -> None:
+    """Register the autoscaler of a router that has one."""
+    if SCALER in made.objects:
+        HorizontalPodAutoscaler(f"{name}-{SCALER}", **made.objects[SCALER], opts=child)
 
 
 def earlier(before: Sequence[Earlier], made: Rendered) -> list[Earlier]:
@@ -305,9 +317,15 @@ def notices(policy: LoadedPolicy) -> list[str]:
         found.append(OBSERVES)
     found += loopback_notices(policy.spec)
     found += wide(policy.spec)
+    if policy.spec.proxy.rollout == "hot":
+        found.append(HOT)
     return found
 
 
+HOT: Final = (
+    "proxy.rollout is hot: running proxies take up whatever is written into their ConfigMap; "
+    "`lockgate plan --admission` writes what lets the cluster refuse a text that was not proved"
+)
 OPENS: Final = "what the network policies open"
 
 

@@ -52,6 +52,8 @@ class Rendered:
     """How many earlier policies stay for a rollback by hand."""
     rollout_s: int = rollout_s(MOST_REPLICAS)
     """How long the pods may take, in seconds."""
+    is_hot: bool = False
+    """Whether the one ConfigMap is changed in place."""
 
 
 def rendered(name: str, namespace: str, proved: ProvedPolicy) -> Rendered:
@@ -84,8 +86,9 @@ def rendered(name: str, namespace: str, proved: ProvedPolicy) -> Rendered:
         current=Earlier(proved.policy.json.decode(), bool(proved.secrets))
         if proved.is_known
         else None,
-        rollout_s=rollout_s(proxy.replicas),
-        kept=_KUBERNETES_KEEPS if limit is None else limit,
+        rollout_s=rollout_s(proxy.most_replicas),
+        kept=0 if router.is_hot else _KUBERNETES_KEEPS if limit is None else limit,
+        is_hot=router.is_hot,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from lockgate.policy.canonical import digest_of
 from lockgate.policy.reading.document import from_plain
 from pulumi_lockgate.live import AbsentError, NotRead, Place, look, read_live
 from pulumi_lockgate.stack.evaluate import read_stack
@@ -191,3 +192,29 @@ def test_the_cluster_is_the_one_that_the_provider_takes(server: Server, tmp_path
     other = read_live(Place(server.kubeconfig, "nowhere"), "lockgate-dev", "x", ())
     assert isinstance(other, NotRead)
     assert Place(context="y").arguments == {"context": "y"}
+
+
+def test_a_policy_that_was_edited_in_place_is_named(server: Server) -> None:
+    """`rollout: hot`: the text that the pods read says what runs, and no annotation."""
+    record, digest = last()
+    volume = {"name": "policy", "configMap": {"name": "lockgate-router-proxy"}}
+    pods = {"metadata": {}, "spec": {"containers": [{"name": "proxy"}], "volumes": [volume]}}
+    server.answers[ROUTER] = {
+        "kind": "Deployment",
+        "metadata": {"namespace": "lockgate-dev"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": pods},
+    }
+    path = ROUTER.replace("apis/apps/v1", "api/v1").replace("/deployments/", "/configmaps/")
+    marks = {"annotations": {"lockgate.dev/policy-digest": digest}}
+    for held, runs_now in (
+        ({"kind": "ConfigMap", "metadata": marks, "data": {"policy.json": record.policy}}, None),
+        ({"kind": "ConfigMap", "metadata": marks, "data": {"policy.json": "{}"}}, digest_of(b"{}")),
+        ({"kind": "ConfigMap", "metadata": marks}, "no router"),
+        (404, "no router"),
+    ):
+        server.answers[path] = held
+        said = told(Place(server.kubeconfig), last=record)
+        assert said.error is None
+        assert [line.split(",")[0] for line in said.warnings] == (
+            [f"the cluster runs {runs_now}"] if runs_now else []
+        )

@@ -15,6 +15,7 @@ FIELD = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 PATHS = FIELD.findall(page())
 
 REQUESTS, LIFE, LOAD = "server/test_requests.py", "server/test_lifecycle.py", "policy/test_load.py"
+ROLLOUT = "components/test_rollout.py"
 MANIFESTS, PLAN, MACHINE = (
     "components/test_manifests.py",
     "components/test_plan.py",
@@ -59,7 +60,7 @@ ACTS = {
     "proxy.privateRanges[]": ADDRESSES, "proxy.privateRanges[].cidr": ADDRESSES,
     "proxy.privateRanges[].why": "proof/test_widenings.py", "proxy.drainDelay": LIFE,
     "proxy.drainGrace": LIFE, "proxy.revisionHistoryLimit": MANIFESTS, "proxy.nodeSelector": MANIFESTS,
-    "proxy.rollout": MANIFESTS, "endpoint": MANIFESTS, "endpoint.port": MANIFESTS,
+    "proxy.rollout": ROLLOUT, "endpoint": MANIFESTS, "endpoint.port": MANIFESTS,
     "endpoint.type": MANIFESTS, "endpoint.nodePort": MANIFESTS, "endpoint.cors": DOORS,
     "endpoint.cors.origins": DOORS, "backends[].maxOutputTokens": DOORS,
 }  # fmt: skip
@@ -75,6 +76,9 @@ ACTS |= {
     "proxy.memoryBudget": "faults/test_process.py", "rules[].route.shadowPercent": STRATEGIES, "backends[].tls": TLS,
     "backends[].tls.caSecretRef": TLS, "backends[].tls.caSecretRef.name": TLS,
     "backends[].tls.clientCertSecretRef": TLS, "backends[].tls.clientCertSecretRef.name": TLS,
+}  # fmt: skip
+ACTS |= {
+    f"proxy.autoscaling{name}": ROLLOUT for name in ("", ".maxReplicas", ".minReplicas", ".cpuPercent", ".by")
 }  # fmt: skip
 ACTS |= {
     "proxy.callerMemory": "exchange/test_memory.py", "proxy.callerMemory.share": "exchange/test_memory.py",

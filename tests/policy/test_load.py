@@ -283,7 +283,6 @@ def _nested(path: str, row: object) -> str:
         "policy.classification.mode": "hybrid",
         "policy.auditLog.sink": "otlp",
         "policy.auditLog.includeRequestBody": "true",
-        "proxy.rollout": "hot",
         "proxy.memoryBudget": "1000",
         "proxy.egress.fqdnPolicy": "calico",
     }

@@ -61,7 +61,7 @@ def enforcer_of(policy: LoadedPolicy) -> Enforcer:
     return Enforcer(
         image=container["image"],
         args=tuple(container["args"]),
-        replicas=manifests["deployment"]["spec"]["replicas"],
+        replicas=policy.spec.proxy.least_replicas,
         security=_line(security),
         service=manifests["service"]["spec"]["type"],
         ingress=_texts(ingress(policy.spec)),

@@ -1,4 +1,8 @@
-"""The manifests of one ModelRouter: a proxy that sees one policy for life."""
+"""The manifests of one ModelRouter.
+
+With `rollout: rolling` a pod sees one policy for life: its ConfigMap is immutable and named by its
+content. With `hot` there is one ConfigMap, changed in place, which the proxies read again.
+"""
 
 from importlib.metadata import version
 from typing import Any, Final
@@ -24,6 +28,8 @@ from pulumi_lockgate.manifests.openings import ADMIN_PORT, ROUTER, SERVICE_PORT
 DEFAULT_IMAGE: Final = f"ghcr.io/lockgate/lockgate-proxy:{version('pulumi-lockgate')}"
 """The proxy of this very version: the two distributions and the image are released as one."""
 DIGEST_ANNOTATION: Final = "lockgate.dev/policy-digest"
+AUDIT_ANNOTATION: Final = "lockgate.dev/audit-log"
+"""The one part of a policy that a running proxy does not change: a changed one rolls the pods."""
 POLICY_FOLDER: Final = "/etc/lockgate/policy"
 SECRETS_FOLDER: Final = "/etc/lockgate/secrets"
 START_S: Final = 60
@@ -32,6 +38,7 @@ PULL_S: Final = 120
 """To schedule a pod and to pull its image."""
 STOP_MARGIN_S: Final = 5
 """Between the end of the drain's grace and the kubelet's kill."""
+SCALER: Final = "autoscaler"
 DEFAULT_RESOURCES: Final = {
     "requests": {"cpu": "250m", "memory": "128Mi"},
     "limits": {"memory": "512Mi"},
@@ -49,8 +56,19 @@ class Router:
 
     @property
     def config_map_name(self) -> str:
-        """The ConfigMap's name; each policy has one of its own."""
-        return f"{self.name}-{short(self.policy.digest)}"
+        """The ConfigMap's name; each policy has one of its own, but for `rollout: hot`."""
+        return self.name if self.is_hot else f"{self.name}-{short(self.policy.digest)}"
+
+    @property
+    def is_hot(self) -> bool:
+        """Whether running proxies take up a changed policy."""
+        return self.policy.spec.proxy.rollout == "hot"
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether there is a HorizontalPodAutoscaler for it."""
+        scaled = self.policy.spec.proxy.autoscaling
+        return scaled is not None and scaled.by == "hpa"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -70,13 +88,20 @@ def router_manifests(router: Router) -> dict[str, Manifest]:
         "deployment": deployment(router),
         "service": service(router),
         "disruption-budget": disruption_budget(router),
+        **({SCALER: scaler(router)} if router.is_scaled else {}),
         **router_network_policies(router.name, router.namespace, router.policy.spec),
     }
 
 
 def config_map(router: Router) -> Manifest:
-    """Return the immutable ConfigMap that holds policy.json."""
-    return policy_config_map(router.name, router.namespace, router.policy.json.decode())
+    """Return the ConfigMap that holds policy.json."""
+    made = policy_config_map(router.name, router.namespace, router.policy.json.decode())
+    if router.is_hot:
+        del made["immutable"]
+        made["metadata"]["name"] = router.config_map_name
+        # the proved text wins over whoever wrote the field since
+        made["metadata"]["annotations"]["pulumi.com/patchForce"] = "true"
+    return made
 
 
 def policy_config_map(router: str, namespace: str, policy: str) -> Manifest:
@@ -102,10 +127,9 @@ def short(digest: str) -> str:
 
 
 def deployment(router: Router) -> Manifest:
-    """Return the proxy's Deployment; a changed policy is a changed pod template."""
+    """Return the proxy's Deployment; a changed policy is a changed pod template, unless hot."""
     proxy = router.policy.spec.proxy
     spec: dict[str, Any] = {
-        "replicas": proxy.replicas,
         "progressDeadlineSeconds": PULL_S + START_S,
         "selector": {"matchLabels": selector(router.name, ROUTER)},
         "strategy": {
@@ -115,11 +139,13 @@ def deployment(router: Router) -> Manifest:
         "template": {
             "metadata": {
                 "labels": labels(router.name, ROUTER),
-                "annotations": {DIGEST_ANNOTATION: router.policy.digest},
+                "annotations": _marks(router),
             },
             "spec": _pod(router),
         },
     }
+    if proxy.autoscaling is None:  # else they are the autoscaler's, and stated by nobody here
+        spec["replicas"] = proxy.least_replicas
     if proxy.revision_history_limit is not None:
         spec["revisionHistoryLimit"] = proxy.revision_history_limit
     return {
@@ -128,6 +154,13 @@ def deployment(router: Router) -> Manifest:
         "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER)),
         "spec": spec,
     }
+
+
+def _marks(router: Router) -> dict[str, str]:
+    """Return the annotations of the pods: what changes them rolls the pods."""
+    if router.is_hot:
+        return {AUDIT_ANNOTATION: router.policy.spec.policy.audit_log.file_path or "stdout"}
+    return {DIGEST_ANNOTATION: router.policy.digest}
 
 
 def rollout_s(replicas: int) -> int:
@@ -270,5 +303,27 @@ def disruption_budget(router: Router) -> Manifest:
         "spec": {
             "maxUnavailable": 1,
             "selector": {"matchLabels": selector(router.name, ROUTER)},
+        },
+    }
+
+
+def scaler(router: Router) -> Manifest:
+    """Return the autoscaler: by CPU, which is what a proxy runs out of.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/
+    """
+    stated = router.policy.spec.proxy.autoscaling
+    if stated is None:
+        raise ValueError(f"{router.name} is not scaled")
+    target = {"type": "Utilization", "averageUtilization": stated.cpu_percent}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER)),
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": router.name},
+            "minReplicas": stated.min_replicas,
+            "maxReplicas": stated.max_replicas,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
         },
     }

@@ -24,7 +24,13 @@ def deploy() -> None:
         look(stack, proved.policy, last, place)
     # a policy's ConfigMap is named by its content: one that is there already is that very one,
     # which only server-side apply takes for no error
-    policies = kubernetes.Provider("policies", upsert_existing_objects=True, **place.arguments)
+    # mutable: that of `rollout: hot` is changed in place; the others are immutable by themselves
+    policies = kubernetes.Provider(
+        "policies",
+        upsert_existing_objects=True,
+        enable_config_map_mutable=True,
+        **place.arguments,
+    )
     # client-side apply: annotations set by other managers survive an update (docs/adr/0003)
     cluster = kubernetes.Provider("cluster", enable_server_side_apply=False, **place.arguments)
     inside = pulumi.ResourceOptions(providers=[cluster])

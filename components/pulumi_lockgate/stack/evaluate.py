@@ -101,13 +101,16 @@ class Plan:
     @property
     def policy_json(self) -> bytes:
         """The bytes of policy.json in the ConfigMap."""
-        pods = (
-            m["spec"]["template"]["metadata"] for m in self.manifests if m["kind"] == "Deployment"
-        )
-        runs = {pod.get("annotations", {}).get(DIGEST_ANNOTATION) for pod in pods} - {None}
+        mounted = {
+            volume["configMap"]["name"]
+            for manifest in self.manifests
+            if manifest["kind"] == "Deployment"
+            for volume in manifest["spec"]["template"]["spec"].get("volumes", ())
+            if "configMap" in volume
+        }
         for manifest in self.manifests:
             marks = manifest["metadata"].get("annotations", {})
-            if manifest["kind"] == "ConfigMap" and marks.get(DIGEST_ANNOTATION) in runs:
+            if manifest["metadata"]["name"] in mounted and DIGEST_ANNOTATION in marks:
                 text: str = manifest["data"]["policy.json"]
                 return text.encode()
         raise LookupError("the program makes no policy ConfigMap")

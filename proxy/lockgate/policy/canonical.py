@@ -14,6 +14,7 @@ from lockgate.policy.spec.units import format_duration, format_rate
 DEPLOYMENT_ONLY: Final = frozenset(
     {
         "replicas",
+        "autoscaling",
         "image",
         "imagePullSecrets",
         "resources",

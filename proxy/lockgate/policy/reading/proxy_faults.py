@@ -7,8 +7,15 @@ from lockgate.policy.address import cidr_fault, is_public
 from lockgate.policy.reading.origins import origin_fault
 from lockgate.policy.reading.suggestions import flow, write
 from lockgate.policy.reading.validate import Fault
-from lockgate.policy.spec.model_router import CallerMemory, Endpoint, PrivateRange, RouterSpec
+from lockgate.policy.spec.model_router import (
+    CallerMemory,
+    Endpoint,
+    PrivateRange,
+    Proxy,
+    RouterSpec,
+)
 
+MOST_REPLICAS: Final = 100
 LEAST_BUDGET_BYTES: Final = 33 << 20
 LEAST_EVENT_BYTES: Final = 64 << 10
 MOST_EVENT_BYTES: Final = 256 << 20
@@ -17,8 +24,7 @@ MOST_EVENT_BYTES: Final = 256 << 20
 def proxy_faults(spec: RouterSpec) -> Iterator[Fault]:
     """Yield every fault of `proxy` and `endpoint`."""
     proxy = spec.proxy
-    if not 1 <= proxy.replicas <= 10:
-        yield "proxy.replicas", f"{proxy.replicas} is not from 1 to 10", "write `replicas: 2`"
+    yield from _replicas(proxy)
     if proxy.memory_budget is not None and proxy.memory_budget < LEAST_BUDGET_BYTES:
         yield (
             "proxy.memoryBudget",
@@ -32,6 +38,34 @@ def proxy_faults(spec: RouterSpec) -> Iterator[Fault]:
     if proxy.revision_history_limit is not None and proxy.revision_history_limit < 0:
         yield "proxy.revisionHistoryLimit", "is less than 0", "write `revisionHistoryLimit: 3`"
     yield from _endpoint(spec.endpoint)
+
+
+def _replicas(proxy: Proxy) -> Iterator[Fault]:
+    scaled, stated = proxy.autoscaling, proxy.replicas
+    if scaled is None:
+        if stated is not None and not 1 <= stated <= 10:
+            yield "proxy.replicas", f"{stated} is not from 1 to 10", "write `replicas: 2`"
+        return
+    place = "proxy.autoscaling"
+    if stated is not None:
+        yield "proxy.replicas", "has autoscaling beside it, which sets them", "leave replicas out"
+    if not 1 <= scaled.min_replicas <= scaled.max_replicas <= MOST_REPLICAS:
+        stated_range = f"{scaled.min_replicas} to {scaled.max_replicas}"
+        yield (
+            place,
+            f"{stated_range} is no range of pods from 1 to {MOST_REPLICAS}",
+            "write `autoscaling: { minReplicas: 2, maxReplicas: 10 }`",
+        )
+    if not 1 <= scaled.cpu_percent <= 100:
+        fault = f"{scaled.cpu_percent} is not from 1 to 100"
+        yield f"{place}.cpuPercent", fault, "write `cpuPercent: 70`"
+    requests = (proxy.resources or {}).get("requests") or {}
+    if scaled.by == "hpa" and proxy.resources is not None and "cpu" not in requests:
+        yield (
+            "proxy.resources",
+            "requests no CPU, of which autoscaling counts a share",
+            'write `resources: { requests: { cpu: "1" } }`, or leave resources out',
+        )
 
 
 def _private_ranges(ranges: tuple[PrivateRange, ...]) -> Iterator[Fault]:

@@ -52,7 +52,6 @@ TABLE: Final = (
         _among(True),
         "true",
     ),
-    Row("proxy.rollout", "write `rollout: rolling`", _among("hot"), "hot"),
     Row(
         "proxy.egress.fqdnPolicy",
         "write `fqdnPolicy: cilium`, `cidrs` or `gateway`: in a Calico policy, `domains` are of "

@@ -5,7 +5,7 @@ additions. `lockgate.policy.reading.load` reads it; `lockgate.policy.canonical` 
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
@@ -87,6 +87,10 @@ class Budget:
     max_usd: str | None = spec_field("cap in US dollars", default=None, wire="maxUSD")
 
 
+REPLICAS: Final = 2
+"""Pods of a router that says nothing of them."""
+
+
 @frozen
 class AuditLog:
     """Where the one record per request goes."""
@@ -142,10 +146,31 @@ class PrivateRange:
 
 
 @frozen
+class Autoscaling:
+    """How many pods there are, where that follows the load."""
+
+    max_replicas: int = spec_field("pods at most, up to 100")
+    min_replicas: int = spec_field("pods at least", default=2)
+    cpu_percent: int = spec_field(
+        "pods are added while they use more than this of the CPU that they request", default=70
+    )
+    by: Literal["hpa", "other"] = spec_field(
+        "hpa: a HorizontalPodAutoscaler is made; other: none is, and something else, such as KEDA, "
+        "sets the replicas between the two numbers",
+        default="hpa",
+    )
+
+
+@frozen
 class Proxy:
     """The proxy's own Deployment and its defaults."""
 
-    replicas: int = spec_field("pods", default=2)
+    replicas: int | None = spec_field(
+        "pods, 1 to 10; left out: 2, or as many as `autoscaling` wants", default=None
+    )
+    autoscaling: Autoscaling | None = spec_field(
+        "leaves the number of pods to an autoscaler; no `replicas` beside it", default=None
+    )
     image: str | None = spec_field("container image; the release's own when left out", default=None)
     image_pull_secrets: tuple[SecretRef, ...] = spec_field("Secrets to pull it", default=())
     resources: Mapping[str, Any] | None = spec_field("Kubernetes requests and limits", default=None)
@@ -192,13 +217,28 @@ class Proxy:
     )
     node_selector: Mapping[str, str] | None = spec_field("node labels to run on", default=None)
     rollout: Literal["rolling", "hot"] = spec_field(
-        "rolling: a pod sees one policy for life; hot: the proxy reloads", default="rolling"
+        "rolling: a pod sees one policy for life; hot: the ConfigMap is changed in place and "
+        "running proxies read it again, a minute or so later",
+        default="rolling",
     )
     egress: Egress | None = spec_field(
         "how far the NetworkPolicy lets requests for external backends go; left out: to the "
         "address in the URL, and where that is a name, to its port at all but private addresses",
         default=None,
     )
+
+    @property
+    def least_replicas(self) -> int:
+        """How many pods there are at least."""
+        if self.autoscaling is not None:
+            return self.autoscaling.min_replicas
+        return REPLICAS if self.replicas is None else self.replicas
+
+    @property
+    def most_replicas(self) -> int:
+        """How many pods there are at most."""
+        scaled = self.autoscaling
+        return self.least_replicas if scaled is None else scaled.max_replicas
 
     @property
     def private_cidrs(self) -> tuple[str, ...]:
