@@ -98,8 +98,10 @@ def look(stack: Stack, policy: LoadedPolicy, last: Record | Unknown | None, plac
         return
     for line in told(found, last_digest, f"Deployment {name} in {namespace}"):
         pulumi.log.warn(line)
-    made = {"Namespace"} if stack.creates_namespace else set()
-    absent = [one for one in found.absent if one.kind not in made]
+    made = {("Secret", secret.name) for secret in stack.secrets}
+    if stack.creates_namespace:
+        made.add(("Namespace", namespace))
+    absent = [one for one in found.absent if (one.kind, one.name) not in made]
     if not absent:
         return
     text = _listed(absent)

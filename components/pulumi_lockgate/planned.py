@@ -77,7 +77,7 @@ class Planned:
 
     def render_needs(self, out: Callable[[str], object]) -> None:
         """Give `out` the lines that say what must be in the cluster."""
-        render(prerequisites(self.plan), out)
+        render(prerequisites(self.plan, rendered=self.out is not None), out)
 
     def render_change(self, out: Callable[[str], object]) -> None:
         """Give `out` the lines on what changed, on recorded requests, and on what was written."""

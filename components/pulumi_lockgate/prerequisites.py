@@ -5,18 +5,16 @@ The program makes none of these, and Kubernetes names what is missing only in a 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 import click
 from attrs import evolve, frozen
 from lockgate.cli.shown import secret_line
-from lockgate.policy.spec.backends import KEY_FILES
 from lockgate.policy.spec.model_router import RouterSpec
 
 from pulumi_lockgate.manifests.common import Manifest
 from pulumi_lockgate.stack.evaluate import Plan
-
-TLS_KEYS: Final = ("tls.crt", "tls.key")
+from pulumi_lockgate.stack.secrets import CA_KEY, TLS_KEYS, secret_needs
 
 
 @frozen
@@ -52,9 +50,13 @@ class Prerequisite:
         return f"{self.kind} {self.name}{keys}{place}: for {', '.join(self.used_by)}"
 
 
-def prerequisites(plan: Plan) -> tuple[Prerequisite, ...]:
-    """Return what the plan needs and does not make, each once."""
-    return needed(plan.manifests, _policies(plan))
+def prerequisites(plan: Plan, *, rendered: bool = False) -> tuple[Prerequisite, ...]:
+    """Return what the plan needs and does not make, each once.
+
+    What is `rendered` to files makes no Secret: their values are the engine's.
+    """
+    manifests = [m for m in plan.manifests if not (rendered and m["kind"] == "Secret")]
+    return needed(manifests, _policies(plan))
 
 
 def needed(
@@ -139,19 +141,12 @@ def _policies(plan: Plan) -> Iterator[tuple[RouterSpec, str | None]]:
 
 
 def _of_spec(spec: RouterSpec, namespace: str | None) -> Iterator[Prerequisite]:
-    for backend in spec.backends:
-        user = (f"backend {backend.name}",)
-        external, tls = backend.external, backend.tls
-        if external is not None and external.credentials_secret_ref is not None:
-            name, key = external.credentials_secret_ref.name, KEY_FILES[external.provider]
-            command = secret_line(namespace or "NAMESPACE", name, key)
-            yield Prerequisite("Secret", name, namespace, (key,), user, command)
-        at = f"kubectl -n {namespace or 'NAMESPACE'} create secret"
-        if tls is not None and tls.ca_secret_ref is not None:
-            name = tls.ca_secret_ref.name
-            command = f"{at} generic {name} --from-file=ca.crt=ca.crt"
-            yield Prerequisite("Secret", name, namespace, ("ca.crt",), user, command)
-        if tls is not None and tls.client_cert_secret_ref is not None:
-            name = tls.client_cert_secret_ref.name
-            command = f"{at} tls {name} --cert=tls.crt --key=tls.key"
-            yield Prerequisite("Secret", name, namespace, TLS_KEYS, user, command)
+    at = f"kubectl -n {namespace or 'NAMESPACE'} create secret"
+    for need in secret_needs(spec):
+        if need.keys == TLS_KEYS:
+            command = f"{at} tls {need.name} --cert=tls.crt --key=tls.key"
+        elif need.keys == (CA_KEY,):
+            command = f"{at} generic {need.name} --from-file={CA_KEY}={CA_KEY}"
+        else:
+            command = secret_line(namespace or "NAMESPACE", need.name, need.keys[0])
+        yield Prerequisite("Secret", need.name, namespace, need.keys, (need.used_by,), command)

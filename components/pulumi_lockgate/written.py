@@ -30,7 +30,8 @@ def write_plan(planned: Planned, out: Path) -> None:
     are gone are taken away; nothing else in the folder is touched.
     """
     _make(out)
-    manifests = planned.plan.manifests
+    # a Secret's values are known to the engine alone: `up` makes it, and no file
+    manifests = [one for one in planned.plan.manifests if one["kind"] != "Secret"]
     digits = max(2, len(str(len(manifests) - 1)))
     files = {
         f"{number:0{digits}}-{_called(manifest)}.yaml": _yaml(manifest)

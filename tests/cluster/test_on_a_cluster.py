@@ -31,7 +31,7 @@ from tests.support.wait import eventually
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(500),
     pytest.mark.skipif("KUBECONFIG" not in os.environ, reason="NOT RUN: no KUBECONFIG"),
 ]
 HERE, OUTSIDE = "lockgate-test", "lockgate-outside"
@@ -274,6 +274,58 @@ def test_a_killed_process_is_started_again(cluster: Cluster, gate: Path) -> None
     eventually(lambda: restarts() == 1, 60, every_s=0.5)
     cluster.rolled_out(HERE, ROUTER)
     assert "200 local-qwen" in counted(cluster)
+
+
+def test_a_pod_that_takes_too_much_memory_is_started_again(cluster: Cluster, gate: Path) -> None:
+    [pod, *_] = (one["metadata"]["name"] for one in cluster.pods(HERE, ROUTER))
+    load = Load(cluster, HERE, HOST, 15)
+    script = "held = [bytes(b'x' * (64 << 20)) for _ in range(40)]"  # 2.5 GiB: over the limit
+    line = ("exec", pod, "-c", "proxy", "--", "/usr/bin/python3.11", "-c", script)
+    cluster.kubectl("-n", HERE, *line, check=False)
+
+    def last_end() -> str:
+        held = cluster.get("-n", HERE, "pod", pod)["status"]["containerStatuses"][0]
+        return str(held["lastState"].get("terminated", {}).get("reason"))
+
+    eventually(lambda: last_end() == "OOMKilled", 60, last_end, every_s=0.5)
+    counts = load.counts()
+    cluster.rolled_out(HERE, ROUTER)
+    served = sum(n for key, n in counts.items() if key.startswith("200"))
+    say(f"a pod killed for memory: {served} requests served meanwhile by the other, or {counts}")
+    assert served > 100, counts  # what was under way in that pod is cut; the Service has the other
+    assert not any(key.startswith("5") for key in counts), counts
+    assert counted(cluster).keys() == {"200 local-qwen"}
+
+
+def test_a_policy_that_is_changed_in_place_rolls_no_pod(cluster: Cluster, gate: Path) -> None:
+    hot = STACK.replace("drainGrace", "rollout: hot, drainGrace")
+    hot = hot.replace("replicas: 2", "autoscaling: { minReplicas: 2, maxReplicas: 4, by: other }")
+    cluster.kubectl("apply", "--server-side", "-f", str(rendered(gate, hot)))
+    cluster.kubectl("-n", HERE, "scale", f"deployment/{ROUTER}", "--replicas=3")
+    cluster.rolled_out(HERE, ROUTER)
+    before = {pod["metadata"]["uid"] for pod in cluster.pods(HERE, ROUTER)}
+    assert len(before) == 3
+
+    load = Load(cluster, HERE, HOST, 110)
+    began = time.monotonic()
+    edited = hot.replace("quarantineDuration: 1s", "quarantineDuration: 3s")
+    cluster.kubectl("apply", "--server-side", "-f", str(rendered(gate, edited)))
+    held = cluster.get("-n", HERE, "configmap", ROUTER)["metadata"]["annotations"]
+    digest = held["lockgate.dev/policy-digest"]
+
+    def in_force() -> set[str]:
+        names = [pod["metadata"]["name"] for pod in cluster.pods(HERE, ROUTER)]
+        at = f"/api/v1/namespaces/{HERE}/pods/%s:9090/proxy/readyz?verbose"
+        texts = [cluster.kubectl("get", "--raw", at % name).stdout for name in names]
+        return {word for text in texts for word in text.split() if word.startswith("sha256:")}
+
+    eventually(lambda: in_force() == {digest}, 150, lambda: str(in_force()), every_s=1)
+    say(f"a policy in place: in force in every pod {time.monotonic() - began:.0f} s after")
+    counts = load.counts()
+    assert {key.split(" ")[0] for key in counts} == {"200"}, counts
+    assert len({key.split(" ")[1] for key in counts}) == 2, counts  # both policies answered
+    after = {pod["metadata"]["uid"] for pod in cluster.pods(HERE, ROUTER)}
+    assert after == before  # none was rolled, and the three stay three
 
 
 def _is_proxy(entry: Path, uids: list[str]) -> bool:

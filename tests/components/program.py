@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pulumi
@@ -112,6 +112,7 @@ def tell(
     preview: bool = True,
     deployed: Mapping[str, Any] | None = None,
     config: Mapping[str, str] | None = None,
+    secret: Iterable[str] = (),
 ) -> Told:
     """Run `program` as the engine would and return what it was told."""
     told = Told()
@@ -134,7 +135,7 @@ def tell(
     try:
         settings.reset_options(project="agents", stack="dev")
         mocks.set_mocks(held, "agents", "dev", preview=preview, monitor=_Monitor(held, told))
-        set_all_config(dict(config or {}))
+        set_all_config(dict(config or {}), list(secret))
         loop.run_until_complete(whole())
     except BaseException as error:  # noqa: BLE001 - what the engine would show
         told.error = error

@@ -1,14 +1,12 @@
 """What a stack file keeps secret or leaves to its cluster: `check` and `plan` go without it."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
-from click.testing import CliRunner, Result
-from lockgate.cli.main import cli
 from pulumi_lockgate.program import deploy
 
+from tests.components.conftest import Run
 from tests.components.program import tell
 
 BACKENDS = "backends: [{ name: l, inferenceServiceRef: { name: s } }, { name: c, tier: cloud, external: { provider: litellm, model: m } }]"
@@ -20,19 +18,11 @@ STACK = f"""config:
     rules: [{{ name: s, match: {{ dataClassification: [pii, phi] }}, route: {{ backends: [l] }}, failClosed: true }}]
     defaultRoute: l
 """
-Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "Pulumi.yaml").write_text("name: agents\nruntime: python\n")
-
-    def lockgate(name: str, *arguments: str, text: str = STACK) -> Result:
-        (tmp_path / "Pulumi.dev.yaml").write_text(text)
-        return CliRunner().invoke(cli, [name, "dev", *arguments])
-
-    return lockgate
+def run(run_on: Run) -> Run:
+    return partial(run_on, text=STACK)
 
 
 def test_a_secret_that_decides_nothing_is_named_and_the_rest_proved(run: Run) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import pulumi
-from attrs import asdict, evolve, frozen
+from attrs import asdict, frozen
 from lockgate.policy.reading.document import from_plain
 from lockgate.policy.reading.problem import PolicyRefusedError
 from pulumi.runtime import config as runtime_config
@@ -60,10 +60,9 @@ def stack_settings() -> Stack:
     """Return what the stack's configuration says. Raises StackRefusedError."""
     whole = {f"{PROJECT}:{key}": value for key, value in stack_config().items()}
     try:
-        stack = read_stack_tree(from_plain(whole), "", "stack configuration")
+        return read_stack_tree(from_plain(whole), "", "stack configuration", secret_keys())
     except PolicyRefusedError as refused:
         raise StackRefusedError(refused.source, refused.problems) from None
-    return evolve(stack, secret=secret_keys())
 
 
 def stack_config() -> dict[str, Any]:

@@ -29,6 +29,10 @@ _WHOLE: Final[dict[str, Schema]] = {
     f"{PROJECT}:namespace": {
         "anyOf": [{"type": "string", "minLength": 1}, schema_of(NamespaceSettings, "")]
     },
+    f"{PROJECT}:secrets": {
+        "type": "object",
+        "additionalProperties": {"type": "object", "additionalProperties": _SECURE},
+    },
     f"{PROJECT}:acceptWidening": {"type": "string", "pattern": "^widening:[0-9a-f]{64}$"},
 }
 """Keys whose schema is not that of their field's type."""

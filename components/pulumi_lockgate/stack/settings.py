@@ -17,6 +17,8 @@ from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.spec.fields import spec_field, wire_name
 
 from pulumi_lockgate.manifests.inference import Inference
+from pulumi_lockgate.stack.secrets import KEY as SECRETS
+from pulumi_lockgate.stack.secrets import StackSecret, key_faults, read_secrets
 from pulumi_lockgate.stand_ins import Missing, decides, without_secrets
 
 PROJECT: Final = "lockgate"
@@ -66,6 +68,12 @@ class StackSettings:
     models: Mapping[str, Any] = spec_field(
         "model servers, by name", default={}, wire="lockgate:models"
     )
+    secrets: Mapping[str, Any] = spec_field(
+        "Secrets to make, by name and key: `pulumi config set --secret --path "
+        "'lockgate:secrets.NAME.KEY'` writes a value encrypted",
+        default={},
+        wire="lockgate:secrets",
+    )
     accept_widening: str | None = spec_field(
         "digest of the one list of widenings, of one policy, that may be deployed",
         default=None,
@@ -86,20 +94,24 @@ class Stack:
     policy: LoadedPolicy
     creates_namespace: bool = True
     missing: tuple[Missing, ...] = ()
+    secrets: tuple[StackSecret, ...] = ()
     secret: frozenset[str] = frozenset()
 
 
-def read_stack_tree(config: Node, path: str, name: str) -> Stack:
+def read_stack_tree(
+    config: Node, path: str, name: str, secret: frozenset[str] = frozenset()
+) -> Stack:
     """Return what the tree `config` says; `path` is its place in the file `name`.
 
+    `secret` are the keys whose values the engine keeps secret and gives in clear.
     PolicyRefusedError has every fault of settings, models and policy, in the file's order.
     """
     found: list[Missing] = []
     members = config.value if config.is_mapping else ()
+    all_ours = [m for m in members if m.key.startswith(f"{PROJECT}:")]
+    stated = next((m for m in all_ours if m.key == SECRETS), None)
     ours = [
-        evolve(m, node=without_secrets(m.node, m.key, found))
-        for m in members
-        if m.key.startswith(f"{PROJECT}:")
+        evolve(m, node=without_secrets(m.node, m.key, found)) for m in all_ours if m is not stated
     ]
     _refuse_hidden(decides(found), path, name)
     router = next((member for member in ours if member.key == STACK_KEY), None)
@@ -110,6 +122,7 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
     rest, creates = _namespace(builder, rest)
     settings: StackSettings = builder.build(StackSettings, rest, "")
     faults: list[Problem] = []
+    secrets = read_secrets(stated, faults, hidden="secrets" in secret)
     models = {
         member.key: _inference(builder, faults, member, settings.namespace)
         for member in _models(rest)
@@ -125,14 +138,14 @@ def read_stack_tree(config: Node, path: str, name: str) -> Stack:
             loaded = load_tree(router.node, inner, name)
             around = Surroundings(settings.namespace, settings.litellm_url)
             policy = place(loaded, around, inner, name)
+            problems += [_within(fault, path) for fault in key_faults(secrets, policy.spec)]
         except PolicyRefusedError as refused:
             problems += refused.problems
     if problems or policy is None:
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
     good = {n: m for n, m in models.items() if m}
-    return Stack(
-        settings, good, policy, creates, tuple(evolve(m, path=joined(path, m.path)) for m in found)
-    )
+    gaps = tuple(evolve(m, path=joined(path, m.path)) for m in found)
+    return Stack(settings, good, policy, creates, gaps, secrets, secret)
 
 
 def _refuse_hidden(found: tuple[Missing, ...], path: str, name: str) -> None:
