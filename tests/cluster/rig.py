@@ -18,6 +18,8 @@ KUBECTL = os.environ.get("KUBECTL") or (str(OWN) if OWN.exists() else shutil.whi
 VERSION = "0.2.0"
 STAND_IN = os.environ.get("STAND_IN_IMAGE", f"ghcr.io/lockgate/lockgate-stand-in:{VERSION}")
 PROXY = os.environ.get("PROXY_IMAGE", f"ghcr.io/lockgate/lockgate-proxy:{VERSION}")
+REPORT: list[str] = []
+"""What the tests measured; the end of the run prints it."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 CONTAINER = {
     "allowPrivilegeEscalation": False,
@@ -56,6 +58,11 @@ for one in threads: one.join()
 print(json.dumps(counts))
 """
 """Eight askers, half of them on one connection each, for so many seconds; prints the counts."""
+
+
+def say(line: str) -> None:
+    """Have a line printed in the end."""
+    REPORT.append(line)
 
 
 class Cluster:

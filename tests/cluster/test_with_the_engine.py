@@ -3,17 +3,32 @@
 The real engine on a real cluster, with the images of `make image` and `make image-stand-in`.
 """
 
+import base64
+import json
 import os
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from lockgate.policy.canonical import digest_of
 
-from tests.cluster.rig import PROXY, STAND_IN, Cluster, namespace, volume
+from tests.cluster.rig import (
+    KUBECTL,
+    PROXY,
+    ROOT,
+    STAND_IN,
+    Cluster,
+    namespace,
+    say,
+    volume,
+)
 from tests.support.engine import Engine, project_in
 from tests.support.wait import eventually
 
@@ -77,32 +92,33 @@ def policies(cluster: Cluster) -> set[str]:
     return {one["metadata"]["annotations"]["lockgate.dev/policy-digest"] for one in found}
 
 
-def test_what_runs_is_what_was_proved(
-    cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    engine = Engine(project_in(tmp_path))
-    times: list[str] = []
+def test_what_runs_is_what_was_proved(cluster: Cluster, tmp_path: Path) -> None:
+    with destroyed(cluster, Engine(project_in(tmp_path))) as engine:
+        _play(cluster, engine, partial(up, engine))
 
-    def up(said: str, *, fails: bool = False) -> str:
-        began = time.monotonic()
-        done = engine("up", "--yes", "--skip-preview")
-        assert bool(done.returncode) == fails, done.stdout + done.stderr
-        assert said in done.stdout, done.stdout
-        times.append(f"up ({said[:24]}): {time.monotonic() - began:.1f} s")
-        return done.stdout
 
+@contextmanager
+def destroyed(cluster: Cluster, engine: Engine) -> Iterator[Engine]:
+    """Destroy the stack in the end, and see that nothing of it is left, and the claim is."""
     try:
-        _play(cluster, engine, up)
+        yield engine
     finally:
         done = engine("destroy", "--yes", "--skip-preview")
-        terminal = request.config.pluginmanager.getplugin("terminalreporter")
-        for line in ["", *times]:
-            terminal.write_line(line)
     assert done.returncode == 0, done.stdout + done.stderr
-    kinds = "deployment,service,configmap,networkpolicy,pdb,serviceaccount"
+    kinds = "deployment,service,configmap,networkpolicy,pdb,serviceaccount,secret,hpa"
     left = cluster.get("-n", HERE, kinds, "-l", "app.kubernetes.io/part-of=lockgate")["items"]
     assert left == []
     assert cluster.get("-n", HERE, "pvc", "models")["status"]["phase"] == "Bound"
+
+
+def up(engine: Engine, said: str, *, fails: bool = False) -> str:
+    """Bring the stack up, and return what was printed, in which something must be said."""
+    began = time.monotonic()
+    done = engine("up", "--yes", "--skip-preview")
+    assert bool(done.returncode) == fails, done.stdout + done.stderr
+    assert said in done.stdout, done.stdout
+    say(f"up ({said[:24]}): {time.monotonic() - began:.1f} s")
+    return done.stdout
 
 
 def _play(cluster: Cluster, engine: Engine, up: Callable[..., str]) -> None:
@@ -161,3 +177,99 @@ def _play(cluster: Cluster, engine: Engine, up: Callable[..., str]) -> None:
     engine.write(config(pause="7s"))
     up("UNCHANGED")
     assert policies(cluster) == {third, runs(cluster)}
+
+
+def test_a_policy_goes_in_place_and_scaled_replicas_stay(cluster: Cluster, tmp_path: Path) -> None:
+    def stated(pause: str, more: str = "") -> str:
+        scaled = f"rollout: hot, autoscaling: {{ maxReplicas: 4, by: other }}{more},"
+        return config(pause=pause).replace("replicas: 2,", scaled)
+
+    def held(kind: str, name: str = ROUTER) -> Any:
+        return cluster.get("-n", HERE, kind, name)
+
+    def text() -> str:
+        return str(held("configmap")["data"]["policy.json"])
+
+    with destroyed(cluster, Engine(project_in(tmp_path))) as engine:
+        engine.write(stated("5s"))
+        up(engine, "nothing to compare")
+        cluster.kubectl("-n", HERE, "scale", f"deployment/{ROUTER}", "--replicas=3")
+        cluster.rolled_out(HERE, ROUTER)
+        config_map, deployment, first = held("configmap"), held("deployment"), text()
+        assert re.search(r"Resources:\n\s+\d+ unchanged\n", up(engine, "UNCHANGED"))
+
+        # the text alone is another one: no pod, no replica, no ConfigMap is replaced
+        engine.write(stated("6s"))
+        up(engine, "UNCHANGED")
+        assert text() != first
+        assert held("configmap")["metadata"]["uid"] == config_map["metadata"]["uid"]
+        assert held("deployment")["spec"] == deployment["spec"]
+
+        # what changes the pods rolls them, and leaves the replicas alone
+        engine.write(stated("6s", ", nodeSelector: { kubernetes.io/os: linux }"))
+        up(engine, "UNCHANGED")
+        assert held("deployment")["spec"]["template"] != deployment["spec"]["template"]
+        assert held("deployment")["spec"]["replicas"] == 3
+
+        # an edit past the stack is said, whoever made it, and the proved text put back
+        proved = text()
+        for manager in ("kubectl-edit", "somebody"):
+            edit = json.dumps({"data": {"policy.json": first}})
+            line = ("patch", "configmap", ROUTER, "--type=merge", f"--field-manager={manager}")
+            cluster.kubectl("-n", HERE, *line, "-p", edit)
+            up(engine, f"the cluster runs {digest_of(first.encode())}, the stack says")
+            assert text() == proved
+
+        # and back to a ConfigMap for each policy
+        engine.write(config(pause="6s"))
+        up(engine, "UNCHANGED")
+        assert held("deployment")["spec"]["replicas"] == 2
+        assert policies(cluster) == {runs(cluster)}
+
+
+def test_secrets_of_the_stack_are_made_and_renewed(cluster: Cluster, tmp_path: Path) -> None:
+    def value() -> str:
+        held = cluster.get("-n", HERE, "secret", "openai-key")["data"]["OPENAI_API_KEY"]
+        return base64.b64decode(held).decode()
+
+    with destroyed(cluster, Engine(project_in(tmp_path))) as engine:
+        engine.write(config())
+        uids = set()
+        for key in ("sk-CANARY-1", "sk-CANARY-2"):
+            path = "lockgate:secrets.openai-key.OPENAI_API_KEY"
+            done = engine("config", "set", "--secret", "--path", path, given=key)
+            assert done.returncode == 0, done.stderr
+            assert key not in engine.stack.read_text()
+            printed = up(engine, "") + engine("stack", "export").stdout
+            assert "CANARY" not in printed
+            assert base64.b64encode(key.encode()).decode() not in printed
+            assert value() == key
+            uids.add(cluster.get("-n", HERE, "secret", "openai-key")["metadata"]["uid"])
+        assert len(uids) == 1
+
+
+def test_the_rights_of_one_namespace_are_enough(cluster: Cluster, tmp_path: Path) -> None:
+    """Also where API servers ask for rights on finalizers (OpenShift does): there are none."""
+    text = (ROOT / "examples" / "rights" / "deployer.yaml").read_text()
+    cluster.kubectl("-n", HERE, "apply", "-f", "-", given=text)
+    token = cluster.kubectl("-n", HERE, "create", "token", "lockgate-deployer").stdout
+    flattened = cluster.kubectl("config", "view", "--raw", "--flatten", "-o", "json").stdout
+    access = json.loads(flattened)
+    names = [user["name"] for user in access["users"]]
+    access["users"] = [{"name": name, "user": {"token": token}} for name in names]
+    held = tmp_path / "kubeconfig"
+    held.write_text(json.dumps(access))
+    held.chmod(0o600)
+
+    engine = Engine(project_in(tmp_path))
+    engine.environment["KUBECONFIG"] = str(held)
+    denied = subprocess.run(
+        [KUBECTL, "--kubeconfig", str(held), "get", "nodes"], capture_output=True, check=False
+    )
+    assert b"Forbidden" in denied.stderr
+    with destroyed(cluster, engine):
+        engine.write(config().replace("replicas: 2", "autoscaling: { maxReplicas: 2 }"))
+        up(engine, "nothing to compare")
+        engine.write(config(pause="6s"))
+        printed = up(engine, "UNCHANGED")
+        assert "orbidden" not in printed, printed
