@@ -25,7 +25,7 @@ MACHINE_amd64 := x86_64
 MACHINE_arm64 := aarch64
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help image image-can image-stand-in image-lock image-test quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep test-cluster compiled test-compiled bench docs policy-pack requirements changelog clean
+.PHONY: help image image-can image-stand-in image-lock image-test quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep test-cluster cluster-can compiled test-compiled bench docs policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -115,6 +115,16 @@ image-test: image-can $(WHEELS) $(VENV)/.test ## what the images hold, that they
 
 test-cluster: $(VENV)/.test $(if $(KUBECONFIG),,$(CLUSTER)/.made image image-stand-in) ## on a real Kubernetes: the one that KUBECONFIG names, else one of one node made here (root; ten minutes to build it once)
 	tests/cluster/run.sh
+
+cluster-can: # whether a node can run here at all: another one that is up is as good as none
+	@test "$$(id -u)" = 0 || { echo "not root"; exit 2; }
+	@go version 2>/dev/null | grep -qE 'go1\.(2[1-9]|[3-9][0-9])' || { echo "no go 1.21 or newer"; exit 2; }
+	@mkdir -p build && $(MAKE) --silent $(CLUSTER)/.made > build/cluster-build.log 2>&1 \
+		|| { tail -3 build/cluster-build.log; exit 2; }
+	@export BIN=$(CLUSTER) STATE=/tmp/lockgate-cluster; up=0; \
+		timeout 120 tests/cluster/node/cluster.sh up > build/cluster-up.log 2>&1 || up=$$?; \
+		tests/cluster/node/cluster.sh down > /dev/null 2>&1; \
+		test $$up = 0 || { tail -3 build/cluster-up.log; exit 2; }
 
 test-deep: $(VENV)/.test $(LITELLM)/.made ## the proof against the engine and the naive spec on 100,000 pairs, against cvc5; 10,000 LiteLLM configs against LiteLLM itself (five minutes on two idle cores; FOREIGN='not slow' for a few)
 	$(BIN)/pytest tests/proof -m ''
