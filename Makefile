@@ -138,6 +138,7 @@ bench-replay: $(VENV)/.program ## seconds of `plan --replay` for a million recor
 
 docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m lockgate.policy.reading.reference > docs/spec.md
+	$(BIN)/python -m pulumi_lockgate.stack.reference > docs/stack.md
 	$(BIN)/python -m lockgate.errors.reference > docs/errors.md
 	$(BIN)/python -m lockgate.exchange.reference > docs/exchange.md
 	$(BIN)/python -m tests.faults.page > docs/faults.md

@@ -44,6 +44,7 @@ def stack_schema() -> Schema:
         wire_name(field): {
             **_WHOLE.get(wire_name(field), schema_of(field.type, "")),
             "description": doc_of(field),
+            **({"default": field.default} if isinstance(field.default, str | int) else {}),
         }
         for field in fields(resolve_types(StackSettings))
     }
