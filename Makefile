@@ -25,7 +25,7 @@ MACHINE_amd64 := x86_64
 MACHINE_arm64 := aarch64
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help image image-can image-stand-in image-lock image-test quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-replay bench-report test-deep test-cluster cluster-can compiled test-compiled bench docs policy-pack requirements changelog clean
+.PHONY: help image image-can image-stand-in image-lock image-test quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-plan bench-replay bench-report test-deep test-cluster cluster-can compiled test-compiled bench docs policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -132,6 +132,9 @@ test-deep: $(VENV)/.test $(LITELLM)/.made ## the proof against the engine and th
 
 bench-proof: $(VENV)/.program ## seconds and memory of a proof: 200 and 1,000 rules
 	$(BIN)/python bench/proof.py
+
+bench-plan: $(VENV)/.program ## seconds of `lockgate plan` for 50 model servers and 200 rules; objects of each component
+	$(BIN)/python bench/plan.py
 
 bench-replay: $(VENV)/.program ## seconds of `plan --replay` for a million records
 	$(BIN)/python bench/replay.py $(RECORDS)

@@ -15,13 +15,14 @@ from pulumi_lockgate.stack.schema import stack_schema
 HEAD: Final = """\
 # The stack file, key by key
 
-Generated from the schema by `make docs`. `NAME` stands for a name of your own, `[]` for any index. A key under
-`lockgate:` that is not here is refused, with the nearest one that is. `lockgate schema stack` prints the schema itself,
-for editors.
+Generated from the schema by `make docs`. `NAME` stands for a name of your own, `[]` for any index.
+A key under `lockgate:` that is not here is refused, with the nearest one that is. `lockgate schema
+stack` prints the schema itself, for editors.
 
-Keys of Pulumi's own that act: `kubernetes:context` and `kubernetes:kubeconfig` say which cluster it is, else it is the
-one that `kubectl` would take. Any value may be a secret (`pulumi config set --secret --path KEY`): `check` and `plan`
-then prove with a stand-in and name it, and refuse where the proof depends on it.
+Keys of Pulumi's own that act: `kubernetes:context` and `kubernetes:kubeconfig` say which cluster it
+is, else it is the one that `kubectl` would take. Any value may be a secret (`pulumi config set
+--secret --path KEY`): `check` and `plan` then prove with a stand-in and name it, and refuse where
+the proof depends on it.
 
 | key | type | default | effect |
 | --- | --- | --- | --- |
