@@ -39,6 +39,8 @@ COVERED_BY = {
     " pulumi_lockgate.{inference_service,resource} pulumi_lockgate.stack.{evaluate,project}",
     "components/test_plan.py": "pulumi_lockgate.{draft,stand_ins}",
     "components/test_read.py": "pulumi_lockgate.stack.files",
+    "components/test_rollout.py": "pulumi_lockgate.providers",
+    "components/test_secrets.py": "pulumi_lockgate.stack_secret",
     "components/test_widening.py": "pulumi_lockgate.stack.deployed pulumi_lockgate.proof.change",
     "proof/test_diff.py": "pulumi_lockgate.proof.{servers,ways}",
     "connections/test_client.py": "lockgate.connections."

@@ -12,6 +12,7 @@ import pulumi
 import pytest
 from pulumi_lockgate import ModelRouter
 from pulumi_lockgate.manifests.enforcer import enforcer_of
+from pulumi_lockgate.program import deploy
 from pulumi_lockgate.stack.evaluate import Plan, evaluate, read_stack
 from pulumi_lockgate.stack.files import stack_file
 
@@ -73,6 +74,20 @@ class TestHot:
     ) -> None:
         assert "proxy.rollout is hot" in said(tmp_path, "rollout: hot")
         assert "proxy.rollout is hot" not in said(tmp_path, "replicas: 1")
+
+    def test_its_provider_changes_config_maps_and_secrets_in_place(self) -> None:
+        policy = {
+            "backends": [{"name": "l", "inferenceServiceRef": {"name": "s"}}],
+            "defaultRoute": "l",
+        }
+        told = tell(deploy, config={"lockgate:router": json.dumps(policy)})
+        assert told.error is None
+        assert told.inputs("policies")["enableConfigMapMutable"] == "true"
+        cluster = told.inputs("cluster")
+        assert (cluster["enableServerSideApply"], cluster["enableSecretMutable"]) == (
+            "false",
+            "true",
+        )
 
 
 class TestAutoscaling:
