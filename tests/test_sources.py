@@ -27,6 +27,7 @@ COVERED_BY = {
     "{backends,draft,manifest,router,router_wide,rules} pulumi_lockgate.convert.salvage",
     "components/diagram/test_svg.py": "pulumi_lockgate.diagram.style",
     "components/policytests/test_runner.py": "pulumi_lockgate.policytests.report",
+    "components/test_audit.py": "lockgate.policy.reading.audit_faults",
     "components/test_ci_output.py": "pulumi_lockgate.ci_output.{comment,sarif}"
     " pulumi_lockgate.{planned,rendering}",
     "cli/test_check.py": "lockgate.policy.reading.route_faults",
@@ -37,7 +38,7 @@ COVERED_BY = {
     "components/test_library.py": "pulumi_lockgate.{model_router,proved_policy,typed}",
     "components/test_manifests.py": "pulumi_lockgate.manifests.{common,inference,router}"
     " pulumi_lockgate.{inference_service,resource} pulumi_lockgate.stack.{evaluate,project}",
-    "components/test_plan.py": "pulumi_lockgate.{draft,stand_ins}",
+    "components/test_plan.py": "pulumi_lockgate.{draft,notices,stand_ins}",
     "components/test_read.py": "pulumi_lockgate.stack.files",
     "components/test_rollout.py": "pulumi_lockgate.providers",
     "components/test_secrets.py": "pulumi_lockgate.stack_secret",

@@ -20,6 +20,7 @@ from lockgate.policy.reading.problem import (
 from lockgate.policy.spec.model_router import RouterSpec
 from pulumi.output import contains_unknowns
 
+from pulumi_lockgate.manifests.audit import claim_faults
 from pulumi_lockgate.manifests.openings import opens_names
 from pulumi_lockgate.stack.read import load_named
 from pulumi_lockgate.stack.settings import Stack
@@ -102,6 +103,9 @@ class Source:
             policy = place(loaded, Surroundings(namespace, url), "", self.name)
         except PolicyRefusedError as refused:
             raise RefusedError(self.name, _without(refused.problems, secrets)) from None
+        unkept = tuple(claim_faults(policy.spec))
+        if unkept:
+            raise RefusedError(self.name, unkept)
         return Draft(policy, namespace, tuple(gaps), tuple(secrets))
 
     @property

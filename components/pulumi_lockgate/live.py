@@ -187,6 +187,8 @@ def _read(api: Any, namespace: str, deployment: str, needs: Iterable[Prerequisit
             if error.status in {_FORBIDDEN, _NOT_FOUND}:
                 return bool(error.status == _NOT_FOUND)
             raise
+        if one.modes:
+            return not set(one.modes) <= set(found.spec.access_modes or ())
         return not set(one.keys) <= (found.data or {}).keys() if one.keys else False
 
     absent = tuple(one for one in needs if lacks(one))

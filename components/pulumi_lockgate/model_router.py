@@ -1,35 +1,43 @@
 """A router as a Pulumi component: the policy is proved before anything is registered."""
 
 from collections.abc import Callable, Mapping, Sequence
-from textwrap import wrap
 from typing import Any, Final
 
 import pulumi
 from lockgate.policy.canonical import digest_of
-from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.reading.advice import OBSERVES
 from pulumi import Input, Output, ResourceOptions
 from pulumi.output import UNKNOWN, contains_unknowns
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler
-from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, Service, ServiceAccount
+from pulumi_kubernetes.core.v1 import (
+    ConfigMap,
+    Namespace,
+    PersistentVolumeClaim,
+    Service,
+    ServiceAccount,
+)
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from pulumi_lockgate.draft import FQDN_POLICY, Draft, Source, source_of
 from pulumi_lockgate.manifests.network import CILIUM
-from pulumi_lockgate.manifests.openings import opens_names, rows, wide
-from pulumi_lockgate.manifests.router import SCALER, policy_config_map, rollout_s, short
+from pulumi_lockgate.manifests.openings import opens_names
+from pulumi_lockgate.manifests.router import (
+    AUDIT_CLAIM,
+    SCALER,
+    policy_config_map,
+    rollout_s,
+    short,
+)
+from pulumi_lockgate.notices import OPENS, network_lines, notices
 from pulumi_lockgate.proof.report import text_of
-from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proved_policy import NotKnownError, ProvedPolicy, prove_policy
 from pulumi_lockgate.rendering import (
     ARGUMENTS,
     MOST_REPLICAS,
     SUFFIX,
     Rendered,
-    hides,
     rendered,
     unproved,
 )
@@ -44,8 +52,6 @@ from pulumi_lockgate.stack.engine import (
     kept_text,
     last_policy,
 )
-from pulumi_lockgate.stack.placing import loopback_notices
-from pulumi_lockgate.stand_ins import shapes_network
 from pulumi_lockgate.widening import Earlier, Record, Unknown
 
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -185,6 +191,7 @@ class ModelRouter(pulumi.ComponentResource):
         account = ServiceAccount(f"{name}-account", **arguments("account"), opts=child)
         policy = _applied(made, lambda known: self._config_maps(known, child, policies))
         network = NetworkPolicy(f"{name}-network-policy", **arguments("network-policy"), opts=child)
+        _applied(made, lambda known: _audit_claim(name, known, child, policies))
         before = [account, policy, network]
         if self._opens_names:
             kind = {"api_version": "cilium.io/v2", "kind": "CiliumNetworkPolicy"}
@@ -243,6 +250,17 @@ def _scaler(name: str, made: Rendered, child: ResourceOptions) -> None:
     """Register the autoscaler of a router that has one."""
     if SCALER in made.objects:
         HorizontalPodAutoscaler(f"{name}-{SCALER}", **made.objects[SCALER], opts=child)
+
+
+def _audit_claim(
+    name: str, made: Rendered, child: ResourceOptions, policies: pulumi.ProviderResource | None
+) -> None:
+    """Register the claim of the audit file; it outlives the stack, and is found again."""
+    if AUDIT_CLAIM in made.objects:
+        own = ResourceOptions(retain_on_delete=True, provider=policies)
+        stated = made.objects[AUDIT_CLAIM]
+        opts = ResourceOptions.merge(child, own)
+        PersistentVolumeClaim(f"{name}-{AUDIT_CLAIM}", **stated, opts=opts)
 
 
 def earlier(before: Sequence[Earlier], made: Rendered) -> list[Earlier]:
@@ -308,45 +326,3 @@ def _part(made: Rendered | Output[Rendered], *path: str) -> Any:
 
 def _output(made: Rendered | Output[Rendered], name: str) -> Output[str]:
     return Output.from_input(_part(made, name))
-
-
-def notices(policy: LoadedPolicy) -> list[str]:
-    """Return the lines that every preview shows beside the proof."""
-    found = list(local_by_word(policy))
-    if policy.spec.policy.mode == "observe":
-        found.append(OBSERVES)
-    found += loopback_notices(policy.spec)
-    found += wide(policy.spec)
-    if policy.spec.proxy.rollout == "hot":
-        found.append(HOT)
-    return found
-
-
-HOT: Final = (
-    "proxy.rollout is hot: running proxies take up whatever is written into their ConfigMap; "
-    "`lockgate plan --admission` writes what lets the cluster refuse a text that was not proved"
-)
-OPENS: Final = "what the network policies open"
-
-
-def network_rows(proved: ProvedPolicy | None, namespace: str = "") -> list[tuple[str, str, str]]:
-    """Return (in or out, to what, in words) of each thing that a router's network policies open.
-
-    None where an address in it is secret, or known to the engine alone.
-    """
-    if proved is None or shapes_network(proved.missing) or hides(proved, network=True):
-        return []
-    return list(rows(proved.policy.spec, namespace))
-
-
-def network_lines(proved: ProvedPolicy, namespace: str = "") -> list[str]:
-    """Return `network_rows` as a table at 80 columns."""
-    found = network_rows(proved, namespace)
-    if not found:
-        return ["  not shown: an address in it is secret, or known in `up` alone"]
-    widest = max(len(what) for _, what, _ in found)
-    shown: list[str] = []
-    for way, what, opened in found:
-        first = f"  {way:<4}{what:<{widest}}  "
-        shown += wrap(opened, 80, initial_indent=first, subsequent_indent=" " * len(first))
-    return shown

@@ -12,7 +12,7 @@ from lockgate.amount import amount
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
-from pulumi_lockgate.model_router import OPENS, network_lines, network_rows, notices
+from pulumi_lockgate.notices import OPENS, network_lines, network_rows, notices
 from pulumi_lockgate.prerequisites import prerequisites, render
 from pulumi_lockgate.proof.report import Report
 from pulumi_lockgate.proved_policy import PolicyViolatedError

@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from lockgate.cli.shown import secret_line
 from lockgate.policy.spec.model_router import RouterSpec
 
+from pulumi_lockgate.manifests.audit import MANY, access_mode
 from pulumi_lockgate.manifests.common import Manifest
 from pulumi_lockgate.stack.evaluate import Plan
 from pulumi_lockgate.stack.secrets import CA_KEY, TLS_KEYS, secret_needs
@@ -21,7 +22,8 @@ from pulumi_lockgate.stack.secrets import CA_KEY, TLS_KEYS, secret_needs
 class Prerequisite:
     """One object that must exist, or an image that must be there to be pulled.
 
-    `keys` are those that a Secret must have; `command` makes it, None where no single line does.
+    `keys` are those that a Secret must have, `modes` how a claim lets itself be mounted;
+    `command` makes it, None where no single line does.
     """
 
     kind: str
@@ -30,6 +32,7 @@ class Prerequisite:
     keys: tuple[str, ...] = ()
     used_by: tuple[str, ...] = ()
     command: str | None = None
+    modes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
@@ -38,6 +41,7 @@ class Prerequisite:
             "namespace": self.namespace,
             "name": self.name,
             "keys": list(self.keys),
+            "accessModes": list(self.modes),
             "usedBy": list(self.used_by),
             "command": self.command,
         }
@@ -45,7 +49,8 @@ class Prerequisite:
     @property
     def line(self) -> str:
         """It, as a line."""
-        keys = f" with {' and '.join(self.keys)}" if self.keys else ""
+        has = (*self.keys, *self.modes)
+        keys = f" with {' and '.join(has)}" if has else ""
         place = f" in {self.namespace}" if self.namespace else ""
         return f"{self.kind} {self.name}{keys}{place}: for {', '.join(self.used_by)}"
 
@@ -77,6 +82,7 @@ def needed(
             keys=tuple(dict.fromkeys((*other.keys, *one.keys))),
             used_by=tuple(dict.fromkeys((*other.used_by, *one.used_by))),
             command=other.command or one.command,
+            modes=tuple(dict.fromkeys((*other.modes, *one.modes))),
         )
     order = ("Namespace", "Secret", "PersistentVolumeClaim", "image")
     return tuple(sorted(found.values(), key=lambda one: order.index(one.kind)))
@@ -141,6 +147,11 @@ def _policies(plan: Plan) -> Iterator[tuple[RouterSpec, str | None]]:
 
 
 def _of_spec(spec: RouterSpec, namespace: str | None) -> Iterator[Prerequisite]:
+    stated = spec.policy.audit_log.volume_claim
+    if stated is not None and stated.existing is not None and access_mode(spec) == MANY:
+        user = (f"the records of {spec.proxy.most_replicas} pods",)
+        kind, modes = "PersistentVolumeClaim", (MANY,)
+        yield Prerequisite(kind, stated.existing, namespace, used_by=user, modes=modes)
     at = f"kubectl -n {namespace or 'NAMESPACE'} create secret"
     for need in secret_needs(spec):
         if need.keys == TLS_KEYS:

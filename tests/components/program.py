@@ -96,6 +96,7 @@ class _Monitor(mocks.MockMonitor):
         if request.type != "pulumi:pulumi:Stack":
             self.told.registered[response.urn] = {
                 "type": request.type, "name": request.name, "parent": request.parent,
+                "retained": request.retainOnDelete,
                 "inputs": json_format.MessageToDict(request.object), "provider": request.provider,
                 "aliases": [one.spec.name or one.urn for one in request.aliases],
             }  # fmt: skip

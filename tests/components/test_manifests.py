@@ -127,7 +127,7 @@ def test_prod_says_what_prod_is() -> None:
         "/etc/lockgate/secrets/openai-key", "/var/log/lockgate",
     }  # fmt: skip
     [service] = [s for s in of_kind("prod", "Service") if "router" in s["metadata"]["name"]]
-    assert (service["spec"]["type"], service["spec"]["ports"][0]["port"]) == ("LoadBalancer", 80)
+    assert (service["spec"]["type"], service["spec"]["ports"][0]["port"]) == ("ClusterIP", 80)
     qwen = next(d for d in of_kind("prod", "Deployment") if d["metadata"]["name"] == "qwen3-coder")
     container = qwen["spec"]["template"]["spec"]["containers"][0]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "4"

@@ -42,7 +42,7 @@ def test_a_namespace_that_is_not_made_must_be_there(stack: Path) -> None:
     stack.write_text(held)
     needed = json.loads(plan("--json").stdout)["mustExist"]
     assert needed[0] == {
-        "kind": "Namespace", "namespace": None, "name": "agents", "keys": [],
+        "kind": "Namespace", "namespace": None, "name": "agents", "keys": [], "accessModes": [],
         "usedBy": ["Deployment lockgate-router-proxy", "Deployment qwen"],
         "command": "kubectl create namespace agents",
     }  # fmt: skip

@@ -15,7 +15,7 @@ FIELD = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 PATHS = FIELD.findall(page())
 
 REQUESTS, LIFE, LOAD = "server/test_requests.py", "server/test_lifecycle.py", "policy/test_load.py"
-ROLLOUT = "components/test_rollout.py"
+ROLLOUT, AUDIT = "components/test_rollout.py", "components/test_audit.py"
 MANIFESTS, PLAN, MACHINE = (
     "components/test_manifests.py",
     "components/test_plan.py",
@@ -51,7 +51,9 @@ ACTS = {
     "policy.classification.sensitiveClassifications": ENDPOINT,
     "policy.classification.knownClassifications": ENDPOINT, "policy.auditLog": LIFE,
     "policy.auditLog.sink": LIFE, "policy.auditLog.filePath": LIFE,
-    "policy.auditLog.includeRequestBody": LOAD, "proxy": MANIFESTS, "proxy.replicas": MANIFESTS,
+    "policy.auditLog.includeRequestBody": LOAD, "policy.auditLog.volumeClaim": AUDIT,
+    "policy.auditLog.volumeClaim.existing": AUDIT, "policy.auditLog.volumeClaim.size": AUDIT,
+    "policy.auditLog.volumeClaim.storageClass": AUDIT, "proxy": MANIFESTS, "proxy.replicas": MANIFESTS,
     "proxy.image": MANIFESTS, "proxy.imagePullSecrets[]": MANIFESTS,
     "proxy.imagePullSecrets[].name": MANIFESTS, "proxy.resources": MANIFESTS,
     "proxy.quarantineDuration": "exchange/test_breaker.py",

@@ -12,6 +12,7 @@ from lockgate.policy.canonical import digest_of
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.spec.units import format_duration
 
+from pulumi_lockgate.manifests import audit
 from pulumi_lockgate.manifests.common import (
     Manifest,
     container_security_context,
@@ -39,6 +40,7 @@ PULL_S: Final = 120
 STOP_MARGIN_S: Final = 5
 """Between the end of the drain's grace and the kubelet's kill."""
 SCALER: Final = "autoscaler"
+AUDIT_CLAIM: Final = "audit-claim"
 DEFAULT_RESOURCES: Final = {
     "requests": {"cpu": "250m", "memory": "128Mi"},
     "limits": {"memory": "512Mi"},
@@ -82,8 +84,10 @@ class Router:
 
 def router_manifests(router: Router) -> dict[str, Manifest]:
     """Return every manifest of a router, by a stable short name."""
+    claim = audit.claim(router.name, router.namespace, router.policy.spec)
     return {
         "policy": config_map(router),
+        **({} if claim is None else {AUDIT_CLAIM: claim}),
         "account": service_account(router.name, router.namespace, ROUTER),
         "deployment": deployment(router),
         "service": service(router),
@@ -134,7 +138,7 @@ def deployment(router: Router) -> Manifest:
         "selector": {"matchLabels": selector(router.name, ROUTER)},
         "strategy": {
             "type": "RollingUpdate",
-            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+            "rollingUpdate": audit.surge(router.policy.spec),
         },
         "template": {
             "metadata": {
@@ -200,11 +204,13 @@ def _spread(router: Router) -> dict[str, Any]:
 
 def _container(router: Router) -> dict[str, Any]:
     proxy = router.policy.spec.proxy
+    environment = audit.environment(router.policy.spec)
     return {
         "name": "proxy",
         "image": proxy.image or DEFAULT_IMAGE,
         "imagePullPolicy": "IfNotPresent",
         "args": _arguments(router),
+        **({"env": environment} if environment else {}),
         "ports": [
             {"name": "http", "containerPort": SERVICE_PORT, "protocol": "TCP"},
             {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
@@ -241,7 +247,7 @@ def _volumes(router: Router) -> list[dict[str, Any]]:
         }
         for number, name in enumerate(router.secrets)
     ]
-    return [policy, *secrets, *_audit_volume(router)]
+    return [policy, *secrets, *audit.volumes(router.name, router.policy.spec)]
 
 
 def _mounts(router: Router) -> list[dict[str, Any]]:
@@ -250,23 +256,7 @@ def _mounts(router: Router) -> list[dict[str, Any]]:
         for number, name in enumerate(router.secrets)
     ]
     policy = {"name": "policy", "mountPath": POLICY_FOLDER, "readOnly": True}
-    audit = [
-        {"name": volume["name"], "mountPath": _audit_folder(router)}
-        for volume in _audit_volume(router)
-    ]
-    return [policy, *secrets, *audit]
-
-
-def _audit_folder(router: Router) -> str:
-    path = router.policy.spec.policy.audit_log.file_path or ""
-    return path.rpartition("/")[0] or "/audit"
-
-
-def _audit_volume(router: Router) -> list[dict[str, Any]]:
-    """Return a place to write to where the audit log is a file: the root is read-only."""
-    if router.policy.spec.policy.audit_log.sink != "file":
-        return []
-    return [{"name": "audit", "emptyDir": {"sizeLimit": "1Gi"}}]
+    return [policy, *secrets, *audit.mounts(router.policy.spec)]
 
 
 def service(router: Router) -> Manifest:

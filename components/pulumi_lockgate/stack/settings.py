@@ -16,6 +16,7 @@ from lockgate.policy.reading.structure import INVALID, Builder
 from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.spec.fields import spec_field, wire_name
 
+from pulumi_lockgate.manifests.audit import claim_faults
 from pulumi_lockgate.manifests.inference import Inference
 from pulumi_lockgate.stack.secrets import KEY as SECRETS
 from pulumi_lockgate.stack.secrets import StackSecret, key_faults, read_secrets
@@ -139,6 +140,7 @@ def read_stack_tree(
             around = Surroundings(settings.namespace, settings.litellm_url)
             policy = place(loaded, around, inner, name)
             problems += [_within(fault, path) for fault in key_faults(secrets, policy.spec)]
+            problems += [_of_router(one, router, path) for one in claim_faults(policy.spec)]
         except PolicyRefusedError as refused:
             problems += refused.problems
     if problems or policy is None:
@@ -238,6 +240,17 @@ def _model_ref_fault(model_ref: str) -> tuple[str, str] | None:
     if not slashes or not claim or not file or ".." in file.split("/"):
         return f"{model_ref!r} is not pvc://CLAIM/PATH", suggestion
     return None
+
+
+def _of_router(problem: Problem, router: Member, path: str) -> Problem:
+    """Return a problem of the placed policy with its place and line in the stack file."""
+    node, line = router.node, router.node.line
+    for key in problem.path.split("."):
+        found = next((m for m in node.value if m.key == key), None) if node.is_mapping else None
+        if found is None:
+            break
+        node, line = found.node, found.line or line
+    return _within(evolve(problem, path=f"{STACK_KEY}.{problem.path}", line=line), path)
 
 
 def _within(problem: Problem, path: str) -> Problem:

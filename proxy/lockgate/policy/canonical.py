@@ -53,6 +53,8 @@ def policy_json(spec: RouterSpec) -> bytes:
     proxy = {k: v for k, v in document.pop("proxy", {}).items() if k not in DEPLOYMENT_ONLY}
     if proxy:
         document["proxy"] = proxy
+    governance = document.get("policy", {})
+    governance.get("auditLog", {}).pop("volumeClaim", None)  # what the file lies on: the pods'
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode() + b"\n"
 

@@ -515,3 +515,11 @@ def test_each_sample_is_imported_or_refused_by_name(name: str, fate: str) -> Non
         assert [problem.path for problem in imported.refused] == [fate]
         with pytest.raises(PolicyRefusedError):
             load_imported(imported)
+
+
+def test_an_audit_file_gets_a_claim_to_lie_on() -> None:
+    file = {"sink": "file", "filePath": "/var/log/a.jsonl"}
+    imported = take(changed(policy={"auditLog": file}))
+    assert router(imported)["policy"]["auditLog"] == {**file, "volumeClaim": {"size": "10Gi"}}
+    [said] = [d for d in imported.differences if d.path == "spec.policy.auditLog.volumeClaim"]
+    assert "a claim of 10Gi, which is made" in said.message

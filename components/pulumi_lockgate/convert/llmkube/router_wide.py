@@ -6,6 +6,8 @@ from pulumi_lockgate.convert.llmkube.draft import Draft
 
 BESIDE: Final = "object "
 """How the place of an object begins that stands beside the router in its file."""
+CLAIM_SIZE: Final = "10Gi"
+"""Of the claim that the audit file of an imported router lies on."""
 MODELS: Final = frozenset({"InferenceService", "Model"})
 """Kinds of LLMKube's that Lockgate could run, under `lockgate:models`."""
 
@@ -22,6 +24,11 @@ def ignored(draft: Draft) -> None:
     for name, value in (policy.audit_log or {}).items():
         if [name, value] not in (["sink", "stdout"], ["includeRequestBody", False]):
             notes.begins(f"spec.policy.auditLog.{name}", f"{value}; it was always stdout")
+    audit = draft.spec.get("policy", {}).get("auditLog", {})
+    if audit.get("sink") == "file":
+        audit["volumeClaim"] = {"size": CLAIM_SIZE}
+        message = f"the file lies on a claim of {CLAIM_SIZE}, which is made: say another size"
+        notes.differs("spec.policy.auditLog.volumeClaim", message)
     endpoint = draft.origin.endpoint
     if endpoint.node_port is not None:
         notes.begins("spec.endpoint.nodePort", str(endpoint.node_port))

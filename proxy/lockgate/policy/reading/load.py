@@ -12,6 +12,7 @@ import attrs
 
 from lockgate.policy.canonical import digest_of, policy_json
 from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.audit_faults import audit_faults
 from lockgate.policy.reading.document import Member, Node, parse
 from lockgate.policy.reading.invariant_faults import invariant_faults
 from lockgate.policy.reading.nearest import nearest
@@ -177,7 +178,13 @@ def _sized(policy: LoadedPolicy, line: int | None, path: str, name: str) -> Load
 
 def _faults(spec: RouterSpec) -> Iterator[Fault]:
     """Yield what a spec may not say although its types allow it."""
-    return chain(faults(spec), proxy_faults(spec), network_faults(spec), invariant_faults(spec))
+    return chain(
+        faults(spec),
+        audit_faults(spec),
+        proxy_faults(spec),
+        network_faults(spec),
+        invariant_faults(spec),
+    )
 
 
 def _refused(problems: list[Problem], path: str, name: str) -> PolicyRefusedError:

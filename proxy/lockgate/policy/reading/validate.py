@@ -97,13 +97,6 @@ def _classification(spec: RouterSpec) -> Iterator[Fault]:
             ]
             suggestion = write(f"{path}.knownClassifications", flow(rest))
             yield place, f"{label!r} is a sensitive label too", suggestion
-    audit = spec.policy.audit_log
-    if audit.sink == "file" and audit.file_path is None:
-        suggestion = "add `filePath: /var/log/lockgate/audit.jsonl`, or write `sink: stdout`"
-        yield "policy.auditLog.filePath", "is missing: sink is file", suggestion
-    if audit.sink != "file" and audit.file_path is not None:
-        suggestion = "write `sink: file`, or leave filePath out"
-        yield "policy.auditLog.filePath", f"means nothing with sink {audit.sink}", suggestion
 
 
 def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:

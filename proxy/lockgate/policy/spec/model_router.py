@@ -92,11 +92,32 @@ REPLICAS: Final = 2
 
 
 @frozen
+class VolumeClaim:
+    """What the audit file lies on in a cluster: a claim that exists, or one that is made."""
+
+    existing: str | None = spec_field(
+        "name of a claim; exactly one of this and `size`", default=None
+    )
+    size: str | None = spec_field(
+        "size of the claim that is made, like 10Gi; `destroy` leaves it in the cluster",
+        default=None,
+    )
+    storage_class: str | None = spec_field(
+        "its storage class; the cluster's default when left out", default=None
+    )
+
+
+@frozen
 class AuditLog:
     """Where the one record per request goes."""
 
     sink: Literal["stdout", "file", "otlp"] = spec_field("destination", default="stdout")
     file_path: str | None = spec_field("the file, for sink file", default=None)
+    volume_claim: VolumeClaim | None = spec_field(
+        "what the file lies on in a cluster, where sink file must have one; each pod writes into a "
+        "folder there with the pod's own name",
+        default=None,
+    )
     include_request_body: bool = spec_field("also keep prompts", default=False)
 
 

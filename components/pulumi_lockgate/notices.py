@@ -1,0 +1,64 @@
+"""What every preview says of a router beside its proof."""
+
+from textwrap import wrap
+from typing import Final
+
+from lockgate.policy.loaded import LoadedPolicy
+from lockgate.policy.reading.advice import OBSERVES
+
+from pulumi_lockgate.manifests import audit
+from pulumi_lockgate.manifests.openings import rows, wide
+from pulumi_lockgate.proof.servers import local_by_word
+from pulumi_lockgate.proved_policy import ProvedPolicy
+from pulumi_lockgate.rendering import hides
+from pulumi_lockgate.stack.placing import loopback_notices
+from pulumi_lockgate.stand_ins import shapes_network
+
+HOT: Final = (
+    "proxy.rollout is hot: running proxies take up whatever is written into their ConfigMap; "
+    "`lockgate plan --admission` writes what lets the cluster refuse a text that was not proved"
+)
+OUTSIDE: Final = (
+    "endpoint.type is {type}: callers from outside the cluster speak plain HTTP with it, and "
+    "nobody is asked who he is; keep ClusterIP behind an ingress that has TLS, and say in "
+    "`endpoint.from` who may call"
+)
+OPENS: Final = "what the network policies open"
+
+
+def notices(policy: LoadedPolicy) -> list[str]:
+    """Return the lines that every preview shows beside the proof."""
+    found = list(local_by_word(policy))
+    if policy.spec.policy.mode == "observe":
+        found.append(OBSERVES)
+    found += loopback_notices(policy.spec)
+    found += wide(policy.spec)
+    found += audit.said(policy.spec)
+    if policy.spec.endpoint.type != "ClusterIP":
+        found.append(OUTSIDE.format(type=policy.spec.endpoint.type))
+    if policy.spec.proxy.rollout == "hot":
+        found.append(HOT)
+    return found
+
+
+def network_rows(proved: ProvedPolicy | None, namespace: str = "") -> list[tuple[str, str, str]]:
+    """Return (in or out, to what, in words) of each thing that a router's network policies open.
+
+    None where an address in it is secret, or known to the engine alone.
+    """
+    if proved is None or shapes_network(proved.missing) or hides(proved, network=True):
+        return []
+    return list(rows(proved.policy.spec, namespace))
+
+
+def network_lines(proved: ProvedPolicy, namespace: str = "") -> list[str]:
+    """Return `network_rows` as a table at 80 columns."""
+    found = network_rows(proved, namespace)
+    if not found:
+        return ["  not shown: an address in it is secret, or known in `up` alone"]
+    widest = max(len(what) for _, what, _ in found)
+    shown: list[str] = []
+    for way, what, opened in found:
+        first = f"  {way:<4}{what:<{widest}}  "
+        shown += wrap(opened, 80, initial_indent=first, subsequent_indent=" " * len(first))
+    return shown
