@@ -18,6 +18,8 @@ KUBECTL = os.environ.get("KUBECTL") or (str(OWN) if OWN.exists() else shutil.whi
 VERSION = "0.2.0"
 STAND_IN = os.environ.get("STAND_IN_IMAGE", f"ghcr.io/lockgate/lockgate-stand-in:{VERSION}")
 PROXY = os.environ.get("PROXY_IMAGE", f"ghcr.io/lockgate/lockgate-proxy:{VERSION}")
+IS_HERE = os.environ.get("NODE_IS_HERE") == "1"
+"""Whether the node's disk is this machine's."""
 REPORT: list[str] = []
 """What the tests measured; the end of the run prints it."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -160,6 +162,11 @@ def namespace(name: str) -> dict[str, Any]:
     }
 
 
+def disk(namespace: str, claim: str) -> Path:
+    """Where a claim of `volume` lies on its node."""
+    return Path(f"/tmp/{namespace}-{claim}")
+
+
 def volume(namespace: str, claim: str) -> list[dict[str, Any]]:
     """A claim with a volume of its own, on the node's disk: a test cluster has no storage class."""
     size = {"storage": "1Mi"}
@@ -176,7 +183,7 @@ def volume(namespace: str, claim: str) -> list[dict[str, Any]]:
                 "storageClassName": "",
                 "persistentVolumeReclaimPolicy": "Retain",
                 "claimRef": {"namespace": namespace, "name": claim},
-                "hostPath": {"path": f"/tmp/{namespace}-{claim}", "type": "DirectoryOrCreate"},
+                "hostPath": {"path": str(disk(namespace, claim)), "type": "DirectoryOrCreate"},
             },
         },
         {

@@ -14,4 +14,4 @@ trap '"$node" down' EXIT
 for image in proxy stand-in; do
     "$node" import "$(ls build/image/lockgate-"$image"-*-"$arch".tar | head -1)" >/dev/null
 done
-KUBECONFIG=$("$node" kubeconfig) "${pytest[@]}"
+NODE_IS_HERE=1 KUBECONFIG=$("$node" kubeconfig) "${pytest[@]}"

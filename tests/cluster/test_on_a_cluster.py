@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 
 from tests.cluster.rig import (
+    IS_HERE,
     PROXY,
     ROOT,
     STAND_IN,
     Cluster,
     Load,
+    disk,
     namespace,
     python_pod,
     say,
@@ -37,7 +39,20 @@ pytestmark = [
 ]
 HERE, OUTSIDE = "lockgate-test", "lockgate-outside"
 ROUTER = "lockgate-router-proxy"
+RECORDS = disk(HERE, "records")
 HOST = f"{ROUTER}.{HERE}.svc.cluster.local"
+# a disk of the node's is everybody's only where the test itself can say so
+AUDIT = (
+    """
+    policy:
+      auditLog:
+        sink: file
+        filePath: /var/log/lockgate/audit.jsonl
+        volumeClaim: { existing: records }
+"""
+    if IS_HERE
+    else ""
+)
 STACK = f"""
 config:
   lockgate:namespace: {HERE}
@@ -65,6 +80,7 @@ config:
     - name: everyday
       route: {{ backends: [local-qwen, cloud] }}
     defaultRoute: local-qwen
+{AUDIT}
     proxy: {{ replicas: 2, image: "{PROXY}", quarantineDuration: 1s, drainGrace: 30s }}
 """
 
@@ -115,6 +131,11 @@ def gate(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("gate")
     began = time.monotonic()
     cluster.apply(namespace(HERE), namespace(OUTSIDE))
+    if IS_HERE:
+        shutil.rmtree(RECORDS, ignore_errors=True)
+        RECORDS.mkdir()
+        RECORDS.chmod(0o777)
+        cluster.apply(*volume(HERE, "records"))
     cluster.apply(*volume(HERE, "models"), *stand_in(OUTSIDE, "cloud"))
     cluster.rolled_out(OUTSIDE, "cloud")
     try:
@@ -126,7 +147,9 @@ def gate(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     finally:
         for space in (HERE, OUTSIDE):
             cluster.delete_namespace(space)
-        cluster.kubectl("delete", "persistentvolume", f"{HERE}-models", "--ignore-not-found")
+        for claim in ("models", "records"):
+            line = ("delete", "persistentvolume", f"{HERE}-{claim}", "--ignore-not-found")
+            cluster.kubectl(*line)
 
 
 def counted(cluster: Cluster, seconds: float = 2, **more: Any) -> dict[str, int]:
@@ -173,7 +196,8 @@ def test_a_secret_is_taken_up_without_a_restart(cluster: Cluster, gate: Path) ->
 
 def test_sensitive_requests_stay_when_the_local_model_is_gone(cluster: Cluster, gate: Path) -> None:
     cluster.kubectl("-n", HERE, "scale", "deployment/qwen", "--replicas=0")
-    eventually(lambda: not cluster.pods(HERE, "qwen"), 60, every_s=0.5)
+    every = ("-n", HERE, "pods", "-l", "app.kubernetes.io/instance=qwen")
+    eventually(lambda: not cluster.get(*every)["items"], 60, every_s=0.5)
     refused = counted(cluster, label="pii")
     assert {key.split(" ")[0] for key in refused} == {"503"}, refused
     assert not any("cloud" in key for key in refused)
@@ -197,6 +221,19 @@ def test_a_policy_rolls_out_with_no_request_failed(cluster: Cluster, gate: Path)
     assert {key.split(" ")[0] for key in counts} == {"200"}, counts
     assert len({key.split(" ")[1] for key in counts}) == 2, counts  # both policies answered
     say(f"requests over the roll, none failed: {sum(counts.values())}")
+
+
+@pytest.mark.skipif(not IS_HERE, reason="NOT RUN: the node's disk is another machine's")
+def test_the_records_of_pods_that_are_gone_are_there(cluster: Cluster, gate: Path) -> None:
+    pods = {pod["metadata"]["name"] for pod in cluster.pods(HERE, ROUTER)}
+    files = {file.parent.name: file for file in RECORDS.glob("*/audit.jsonl")}
+    assert pods <= files.keys()
+    assert len(files) == 4  # of two pods before the policy rolled out, and of two since
+    kept = [json.loads(line) for file in files.values() for line in file.read_text().splitlines()]
+    gone = sum(len(files[name].read_text().splitlines()) for name in files.keys() - pods)
+    say(f"records kept: {len(kept)}, of them {gone} of pods that are gone")
+    assert gone > 100
+    assert {one["backend"] for one in kept} >= {"local-qwen", "cloud"}
 
 
 def test_a_drain_takes_one_pod_at_a_time(cluster: Cluster, gate: Path) -> None:
