@@ -33,6 +33,7 @@ COVERED_BY = {
     "cli/test_check.py": "lockgate.policy.reading.route_faults",
     "components/test_config.py": "pulumi_lockgate.stack.{placing,settings}",
     "policy/test_schema.py": "pulumi_lockgate.stack.schema pulumi_lockgate.cli.schema",
+    "components/test_models.py": "pulumi_lockgate.manifests.{model_server,runtimes}",
     "components/test_network.py": "lockgate.policy.spec.network pulumi_lockgate.manifests.openings",
     "components/test_demo.py": "pulumi_lockgate.demo.{processes,show,story}",
     "components/test_library.py": "pulumi_lockgate.{model_router,proved_policy,typed}",

@@ -1,12 +1,14 @@
 """What every preview says of a router beside its proof."""
 
+from collections.abc import Iterable
 from textwrap import wrap
-from typing import Final
+from typing import Any, Final
 
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.advice import OBSERVES
 
 from pulumi_lockgate.manifests import audit
+from pulumi_lockgate.manifests.common import Manifest
 from pulumi_lockgate.manifests.openings import rows, wide
 from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proved_policy import ProvedPolicy
@@ -39,6 +41,27 @@ def notices(policy: LoadedPolicy) -> list[str]:
     if policy.spec.proxy.rollout == "hot":
         found.append(HOT)
     return found
+
+
+def pauses(manifests: Iterable[Manifest]) -> list[str]:
+    """Return the line on model servers that stop while they change, if there are any."""
+    stopping = [
+        m["metadata"]["name"]
+        for m in manifests
+        if m["kind"] == "Deployment" and _is_recreated(m["spec"])
+    ]
+    if not stopping:
+        return []
+    said = (
+        f"a change of {', '.join(sorted(stopping))} stops it until its model is loaded again: what "
+        "only it may serve gets 503 meanwhile; `replicas: 2`, or `rollout: rolling` where there is "
+        "room for a second pod, has no pause"
+    )
+    return [said]
+
+
+def _is_recreated(spec: Any) -> bool:
+    return isinstance(spec, dict) and spec.get("strategy") == {"type": "Recreate"}
 
 
 def network_rows(proved: ProvedPolicy | None, namespace: str = "") -> list[tuple[str, str, str]]:

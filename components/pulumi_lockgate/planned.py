@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from lockgate.amount import amount
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
-from pulumi_lockgate.notices import OPENS, network_lines, network_rows, notices
+from pulumi_lockgate.notices import OPENS, network_lines, network_rows, notices, pauses
 from pulumi_lockgate.prerequisites import prerequisites, render
 from pulumi_lockgate.proof.report import Report
 from pulumi_lockgate.proved_policy import PolicyViolatedError
@@ -214,6 +215,9 @@ def render_verdicts(plan: Plan, out: Callable[[str], object]) -> None:
     """Give `out` the verdict on each router of a plan."""
     for router in plan.routers:
         _render_router(router, out, alone=len(plan.routers) == 1)
+    for line in pauses(plan.manifests):
+        for part in wrap(line, 80):
+            out(part)
     if not plan.routers:
         out("this program has no ModelRouter: nothing was proved")
 

@@ -97,6 +97,7 @@ class _Monitor(mocks.MockMonitor):
             self.told.registered[response.urn] = {
                 "type": request.type, "name": request.name, "parent": request.parent,
                 "retained": request.retainOnDelete,
+                "timeouts": (request.customTimeouts.create, request.customTimeouts.update),
                 "inputs": json_format.MessageToDict(request.object), "provider": request.provider,
                 "aliases": [one.spec.name or one.urn for one in request.aliases],
             }  # fmt: skip

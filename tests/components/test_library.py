@@ -193,8 +193,8 @@ def test_two_routers_share_a_program_and_a_namespace() -> None:
         for r in told.registered.values()
         if "metadata" in r["inputs"]
     ]
-    assert len(named) == 22
-    assert len(set(named)) == 22
+    assert len(named) == 23
+    assert len(set(named)) == 23
 
 
 def test_a_secret_stays_one_and_is_in_no_log() -> None:

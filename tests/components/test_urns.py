@@ -15,6 +15,7 @@ BEFORE = {
     (f"{MODEL}::qwen3-coder", "kubernetes:networking.k8s.io/v1:NetworkPolicy", "qwen3-coder-network-policy"),
     (f"{MODEL}::qwen3-coder", "kubernetes:apps/v1:Deployment", "qwen3-coder-deployment"),
     (f"{MODEL}::qwen3-coder", "kubernetes:core/v1:Service", "qwen3-coder-service"),
+    (f"{MODEL}::qwen3-coder", "kubernetes:core/v1:Service", "qwen3-coder-pods"),
     ("", ROUTER, "lockgate"),
     (f"{ROUTER}::lockgate", "kubernetes:core/v1:ServiceAccount", "lockgate-account"),
     (f"{ROUTER}::lockgate", "kubernetes:core/v1:ConfigMap", "lockgate-policy-203fa57e68"),  # its alias: `lockgate-policy`

@@ -1,10 +1,8 @@
 """The manifests of one InferenceService: a model server that only routers can reach."""
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from attrs import frozen
-
+from pulumi_lockgate.manifests import runtimes
 from pulumi_lockgate.manifests.common import (
     Manifest,
     container_security_context,
@@ -15,76 +13,51 @@ from pulumi_lockgate.manifests.common import (
     selector,
     service_account,
 )
+from pulumi_lockgate.manifests.model_server import MODEL_FOLDER, PULL_S, SCRATCH, Inference, Scaling
 from pulumi_lockgate.manifests.network import model_network_policy
 from pulumi_lockgate.manifests.openings import MODEL, SERVICE_PORT
 
-Runtime = Literal["llamacpp", "vllm"]
-IMAGES: Final = {
-    "llamacpp": "ghcr.io/ggml-org/llama.cpp:server-b6800",
-    "vllm": "vllm/vllm-openai:v0.11.0",
-}
-CONTAINER_PORTS: Final = {"llamacpp": 8080, "vllm": 8000}
-MODEL_FOLDER: Final = "/models"
-LOAD_PERIOD_S: Final = 10
-LOAD_TRIES: Final = 180
-"""Half an hour: a large model from a slow disk."""
-
-
-@frozen
-class Inference:
-    """One model server. `claim` and `path` are where the model's files are."""
-
-    name: str
-    namespace: str
-    claim: str
-    path: str
-    runtime: Runtime = "llamacpp"
-    image: str | None = None
-    replicas: int = 1
-    gpu: int = 0
-    context_size: int | None = None
-    parallel_slots: int | None = None
-    resources: Mapping[str, Any] | None = None
-    extra_args: tuple[str, ...] = ()
-    node_selector: Mapping[str, str] | None = None
-    tolerations: tuple[Mapping[str, Any], ...] = ()
-
-    @property
-    def object_name(self) -> str:
-        """The objects' name: a Service's may have no dot."""
-        return self.name.replace(".", "-")
-
-    @property
-    def port(self) -> int:
-        """The port that the runtime listens on."""
-        return CONTAINER_PORTS[self.runtime]
+DISRUPTION_BUDGET: Final = "disruption-budget"
+SCALER: Final = "autoscaler"
+PODS: Final = "pods"
 
 
 def inference_manifests(inference: Inference) -> dict[str, Manifest]:
     """Return every manifest of a model server, by a stable short name."""
     name, namespace = inference.object_name, inference.namespace
-    return {
+    made = {
         "account": service_account(name, namespace, MODEL),
         "deployment": deployment(inference),
         "service": service(inference),
+        PODS: _pods_service(inference),
         "network-policy": model_network_policy(name, namespace, inference.port),
     }
+    if inference.least_replicas > 1:
+        made[DISRUPTION_BUDGET] = _disruption_budget(inference)
+    if inference.autoscaling is not None and inference.autoscaling.by == "hpa":
+        made[SCALER] = _scaler(inference, inference.autoscaling)
+    return made
 
 
 def deployment(inference: Inference) -> Manifest:
     """Return the model server's Deployment."""
     name = inference.object_name
+    pods: dict[str, Any] = {"labels": {**(inference.pod_labels or {}), **labels(name, MODEL)}}
+    if inference.pod_annotations:
+        pods["annotations"] = dict(inference.pod_annotations)
+    spec: dict[str, Any] = {
+        "progressDeadlineSeconds": PULL_S + int(inference.startup_timeout),
+        "selector": {"matchLabels": selector(name, MODEL)},
+        "strategy": _strategy(inference),
+        "template": {"metadata": pods, "spec": _pod(inference)},
+    }
+    if inference.autoscaling is None:
+        spec["replicas"] = inference.replicas
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": metadata(name, inference.namespace, labels(name, MODEL)),
-        "spec": {
-            "replicas": inference.replicas,
-            "selector": {"matchLabels": selector(name, MODEL)},
-            # a GPU is seldom free for a second pod beside the first
-            "strategy": {"type": "Recreate"},
-            "template": {"metadata": {"labels": labels(name, MODEL)}, "spec": _pod(inference)},
-        },
+        "spec": spec,
     }
 
 
@@ -95,9 +68,31 @@ def service(inference: Inference) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata(name, inference.namespace, labels(name, MODEL)),
+        # the router never waits for a model to load, and nor does `up` for its address
+        "metadata": metadata(
+            name, inference.namespace, labels(name, MODEL), {"pulumi.com/skipAwait": "true"}
+        ),
         "spec": {"type": "ClusterIP", "selector": selector(name, MODEL), "ports": [port]},
     }
+
+
+def _pods_service(inference: Inference) -> Manifest:
+    """Return the headless Service: one address a pod, at the runtime's own port."""
+    made = service(inference)
+    name = f"{inference.object_name}-{PODS}"
+    port = {"name": "http", "port": inference.port, "targetPort": "http", "protocol": "TCP"}
+    selected = made["spec"]["selector"]
+    spec = {"clusterIP": "None", "selector": selected, "ports": [port]}
+    return {**made, "metadata": {**made["metadata"], "name": name}, "spec": spec}
+
+
+def _strategy(inference: Inference) -> dict[str, Any]:
+    """Return how pods are replaced: a GPU is seldom free for another one beside the first."""
+    if inference.stops_to_change:
+        return {"type": "Recreate"}
+    surges = inference.rollout == "rolling"
+    stated = {"maxSurge": int(surges), "maxUnavailable": int(not surges)}
+    return {"type": "RollingUpdate", "rollingUpdate": stated}
 
 
 def _pod(inference: Inference) -> dict[str, Any]:
@@ -105,61 +100,56 @@ def _pod(inference: Inference) -> dict[str, Any]:
         "serviceAccountName": inference.object_name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": pod_security_context(),
+        "securityContext": {**pod_security_context(), **(inference.pod_security_context or {})},
         "containers": [_container(inference)],
-        "volumes": [
-            {
-                "name": "model",
-                "persistentVolumeClaim": {"claimName": inference.claim, "readOnly": True},
-            },
-            {"name": "scratch", "emptyDir": {"sizeLimit": "4Gi"}},
-            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}},
-        ],
+        "volumes": _volumes(inference),
     }
-    if inference.node_selector:
-        pod["nodeSelector"] = dict(inference.node_selector)
-    if inference.tolerations:
-        pod["tolerations"] = [dict(toleration) for toleration in inference.tolerations]
-    return pod
+    optional = {
+        "nodeSelector": dict(inference.node_selector or {}),
+        "tolerations": [dict(toleration) for toleration in inference.tolerations],
+        "affinity": dict(inference.affinity or {}),
+        "topologySpreadConstraints": [dict(o) for o in inference.topology_spread_constraints],
+        "imagePullSecrets": [{"name": name} for name in inference.image_pull_secrets],
+        "priorityClassName": inference.priority_class_name,
+        "runtimeClassName": inference.runtime_class_name,
+    }
+    return pod | {key: value for key, value in optional.items() if value}
+
+
+def _volumes(inference: Inference) -> list[dict[str, Any]]:
+    claim = {"claimName": inference.claim, "readOnly": True}
+    model = [{"name": "model", "persistentVolumeClaim": claim}] if inference.claim else []
+    return [
+        *model,
+        {"name": "scratch", "emptyDir": {"sizeLimit": "4Gi"}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}},
+    ]
 
 
 def _container(inference: Inference) -> dict[str, Any]:
+    path = inference.health_path
+    model = [{"name": "model", "mountPath": MODEL_FOLDER, "readOnly": True}]
+    command = runtimes.command(inference)
     return {
         "name": "model",
-        "image": inference.image or IMAGES[inference.runtime],
+        "image": runtimes.image(inference),
         "imagePullPolicy": "IfNotPresent",
-        "args": _arguments(inference),
-        "env": [{"name": "HOME", "value": "/scratch"}, {"name": "TMPDIR", "value": "/scratch"}],
+        **({"command": command} if command else {}),
+        "args": runtimes.arguments(inference),
+        "env": runtimes.environment(inference),
         "ports": [{"name": "http", "containerPort": inference.port, "protocol": "TCP"}],
         "resources": _resources(inference),
         "securityContext": container_security_context(),
-        "startupProbe": probe("/health", "http", period=LOAD_PERIOD_S, failures=LOAD_TRIES),
-        "readinessProbe": probe("/health", "http", period=10, failures=3, timeout=5),
-        "livenessProbe": probe("/health", "http", period=30, failures=6, timeout=10),
+        # each second: a model that is loaded waits for nothing
+        "startupProbe": probe(path, "http", period=1, failures=int(inference.startup_timeout)),
+        "readinessProbe": probe(path, "http", period=10, failures=3, timeout=5),
+        "livenessProbe": probe(path, "http", period=30, failures=6, timeout=10),
         "volumeMounts": [
-            {"name": "model", "mountPath": MODEL_FOLDER, "readOnly": True},
-            {"name": "scratch", "mountPath": "/scratch"},
+            *(model if inference.claim else []),
+            {"name": "scratch", "mountPath": SCRATCH},
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - vLLM's shared memory
         ],
     }
-
-
-def _arguments(inference: Inference) -> list[str]:
-    model = f"{MODEL_FOLDER}/{inference.path}"
-    context, slots = inference.context_size, inference.parallel_slots
-    if inference.runtime == "vllm":
-        arguments = ["--model", model, "--served-model-name", inference.name]
-        arguments += ["--port", str(inference.port)]
-        arguments += ["--max-model-len", str(context)] if context else []
-        arguments += ["--max-num-seqs", str(slots)] if slots else []
-        arguments += ["--tensor-parallel-size", str(inference.gpu)] if inference.gpu > 1 else []
-    else:
-        arguments = ["--model", model, "--alias", inference.name]
-        arguments += ["--host", "0.0.0.0", "--port", str(inference.port)]  # noqa: S104 - a pod
-        arguments += ["--ctx-size", str(context)] if context else []
-        arguments += ["--parallel", str(slots)] if slots else []
-        arguments += ["--n-gpu-layers", "999"] if inference.gpu else []
-    return [*arguments, *inference.extra_args]
 
 
 def _resources(inference: Inference) -> dict[str, Any]:
@@ -167,5 +157,32 @@ def _resources(inference: Inference) -> dict[str, Any]:
         kind: dict(amounts) for kind, amounts in (inference.resources or {}).items()
     }
     if inference.gpu:
-        resources.setdefault("limits", {})["nvidia.com/gpu"] = str(inference.gpu)
+        resources.setdefault("limits", {})[inference.gpu_resource] = str(inference.gpu)
     return resources
+
+
+def _disruption_budget(inference: Inference) -> Manifest:
+    """Return the budget that lets a node drain take one pod at a time."""
+    name = inference.object_name
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(name, inference.namespace, labels(name, MODEL)),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(name, MODEL)}},
+    }
+
+
+def _scaler(inference: Inference, stated: Scaling) -> Manifest:
+    name = inference.object_name
+    target = {"type": "Utilization", "averageUtilization": stated.cpu_percent}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(name, inference.namespace, labels(name, MODEL)),
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "minReplicas": stated.min_replicas,
+            "maxReplicas": stated.max_replicas,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        },
+    }

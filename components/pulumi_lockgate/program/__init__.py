@@ -6,7 +6,9 @@ import pulumi_kubernetes as kubernetes
 from pulumi_lockgate.draft import draft_of
 from pulumi_lockgate.inference_service import InferenceService
 from pulumi_lockgate.live import is_under_engine, look, place_of_stack
+from pulumi_lockgate.manifests.inference import deployment
 from pulumi_lockgate.model_router import RESTRICTED, ModelRouter
+from pulumi_lockgate.notices import pauses
 from pulumi_lockgate.proved_policy import prove_policy
 from pulumi_lockgate.providers import providers
 from pulumi_lockgate.stack.engine import last_policy, stack_settings
@@ -36,6 +38,8 @@ def deploy() -> None:
 
     secrets = [make_secret(one, settings.namespace, inside) for one in stack.secrets]
     inside = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=secrets))
+    for line in pauses(map(deployment, stack.models.values())):
+        pulumi.log.info(line)
     for name, model in stack.models.items():
         InferenceService(name, model, opts=inside, secret="models" in stack.secret)
     router = ModelRouter(settings.name, proved, settings.namespace, inside, policies=policies)

@@ -8,9 +8,9 @@ from lockgate.policy.reading.schema import DIALECT, Schema, schema_of
 from lockgate.policy.spec.fields import doc_of, wire_name
 from lockgate.policy.spec.model_router import RouterSpec
 
+from pulumi_lockgate.stack.models import ModelSettings
 from pulumi_lockgate.stack.settings import (
     PROJECT,
-    ModelSettings,
     NamespaceSettings,
     StackSettings,
 )

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from attrs import evolve, fields, frozen, resolve_types
+from attrs import evolve, fields, frozen
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.reading.document import Member, Node, from_plain
+from lockgate.policy.reading.document import Member, Node
 from lockgate.policy.reading.load import STACK_KEY, load_tree, place
 from lockgate.policy.reading.nearest import nearest
 from lockgate.policy.reading.paths import joined
@@ -17,30 +17,14 @@ from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.spec.fields import spec_field, wire_name
 
 from pulumi_lockgate.manifests.audit import claim_faults
-from pulumi_lockgate.manifests.inference import Inference
+from pulumi_lockgate.manifests.model_server import Inference
+from pulumi_lockgate.stack.models import inference_of
 from pulumi_lockgate.stack.secrets import KEY as SECRETS
 from pulumi_lockgate.stack.secrets import StackSecret, key_faults, read_secrets
 from pulumi_lockgate.stand_ins import Missing, decides, without_secrets
 
 PROJECT: Final = "lockgate"
 _ACCEPTANCE: Final = re.compile(r"widening:[0-9a-f]{64}\Z")
-
-
-@frozen
-class ModelSettings:
-    """One model server of the stack."""
-
-    model_ref: str = spec_field("where the model's files are: pvc://CLAIM/PATH")
-    runtime: Literal["llamacpp", "vllm"] = spec_field("what serves it", default="llamacpp")
-    image: str | None = spec_field("container image; the runtime's own when left out", default=None)
-    replicas: int = spec_field("pods", default=1)
-    gpu: int = spec_field("GPUs of each pod (nvidia.com/gpu)", default=0)
-    context_size: int | None = spec_field("context window in tokens", default=None)
-    parallel_slots: int | None = spec_field("requests served at once", default=None)
-    resources: Mapping[str, Any] | None = spec_field("Kubernetes requests and limits", default=None)
-    extra_args: tuple[str, ...] = spec_field("further arguments of the runtime", default=())
-    node_selector: Mapping[str, str] | None = spec_field("node labels to run on", default=None)
-    tolerations: tuple[Mapping[str, Any], ...] = spec_field("Kubernetes tolerations", default=())
 
 
 @frozen
@@ -125,7 +109,7 @@ def read_stack_tree(
     faults: list[Problem] = []
     secrets = read_secrets(stated, faults, hidden="secrets" in secret)
     models = {
-        member.key: _inference(builder, faults, member, settings.namespace)
+        member.key: inference_of(builder, faults, member, settings.namespace)
         for member in _models(rest)
     }
     faults += _acceptance(builder, settings)
@@ -198,48 +182,6 @@ def _no_router(misspelt: Member | None, line: int | None) -> Problem:
 def _models(rest: Node) -> tuple[Member, ...]:
     found = next((m.node for m in rest.value if m.key == f"{PROJECT}:models"), None)
     return found.value if found is not None and found.is_mapping else ()
-
-
-def read_model(
-    name: str, settings: Mapping[str, Any]
-) -> tuple[Inference | None, tuple[Problem, ...]]:
-    """Return the model server `name` out of plain `settings`, or None and every fault."""
-    builder = Builder(ModelSettings)
-    faults: list[Problem] = []
-    found = _inference(builder, faults, Member(name, None, from_plain(dict(settings))), "")
-    above = f"{PROJECT}:models.{name}."
-    problems = [*worded(builder.refusals), *faults]
-    own = tuple(evolve(problem, path=problem.path.removeprefix(above)) for problem in problems)
-    return (None if problems else found), own
-
-
-def _inference(
-    builder: Builder, faults: list[Problem], member: Member, namespace: str
-) -> Inference | None:
-    path = f"{PROJECT}:models.{member.key}"
-    model: Any = builder.build(ModelSettings, member.node, path)
-    if model is INVALID:
-        return None
-    claim, _, file = model.model_ref.partition("://")[2].partition("/")
-    fault = _model_ref_fault(model.model_ref)
-    if fault is not None and f"{path}.modelRef" not in builder.reported:
-        line = builder.line_of(f"{path}.modelRef")
-        faults.append(Problem(f"{path}.modelRef", line, *fault))
-    names = [field.name for field in fields(resolve_types(ModelSettings))]
-    rest_of = {n: getattr(model, n) for n in names if n != "model_ref"}
-    return Inference(name=member.key, namespace=namespace, claim=claim, path=file, **rest_of)
-
-
-def _model_ref_fault(model_ref: str) -> tuple[str, str] | None:
-    """Return (what is wrong with a modelRef, its suggestion), None when nothing is."""
-    scheme, slashes, rest = model_ref.partition("://")
-    claim, _, file = rest.partition("/")
-    suggestion = "put the files on a volume and write `modelRef: pvc://CLAIM/PATH`"
-    if slashes and scheme != "pvc":
-        return f"{scheme}:// is not implemented in this version", suggestion
-    if not slashes or not claim or not file or ".." in file.split("/"):
-        return f"{model_ref!r} is not pvc://CLAIM/PATH", suggestion
-    return None
 
 
 def _of_router(problem: Problem, router: Member, path: str) -> Problem:
