@@ -24,6 +24,11 @@ _SECURE: Final[Schema] = {
 }
 _MODEL: Final = schema_of(ModelSettings, "")
 _MODEL["properties"]["modelRef"]["pattern"] = "^pvc://[^/]+/."
+_GENERIC: Final = {
+    "properties": {"runtime": {"const": "generic"}},
+    "required": ["runtime", "image"],
+}
+_MODEL["anyOf"] = [{"required": ["modelRef"]}, _GENERIC]
 _WHOLE: Final[dict[str, Schema]] = {
     f"{PROJECT}:models": {"type": "object", "additionalProperties": _MODEL},
     f"{PROJECT}:namespace": {

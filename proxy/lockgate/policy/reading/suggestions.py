@@ -261,11 +261,16 @@ def example(kind: Any, name: str) -> str:
 
 
 def _wrapped(kind: Any, node: Node) -> str | None:
-    """Return what the object looks like when `node` was meant as its first required field."""
+    """Return what the object looks like when `node` was meant as its first required field.
+
+    Where none is required, as its first one if both are text.
+    """
     fields = attrs.fields(attrs.resolve_types(kind))
     needed = [f for f in fields if f.default is attrs.NOTHING]
     if not needed and isinstance(node.value, tuple):
         needed = [f for f in fields if get_origin(bare_kind(f.type)) is tuple][:1]
+    if not needed and isinstance(node.value, str) and bare_kind(fields[0].type) is str:
+        needed = [fields[0]]
     if not needed or node.is_mapping or node.value is None:
         return None
     many = get_origin(bare_kind(needed[0].type)) is tuple
