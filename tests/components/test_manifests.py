@@ -13,7 +13,7 @@ from pulumi_lockgate.manifests.network import router_network_policies
 from pulumi_lockgate.stack.evaluate import Plan, evaluate, read_stack
 from pulumi_lockgate.stack.files import stack_file
 
-STACKS = ("dev", "staging", "prod")
+STACKS = ("dev", "staging", "prod", "first")
 PLANS: dict[str, Plan] = {}
 
 
