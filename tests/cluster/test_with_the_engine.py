@@ -154,16 +154,24 @@ def _play(cluster: Cluster, engine: Engine, up: Callable[..., str]) -> None:
     assert policies(cluster) == {narrow}
 
     # another policy; what others wrote onto the objects stays; the earlier policy is kept
-    cluster.kubectl("-n", HERE, "annotate", f"deployment/{ROUTER}", "istio.io/by-hand=1")
-    cluster.kubectl("-n", HERE, "rollout", "restart", f"deployment/{ROUTER}")
-    cluster.rolled_out(HERE, ROUTER)
-    engine.write(config(pause="6s"))
+    for name in (ROUTER, "qwen"):
+        for line in (
+            ("annotate", "istio.io/by-hand=1"),
+            ("label", "argocd.argoproj.io/instance=a"),
+        ):
+            cluster.kubectl("-n", HERE, line[0], f"deployment/{name}", line[1])
+        cluster.kubectl("-n", HERE, "rollout", "restart", f"deployment/{name}")
+        cluster.rolled_out(HERE, name)
+    engine.write(config(pause="6s").replace("image:", "parallelSlots: 2, image:", 1))
     up("UNCHANGED")
     third = runs(cluster)
-    held = cluster.get("-n", HERE, "deployment", ROUTER)
-    assert held["metadata"]["annotations"]["istio.io/by-hand"] == "1"
-    pods = held["spec"]["template"]["metadata"]["annotations"]
-    assert "kubectl.kubernetes.io/restartedAt" in pods
+    for name in (ROUTER, "qwen"):
+        held = cluster.get("-n", HERE, "deployment", name)
+        assert held["metadata"]["annotations"]["istio.io/by-hand"] == "1"
+        assert held["metadata"]["labels"]["argocd.argoproj.io/instance"] == "a"
+        pods = held["spec"]["template"]["metadata"]["annotations"]
+        assert "kubectl.kubernetes.io/restartedAt" in pods
+    assert "--parallel" in held["spec"]["template"]["spec"]["containers"][0]["args"]
     assert policies(cluster) == {narrow, third}
 
     # a rollback by hand finds its policy, is said, and is mended
