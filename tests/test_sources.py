@@ -43,6 +43,7 @@ COVERED_BY = {
     "components/test_read.py": "pulumi_lockgate.stack.files",
     "components/test_rollout.py": "pulumi_lockgate.providers",
     "components/test_secrets.py": "pulumi_lockgate.stack_secret",
+    "components/test_service_ref.py": "lockgate.policy.reading.in_cluster_faults",
     "components/test_widening.py": "pulumi_lockgate.stack.deployed pulumi_lockgate.proof.change",
     "proof/test_diff.py": "pulumi_lockgate.proof.{servers,ways}",
     "connections/test_client.py": "lockgate.connections."

@@ -28,6 +28,8 @@ _BY_PATH: Final = {
     "backends[].external.credentialsSecretRef.name": NAME,
     "backends[].inferenceServiceRef.name": NAME,
     "backends[].inferenceServiceRef.namespace": NAME,
+    "backends[].serviceRef.name": NAME,
+    "backends[].serviceRef.namespace": NAME,
     "backends[].servedModel": NAME,
     "backends[].tls.caSecretRef.name": NAME,
     "backends[].tls.clientCertSecretRef.name": NAME,
@@ -44,6 +46,8 @@ _ADDRESSES: Final = (
     "backends[].external.url",
     "backends[].inferenceServiceRef.name",
     "backends[].inferenceServiceRef.namespace",
+    "backends[].serviceRef.name",
+    "backends[].serviceRef.namespace",
 )
 """What the network policy is made of."""
 

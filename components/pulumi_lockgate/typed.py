@@ -180,7 +180,9 @@ def _taken(kind: Any, stated: Tree) -> Tree:
     return {key: stated.pop(key) for key in list(stated) if key in names}
 
 
-_PLACES: Final = frozenset({"external", "inference_service_ref", "inferenceServiceRef"})
+_PLACES: Final = frozenset(
+    {"external", "inference_service_ref", "inferenceServiceRef", "service_ref", "serviceRef"}
+)
 _NO_LABEL: Final = "lockgate-no-label"
 
 

@@ -80,6 +80,10 @@ ACTS |= {
     "backends[].tls.clientCertSecretRef": TLS, "backends[].tls.clientCertSecretRef.name": TLS,
 }  # fmt: skip
 ACTS |= {
+    f"backends[].serviceRef{name}": "components/test_service_ref.py"
+    for name in ("", ".name", ".namespace", ".port", ".path", ".podLabels")
+}  # fmt: skip
+ACTS |= {
     f"proxy.autoscaling{name}": ROLLOUT for name in ("", ".maxReplicas", ".minReplicas", ".cpuPercent", ".by")
 }  # fmt: skip
 ACTS |= {

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from lockgate.policy.address import whereabouts
 from lockgate.policy.reading.network_faults import CLOSED
-from lockgate.policy.spec.backends import DEFAULT_URLS, Backend
+from lockgate.policy.spec.backends import DEFAULT_URLS, Backend, ServiceRef
 from lockgate.policy.spec.model_router import RouterSpec
 from lockgate.policy.spec.network import BackendEgress, Caller, Dns, Gateway
 from lockgate.policy.special_addresses import METADATA
@@ -127,7 +127,9 @@ def _pods(namespace: str, labels: Mapping[str, str] | None) -> Peer:
 
 
 def _of_backend(spec: RouterSpec, backend: Backend, namespace: str) -> Opening:
-    service = backend.inference_service_ref
+    service = backend.service
+    if isinstance(service, ServiceRef):
+        return _of_service(backend.name, service, service.namespace or namespace)
     if service is not None:
         there = service.namespace or namespace
         # the pod's own port differs by runtime; the pods are named, ours and LLMKube's
@@ -155,6 +157,15 @@ def _of_backend(spec: RouterSpec, backend: Backend, namespace: str) -> Opening:
     out = _goes_out(backend)
     peers = tuple(open_block(one, goes_out=out) for one in blocks or EVERYWHERE)
     return Opening(backend.name, peers, ports, note, "" if blocks else _WIDE[out])
+
+
+def _of_service(backend: str, service: ServiceRef, namespace: str) -> Opening:
+    """Return the opening to a Service that something else runs: its pods, by the stated labels."""
+    labels = service.pod_labels
+    shown = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
+    which = f"pods {shown}" if labels else "every pod"
+    short = f"{which} in {namespace or OWN}, behind Service {service.name}"
+    return Opening(backend, (_pods(namespace, labels),), (), short=short)
 
 
 def _stated(spec: RouterSpec, backend: Backend) -> BackendEgress | None:

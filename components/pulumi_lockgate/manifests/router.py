@@ -270,8 +270,9 @@ def service(router: Router) -> Manifest:
     }
     if endpoint.node_port is not None:
         port["nodePort"] = endpoint.node_port
-    # a load balancer that gets no address must not fail a router that serves
-    waits = {"pulumi.com/skipAwait": "true"} if endpoint.type == "LoadBalancer" else None
+    # the Deployment is waited for; a Service without endpoints would hold `up` for ten minutes
+    # more, and a load balancer that gets no address would fail a router that serves
+    waits = {"pulumi.com/skipAwait": "true"}
     return {
         "apiVersion": "v1",
         "kind": "Service",

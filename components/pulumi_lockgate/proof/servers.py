@@ -10,7 +10,7 @@ from typing import Any
 
 from lockgate.policy.address import local_by
 from lockgate.policy.loaded import LoadedPolicy
-from lockgate.policy.spec.backends import DEFAULT_URLS, Backend
+from lockgate.policy.spec.backends import DEFAULT_URLS, Backend, ServiceRef
 
 from pulumi_lockgate.proof.route_points import RoutePoint
 
@@ -38,7 +38,11 @@ def identity(backend: Backend) -> Identity:
     """Return the server, the model and the way in which it is asked; a default URL is a URL."""
     external = backend.external
     if external is None:
-        return (backend.inference_service_ref, backend.upstream_model)
+        service = backend.service
+        if isinstance(service, ServiceRef):  # its pods' labels tell no two servers apart
+            place = (service.namespace, service.name, service.port, service.path)
+            return (place, backend.upstream_model)
+        return (service, backend.upstream_model)
     key = external.credentials_secret_ref
     allows = external.allow_private_address
     return (external.provider, address_of(backend), external.model, key, allows)
@@ -46,7 +50,10 @@ def identity(backend: Backend) -> Identity:
 
 def address_of(backend: Backend) -> str:
     """Return where a backend is: its URL, its service, or its provider where that has no URL."""
-    service, external = backend.inference_service_ref, backend.external
+    service, external = backend.service, backend.external
+    if isinstance(service, ServiceRef):
+        place = f"{service.namespace}/{service.name}" if service.namespace else service.name
+        return f"service {place}:{service.port}{service.path}"
     if service is not None:
         return f"service {service.namespace}/{service.name}" if service.namespace else service.name
     assert external is not None

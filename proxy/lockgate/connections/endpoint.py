@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from lockgate.policy.spec.backends import DEFAULT_URLS, Backend
+from lockgate.policy.spec.backends import DEFAULT_URLS, Backend, ServiceRef
 
 SERVICE_PORT: Final = 8080
 """Every InferenceService listens here."""
@@ -47,11 +47,13 @@ def base_url(backend: Backend) -> str | None:
     """Return the address that the policy says, None where it says none."""
     if backend.external is not None:
         return backend.external.url or DEFAULT_URLS.get(backend.external.provider)
-    service = backend.inference_service_ref
+    service = backend.service
     if service is None:
         return None
     name = service.name.replace(".", "-")
     host = f"{name}.{service.namespace}.svc.cluster.local" if service.namespace else name
+    if isinstance(service, ServiceRef):
+        return f"http://{host}:{service.port}{service.path.rstrip('/')}"
     return f"http://{host}:{SERVICE_PORT}/v1"
 
 

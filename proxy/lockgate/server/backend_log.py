@@ -115,8 +115,9 @@ def _advice(attempt: Attempt) -> str:
 
 
 def _place(backend: Backend) -> str:
-    external, service = backend.external, backend.inference_service_ref
+    external, service = backend.external, backend.service
     if external is None:
+        kind = "Service" if backend.service_ref else "InferenceService"
         name = service.name if service is not None else backend.name
-        return f"whether InferenceService {name} speaks OpenAI's dialect"
+        return f"whether {kind} {name} speaks OpenAI's dialect"
     return f"external.url: {external.url or DEFAULT_URLS.get(external.provider)}"

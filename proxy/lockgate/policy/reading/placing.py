@@ -60,9 +60,11 @@ def without_an_address(spec: RouterSpec) -> list[tuple[int, Fault]]:
 
 
 def _placed(backend: Backend, around: Surroundings) -> Backend:
-    service, external = backend.inference_service_ref, backend.external
+    service, other, external = backend.inference_service_ref, backend.service_ref, backend.external
     if service is not None and service.namespace is None:
         return evolve(backend, inference_service_ref=evolve(service, namespace=around.namespace))
+    if other is not None and other.namespace is None:
+        return evolve(backend, service_ref=evolve(other, namespace=around.namespace))
     if external is not None and external.provider == "litellm" and external.url is None:
         return evolve(backend, external=evolve(external, url=around.litellm_url))
     return backend

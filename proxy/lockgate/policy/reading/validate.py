@@ -7,6 +7,7 @@ from typing import Final
 from lockgate.policy.address import cidr_fault, is_inside, literal_fault, url_fault
 from lockgate.policy.glob import check as glob_fault
 from lockgate.policy.reading.header_faults import header_faults, label_field_fault
+from lockgate.policy.reading.in_cluster_faults import in_cluster_faults
 from lockgate.policy.reading.route_faults import refusing_faults, strategy_faults, where_to
 from lockgate.policy.reading.suggestions import ask, flow, write
 from lockgate.policy.spec.backends import Backend, Timeouts
@@ -115,25 +116,22 @@ def _backend(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:
     yield from _tls(backend, path)
     if backend.weight < 0:
         yield f"{path}.weight", "is less than 0", "write `weight: 0` (fallback only) or more"
-    if (backend.external is None) == (backend.inference_service_ref is None):
-        both = "both" if backend.external else "neither"
+    places = {
+        "inferenceServiceRef": backend.inference_service_ref,
+        "serviceRef": backend.service_ref,
+        "external": backend.external,
+    }
+    stated = [name for name, place in places.items() if place is not None]
+    if len(stated) != 1:
         suggestion = "keep one: `inferenceServiceRef: { name: NAME }` or `external: ...`"
-        yield path, f"has {both} of inferenceServiceRef and external", suggestion
+        said = "both of " + " and ".join(stated)
+        if not stated:
+            said = "neither of inferenceServiceRef and external"
+        yield path, f"has {said}", suggestion
     elif backend.external is None:
-        yield from _in_cluster(backend, path)
+        yield from in_cluster_faults(backend, path)
     else:
         yield from _external(spec, backend, path)
-
-
-def _in_cluster(backend: Backend, path: str) -> Iterator[Fault]:
-    if backend.tier == "cloud":
-        yield f"{path}.tier", "an inferenceServiceRef is not in the cloud", "write `tier: local`"
-    if backend.attested_local is not None:
-        yield (
-            f"{path}.attestedLocal",
-            "is for external backends",
-            "leave it out: it is local already",
-        )
 
 
 def _external(spec: RouterSpec, backend: Backend, path: str) -> Iterator[Fault]:

@@ -34,6 +34,23 @@ class InferenceServiceRef:
 
 
 @frozen
+class ServiceRef:
+    """A model server in the cluster that something else runs: KServe, vLLM's stack."""
+
+    name: str = spec_field("name of its Kubernetes Service")
+    namespace: str | None = spec_field(
+        "its namespace; the ModelRouter component fills in the stack's own", default=None
+    )
+    port: int = spec_field("the Service's port", default=80)
+    path: str = spec_field("base path of its OpenAI-compatible door", default="/v1")
+    pod_labels: Mapping[str, str] | None = spec_field(
+        "labels of the pods behind the Service, for the NetworkPolicy; left out: every pod of the "
+        "namespace may be reached",
+        default=None,
+    )
+
+
+@frozen
 class SecretRef:
     """A Kubernetes Secret, by name. Its value never stands in the spec."""
 
@@ -133,18 +150,26 @@ class Backend:
         "id published on /v1/models; the name when left out", default=None
     )
     inference_service_ref: InferenceServiceRef | None = spec_field(
-        "a model server in the cluster; exactly one of this and `external`", default=None
+        "a model server that Lockgate or LLMKube runs in the cluster; exactly one of this, "
+        "`serviceRef` and `external`",
+        default=None,
+    )
+    service_ref: ServiceRef | None = spec_field(
+        "a model server that something else runs in the cluster; exactly one of this, "
+        "`inferenceServiceRef` and `external`",
+        default=None,
     )
     external: External | None = spec_field(
-        "a provider or a server elsewhere; exactly one of this and `inferenceServiceRef`",
+        "a provider or a server elsewhere; exactly one of this, `inferenceServiceRef` and "
+        "`serviceRef`",
         default=None,
     )
     tier: Tier = spec_field(
-        "local or cloud; must be stated for an external backend, an inferenceServiceRef is local",
+        "local or cloud; must be stated for an external backend, one in the cluster is local",
         default="local",
     )
     served_model: str | None = spec_field(
-        "model name sent up to an inferenceServiceRef, or `caller` to leave the client's; "
+        "model name sent up to a server in the cluster, or `caller` to leave the client's; "
         "the service's name when left out. An external backend of tier cloud takes `caller` too",
         default=None,
     )
@@ -205,4 +230,10 @@ class Backend:
             return self.external.model
         if self.served_model is not None:
             return self.served_model
-        return self.inference_service_ref.name if self.inference_service_ref else self.name
+        service = self.service
+        return service.name if service else self.name
+
+    @property
+    def service(self) -> InferenceServiceRef | ServiceRef | None:
+        """The Service in the cluster, whoever runs it."""
+        return self.inference_service_ref or self.service_ref
