@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from lockgate.policy.reading.document import Node, from_plain, parse
 from lockgate.policy.reading.problem import PolicyRefusedError
 
+MOST_KEY = 1024
+"""As it is written, quotes and escapes too: https://yaml.org/spec/1.2.2/#822-block-mappings."""
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cn", "Cs"]))
 """No control characters: the composer refuses those that JSON lets stand (DEL and C1)."""
+KEYS = TEXT.filter(lambda key: len(json.dumps(key)) <= MOST_KEY)
 
 
 def plain(node: Node) -> Any:
@@ -52,7 +55,7 @@ def test_a_plain_scalar_is_what_yaml_1_2_says(text: str, value: Any) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(10**9), 10**9) | TEXT,
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
         max_leaves=8,
     ).filter(lambda value: isinstance(value, dict | list)),
     st.booleans(),
@@ -61,6 +64,12 @@ def test_a_plain_scalar_is_what_yaml_1_2_says(text: str, value: Any) -> None:
 def test_json_is_read_as_json_reads_it(value: Any, ascii_only: bool, indent: Any) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     assert one(text) == value
+
+
+def test_a_key_longer_than_yaml_lets_one_be_is_refused_with_its_line() -> None:
+    assert one(json.dumps({"k" * (MOST_KEY - 2): 1})) == {"k" * (MOST_KEY - 2): 1}
+    with pytest.raises(PolicyRefusedError, match=r"p\.yaml:1: "):
+        one(json.dumps({"k" * (MOST_KEY + 1): 1}))
 
 
 def test_each_key_and_value_knows_its_line() -> None:
