@@ -40,6 +40,8 @@ COVERED_BY = {
     "components/test_manifests.py": "pulumi_lockgate.manifests.{common,inference,router}"
     " pulumi_lockgate.{inference_service,resource} pulumi_lockgate.stack.{evaluate,project}",
     "components/test_plan.py": "pulumi_lockgate.{draft,notices,stand_ins}",
+    "components/test_pools.py": "pulumi_lockgate.{cautions,node_pool} pulumi_lockgate.stack.pool_settings"
+    " pulumi_lockgate.manifests.{capacity,gpu_kinds,quantities}",
     "components/test_read.py": "pulumi_lockgate.stack.files",
     "components/test_rollout.py": "pulumi_lockgate.providers",
     "components/test_secrets.py": "pulumi_lockgate.stack_secret",

@@ -1,7 +1,8 @@
 """Lockgate for Pulumi programs: `import pulumi_lockgate as lockgate`.
 
-`ModelRouter` runs one proved policy, `InferenceService` one model. `Policy`, `Backend` and `Rule`
-say a policy in Python; `prove_policy` proves one before anything else is registered.
+`ModelRouter` runs one proved policy, `InferenceService` one model, on the nodes of a `NodePool`.
+`Policy`, `Backend` and `Rule` say a policy in Python; `prove_policy` proves one before anything
+else is registered.
 """
 
 from importlib import import_module
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pulumi_lockgate.draft import RefusedError
     from pulumi_lockgate.inference_service import InferenceService
     from pulumi_lockgate.model_router import ModelRouter
+    from pulumi_lockgate.node_pool import NodePool
     from pulumi_lockgate.proved_policy import (
         PolicyViolatedError,
         ProvedPolicy,
@@ -23,6 +25,7 @@ __all__ = [
     "Backend",
     "InferenceService",
     "ModelRouter",
+    "NodePool",
     "Policy",
     "PolicyViolatedError",
     "ProvedPolicy",
@@ -36,6 +39,7 @@ _ROOMS: Final = {
     "Backend": "typed",
     "InferenceService": "inference_service",
     "ModelRouter": "model_router",
+    "NodePool": "node_pool",
     "Policy": "typed",
     "PolicyViolatedError": "proved_policy",
     "ProvedPolicy": "proved_policy",

@@ -23,6 +23,7 @@ from pulumi_lockgate.manifests.inference import (
 )
 from pulumi_lockgate.manifests.model_server import Inference
 from pulumi_lockgate.manifests.openings import SERVICE_PORT
+from pulumi_lockgate.node_pool import NodePool, placed_on
 from pulumi_lockgate.resource import body
 from pulumi_lockgate.stack.models import ModelSettings, read_model
 
@@ -33,7 +34,8 @@ class InferenceService(pulumi.ComponentResource):
     `model` is where its files are, `pvc://CLAIM/PATH`, or None for a `runtime="generic"` that needs
     none; further settings are those of a stack's `lockgate:models`, in either spelling:
     `runtime="vllm"`, `gpu=1`, `context_size=32768`.
-    `namespace` and `image` may be Outputs. With `secret` the specification is kept secret.
+    `namespace` and `image` may be Outputs. With `secret` the specification is kept secret. With
+    `pool` the pods run on that pool's nodes.
 
     Outputs: `endpoint`, the base URL in the cluster, also called `url`; `service_name`. `backend()`
     is the service as a backend of a ModelRouter. None of them waits for the model to load. Raises
@@ -44,7 +46,7 @@ class InferenceService(pulumi.ComponentResource):
     endpoint: Output[str]
     service_name: Output[str]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what Pulumi has first, then keywords
         self,
         name: str,
         model: str | Inference | None = None,
@@ -52,9 +54,12 @@ class InferenceService(pulumi.ComponentResource):
         opts: ResourceOptions | None = None,
         *,
         secret: bool = False,
+        pool: NodePool | None = None,
         **settings: Any,
     ) -> None:
         inference = model if isinstance(model, Inference) else _read(name, model, settings)
+        if pool is not None:
+            inference = placed_on(pool, inference)
         space: Any = inference.namespace if isinstance(model, Inference) else namespace
         # an Output is a leaf of every manifest that it stands in
         manifests = inference_manifests(evolve(inference, namespace=space))

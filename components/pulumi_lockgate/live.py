@@ -16,8 +16,9 @@ from lockgate.policy.loaded import LoadedPolicy
 from pulumi.runtime import mocks, settings
 
 from pulumi_lockgate.manifests.inference import inference_manifests
+from pulumi_lockgate.manifests.pools import node_pool
 from pulumi_lockgate.manifests.router import DIGEST_ANNOTATION, Router, router_manifests
-from pulumi_lockgate.prerequisites import Prerequisite, needed
+from pulumi_lockgate.prerequisites import DEFINITION, Prerequisite, needed
 from pulumi_lockgate.rendering import SUFFIX
 from pulumi_lockgate.stack.settings import Stack
 from pulumi_lockgate.widening import Record, Unknown
@@ -25,7 +26,7 @@ from pulumi_lockgate.widening import Record, Unknown
 _TIMEOUT_S: Final = (3, 5)
 """To connect to the API server, and for its answer."""
 _FORBIDDEN, _NOT_FOUND = 403, 404
-_WAITED_FOR: Final = ("Namespace", "PersistentVolumeClaim")
+_WAITED_FOR: Final = (DEFINITION, "Namespace", "PersistentVolumeClaim")
 """What pods wait for; a Secret that is absent takes only its backend out of service."""
 
 
@@ -90,6 +91,8 @@ def look(stack: Stack, policy: LoadedPolicy, last: Record | Unknown | None, plac
     router = router_manifests(Router(name, namespace, policy))
     models = (inference_manifests(model) for model in stack.models.values())
     manifests = [m for group in (router, *models) for m in group.values()]
+    pools = stack.pools.values()
+    manifests += [node_pool(p, p.node_class) for p in pools if p.node_class is not None]
     needs = needed(manifests, [(policy.spec, namespace)])
     found = read_live(place, namespace, name, needs)
     if isinstance(found, NotRead):
@@ -168,7 +171,13 @@ def _read(api: Any, namespace: str, deployment: str, needs: Iterable[Prerequisit
     from kubernetes import client  # noqa: PLC0415 - only where an engine runs
 
     core = client.CoreV1Api(api)
+    definitions = client.ApiextensionsV1Api(api)
     readers: Mapping[str, Callable[[Prerequisite], Any]] = {
+        DEFINITION: lambda one: definitions.read_custom_resource_definition(
+            one.name,
+            _request_timeout=_TIMEOUT_S,
+            _preload_content=False,  # its schema is large, and only whether it is there is asked
+        ),
         "Namespace": lambda one: core.read_namespace(one.name, _request_timeout=_TIMEOUT_S),
         "Secret": lambda one: core.read_namespaced_secret(
             one.name, str(one.namespace), _request_timeout=_TIMEOUT_S

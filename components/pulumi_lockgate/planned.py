@@ -65,6 +65,7 @@ class Planned:
                 for way, what, opens in network_rows(router.proved)
             ],
             "outputs": dict(self.plan.outputs),
+            "warnings": list(self.plan.warnings),
             "resources": [
                 {"type": r.type, "name": r.name, "inputs": dict(r.inputs)} for r in resources
             ],
@@ -215,6 +216,9 @@ def render_verdicts(plan: Plan, out: Callable[[str], object]) -> None:
     """Give `out` the verdict on each router of a plan."""
     for router in plan.routers:
         _render_router(router, out, alone=len(plan.routers) == 1)
+    for line in plan.warnings:
+        for part in wrap(f"warning: {line}", 80):
+            out(click.style(part, fg="yellow"))
     for line in pauses(plan.manifests):
         for part in wrap(line, 80):
             out(part)

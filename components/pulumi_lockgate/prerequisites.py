@@ -5,7 +5,7 @@ The program makes none of these, and Kubernetes names what is missing only in a 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import click
 from attrs import evolve, frozen
@@ -14,8 +14,11 @@ from lockgate.policy.spec.model_router import RouterSpec
 
 from pulumi_lockgate.manifests.audit import MANY, access_mode
 from pulumi_lockgate.manifests.common import Manifest
+from pulumi_lockgate.manifests.pools import API_VERSION
 from pulumi_lockgate.stack.evaluate import Plan
 from pulumi_lockgate.stack.secrets import CA_KEY, TLS_KEYS, secret_needs
+
+DEFINITION: Final = "CustomResourceDefinition"
 
 
 @frozen
@@ -72,7 +75,7 @@ def needed(
     made = {(kind, named.get("namespace"), named["name"]) for kind, named in names}
     found: dict[tuple[str, str | None, str], Prerequisite] = {}
     of_policies = chain.from_iterable(_of_spec(spec, space) for spec, space in policies)
-    for one in (*_of_pods(manifests), *of_policies):
+    for one in (*_of_pools(manifests), *_of_pods(manifests), *of_policies):
         key = (one.kind, one.namespace, one.name)
         if key in made:
             continue
@@ -84,8 +87,12 @@ def needed(
             command=other.command or one.command,
             modes=tuple(dict.fromkeys((*other.modes, *one.modes))),
         )
-    order = ("Namespace", "Secret", "PersistentVolumeClaim", "image")
-    return tuple(sorted(found.values(), key=lambda one: order.index(one.kind)))
+    return tuple(sorted(found.values(), key=_rank))
+
+
+def _rank(one: Prerequisite) -> int:
+    order = (DEFINITION, "Namespace", "Secret", "PersistentVolumeClaim", "image")
+    return order.index(one.kind) if one.kind in order else 1  # a node class, after its definition
 
 
 def render(needed: Iterable[Prerequisite], out: Callable[[str], object]) -> None:
@@ -99,6 +106,16 @@ def render(needed: Iterable[Prerequisite], out: Callable[[str], object]) -> None
         out(f"  {one.line}")
         if one.command is not None:
             out(f"    {one.command}")
+
+
+def _of_pools(manifests: Iterable[dict[str, Any]]) -> Iterator[Prerequisite]:
+    for manifest in manifests:
+        if manifest.get("apiVersion") == API_VERSION and manifest["kind"] == "NodePool":
+            user = (f"NodePool {manifest['metadata']['name']}",)
+            brings = (*user, "installing Karpenter makes it")
+            yield Prerequisite(DEFINITION, "nodepools.karpenter.sh", used_by=brings)
+            ref = manifest["spec"]["template"]["spec"]["nodeClassRef"]
+            yield Prerequisite(ref["kind"], ref["name"], used_by=user)
 
 
 def _of_pods(manifests: Iterable[dict[str, Any]]) -> Iterator[Prerequisite]:

@@ -154,6 +154,21 @@ def test_a_claim_that_pods_would_wait_for_ends_up_before_anything_is_registered(
     assert up.registered == {}
 
 
+def test_a_pool_without_karpenter_is_told_before_anything_is_registered(server: Server) -> None:
+    config = read_stack(ROOT / "stacks" / "Pulumi.dev.yaml")
+    ref = {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "gpu"}
+    config["lockgate:pools"] = {"gpu": {"kind": "karpenter", "nodeClassRef": ref}}
+    stack = read_stack_tree(from_plain(config), "", "dev")
+    place = Place(server.kubeconfig)
+    up = tell(lambda: look(stack, stack.policy, None, place), preview=False)
+    assert "CustomResourceDefinition nodepools.karpenter.sh: for NodePool gpu" in str(up.error)
+    there = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/nodepools.karpenter.sh"
+    for held in ({"kind": "CustomResourceDefinition"}, 403):
+        server.answers[there] = held
+        said = tell(lambda: look(stack, stack.policy, None, place), preview=False)
+        assert (said.error, said.warnings) == (None, [])
+
+
 def test_what_may_not_be_read_counts_as_being_there(server: Server) -> None:
     server.answers.update({CLAIM: 403, KEY: 403, SPACE: 403})
     said = told(Place(server.kubeconfig), preview=False)

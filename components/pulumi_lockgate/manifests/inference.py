@@ -138,7 +138,7 @@ def _container(inference: Inference) -> dict[str, Any]:
         "args": runtimes.arguments(inference),
         "env": runtimes.environment(inference),
         "ports": [{"name": "http", "containerPort": inference.port, "protocol": "TCP"}],
-        "resources": _resources(inference),
+        "resources": resources_of(inference),
         "securityContext": container_security_context(),
         # each second: a model that is loaded waits for nothing
         "startupProbe": probe(path, "http", period=1, failures=int(inference.startup_timeout)),
@@ -152,7 +152,8 @@ def _container(inference: Inference) -> dict[str, Any]:
     }
 
 
-def _resources(inference: Inference) -> dict[str, Any]:
+def resources_of(inference: Inference) -> dict[str, Any]:
+    """Return the requests and limits of one pod, GPUs among them."""
     resources: dict[str, Any] = {
         kind: dict(amounts) for kind, amounts in (inference.resources or {}).items()
     }

@@ -50,6 +50,7 @@ class Inference:
     health_path: str = "/health"
     startup_timeout: float = 1800.0
     rollout: Literal["recreate", "rolling"] | None = None
+    pool: str | None = None
     node_selector: Mapping[str, str] | None = None
     tolerations: tuple[Mapping[str, Any], ...] = ()
     affinity: Mapping[str, Any] | None = None

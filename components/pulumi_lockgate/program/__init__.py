@@ -1,13 +1,18 @@
 """The Pulumi program of a stack file: model servers and a router, out of ``lockgate:`` settings."""
 
+from itertools import chain
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from pulumi_lockgate.cautions import caution
 from pulumi_lockgate.draft import draft_of
 from pulumi_lockgate.inference_service import InferenceService
 from pulumi_lockgate.live import is_under_engine, look, place_of_stack
+from pulumi_lockgate.manifests.capacity import shortfalls
 from pulumi_lockgate.manifests.inference import deployment
 from pulumi_lockgate.model_router import RESTRICTED, ModelRouter
+from pulumi_lockgate.node_pool import NodePool
 from pulumi_lockgate.notices import pauses
 from pulumi_lockgate.proved_policy import prove_policy
 from pulumi_lockgate.providers import providers
@@ -40,8 +45,14 @@ def deploy() -> None:
     inside = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=secrets))
     for line in pauses(map(deployment, stack.models.values())):
         pulumi.log.info(line)
+    pools = [NodePool(name, pool, opts=inside) for name, pool in stack.pools.items()]
+    for line in chain.from_iterable(
+        shortfalls(pool, stack.models.values()) for pool in stack.pools.values()
+    ):
+        caution(line)
+    after = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=pools))
     for name, model in stack.models.items():
-        InferenceService(name, model, opts=inside, secret="models" in stack.secret)
+        InferenceService(name, model, opts=after, secret="models" in stack.secret)
     router = ModelRouter(settings.name, proved, settings.namespace, inside, policies=policies)
 
     for output, value in router.record.items():

@@ -20,6 +20,7 @@ from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
+from pulumi_lockgate.cautions import cautions_kept
 from pulumi_lockgate.manifests.router import DIGEST_ANNOTATION
 from pulumi_lockgate.proved_policy import ProvedPolicy, collected
 from pulumi_lockgate.stack.engine import READ_OUTPUTS
@@ -29,6 +30,7 @@ from pulumi_lockgate.stack.settings import PROJECT
 _ORDER: Final = (
     "kubernetes",
     "InferenceService",
+    "NodePool",
     "ModelRouter",
     "Namespace",
     "ServiceAccount",
@@ -91,6 +93,7 @@ class Plan:
     resources: tuple[Resource, ...]
     outputs: Mapping[str, Any]
     routers: tuple[RouterOutputs, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def manifests(self) -> tuple[dict[str, Any], ...]:
@@ -228,7 +231,7 @@ def evaluate(
             echo, name, stack, preview=True, monitor=monitor, organization="organization"
         )
         set_all_config(texts)
-        with _as_pulumi_runs(file), collected() as proved:
+        with _as_pulumi_runs(file), collected() as proved, cautions_kept() as warnings:
             outputs = loop.run_until_complete(_run(file))
     finally:
         end(loop)
@@ -236,7 +239,8 @@ def evaluate(
         loop.close()
         monitor.close()
     found = (one for one in monitor.seen.values() if one.type != "pulumi:pulumi:Stack")
-    return Plan(tuple(sorted(found, key=_rank)), outputs, tuple(monitor.routers(proved)))
+    routers = tuple(monitor.routers(proved))
+    return Plan(tuple(sorted(found, key=_rank)), outputs, routers, tuple(warnings))
 
 
 def end(loop: asyncio.AbstractEventLoop) -> None:

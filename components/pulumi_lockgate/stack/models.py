@@ -90,6 +90,11 @@ class ModelSettings:
         "several pods it is one after another. Left out: recreate",
         default=None,
     )
+    pool: str | None = spec_field(
+        "pool of `lockgate:pools` on whose nodes it runs: labels, tolerations and the kind of GPU "
+        "come from there",
+        default=None,
+    )
     node_selector: Mapping[str, str] | None = spec_field("node labels to run on", default=None)
     tolerations: tuple[Mapping[str, Any], ...] = spec_field("Kubernetes tolerations", default=())
     affinity: Mapping[str, Any] | None = spec_field("Kubernetes affinity", default=None)

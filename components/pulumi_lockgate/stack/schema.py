@@ -9,6 +9,7 @@ from lockgate.policy.spec.fields import doc_of, wire_name
 from lockgate.policy.spec.model_router import RouterSpec
 
 from pulumi_lockgate.stack.models import ModelSettings
+from pulumi_lockgate.stack.pool_settings import PoolSettings
 from pulumi_lockgate.stack.settings import (
     PROJECT,
     NamespaceSettings,
@@ -31,6 +32,10 @@ _GENERIC: Final = {
 _MODEL["anyOf"] = [{"required": ["modelRef"]}, _GENERIC]
 _WHOLE: Final[dict[str, Schema]] = {
     f"{PROJECT}:models": {"type": "object", "additionalProperties": _MODEL},
+    f"{PROJECT}:pools": {
+        "type": "object",
+        "additionalProperties": schema_of(PoolSettings, ""),
+    },
     f"{PROJECT}:namespace": {
         "anyOf": [{"type": "string", "minLength": 1}, schema_of(NamespaceSettings, "")]
     },

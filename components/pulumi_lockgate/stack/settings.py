@@ -18,7 +18,9 @@ from lockgate.policy.spec.fields import spec_field, wire_name
 
 from pulumi_lockgate.manifests.audit import claim_faults
 from pulumi_lockgate.manifests.model_server import Inference
+from pulumi_lockgate.manifests.pools import Pool
 from pulumi_lockgate.stack.models import inference_of
+from pulumi_lockgate.stack.pools import place_models, pool_of
 from pulumi_lockgate.stack.secrets import KEY as SECRETS
 from pulumi_lockgate.stack.secrets import StackSecret, key_faults, read_secrets
 from pulumi_lockgate.stand_ins import Missing, decides, without_secrets
@@ -53,6 +55,9 @@ class StackSettings:
     models: Mapping[str, Any] = spec_field(
         "model servers, by name", default={}, wire="lockgate:models"
     )
+    pools: Mapping[str, Any] = spec_field(
+        "nodes for model servers, by name", default={}, wire="lockgate:pools"
+    )
     secrets: Mapping[str, Any] = spec_field(
         "Secrets to make, by name and key: `pulumi config set --secret --path "
         "'lockgate:secrets.NAME.KEY'` writes a value encrypted",
@@ -81,6 +86,7 @@ class Stack:
     missing: tuple[Missing, ...] = ()
     secrets: tuple[StackSecret, ...] = ()
     secret: frozenset[str] = frozenset()
+    pools: Mapping[str, Pool] = {}
 
 
 def read_stack_tree(
@@ -108,10 +114,12 @@ def read_stack_tree(
     settings: StackSettings = builder.build(StackSettings, rest, "")
     faults: list[Problem] = []
     secrets = read_secrets(stated, faults, hidden="secrets" in secret)
-    models = {
-        member.key: inference_of(builder, faults, member, settings.namespace)
-        for member in _models(rest)
+    pools = {m.key: pool_of(builder, faults, m) for m in _entries(rest, "pools")}
+    models: Mapping[str, Inference | None] = {
+        m.key: inference_of(builder, faults, m, settings.namespace)
+        for m in _entries(rest, "models")
     }
+    models = place_models(models, pools, builder, faults)
     faults += _acceptance(builder, settings)
     problems = [_within(problem, path) for problem in (*worded(builder.refusals), *faults)]
     policy: LoadedPolicy | None = None
@@ -131,7 +139,8 @@ def read_stack_tree(
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
     good = {n: m for n, m in models.items() if m}
     gaps = tuple(evolve(m, path=joined(path, m.path)) for m in found)
-    return Stack(settings, good, policy, creates, gaps, secrets, secret)
+    known = {n: pool for n, pool in pools.items() if pool}
+    return Stack(settings, good, policy, creates, gaps, secrets, secret, known)
 
 
 def _refuse_hidden(found: tuple[Missing, ...], path: str, name: str) -> None:
@@ -179,8 +188,9 @@ def _no_router(misspelt: Member | None, line: int | None) -> Problem:
     return Problem(misspelt.key, misspelt.line, "is not a field", suggestion)
 
 
-def _models(rest: Node) -> tuple[Member, ...]:
-    found = next((m.node for m in rest.value if m.key == f"{PROJECT}:models"), None)
+def _entries(rest: Node, key: str) -> tuple[Member, ...]:
+    """Return the named things under a key."""
+    found = next((m.node for m in rest.value if m.key == f"{PROJECT}:{key}"), None)
     return found.value if found is not None and found.is_mapping else ()
 
 
