@@ -17,7 +17,12 @@ from pulumi.runtime import mocks, settings
 
 from pulumi_lockgate.manifests.inference import inference_manifests
 from pulumi_lockgate.manifests.pools import node_pool
-from pulumi_lockgate.manifests.router import DIGEST_ANNOTATION, Router, router_manifests
+from pulumi_lockgate.manifests.router import (
+    DIGEST_ANNOTATION,
+    POLICY_VOLUME,
+    Router,
+    router_manifests,
+)
 from pulumi_lockgate.prerequisites import DEFINITION, Prerequisite, needed
 from pulumi_lockgate.rendering import SUFFIX
 from pulumi_lockgate.stack.settings import Stack
@@ -220,7 +225,8 @@ def _digest_run(core: Any, deployment: Any) -> str | None:
     if DIGEST_ANNOTATION in annotations:
         return str(annotations[DIGEST_ANNOTATION])
     # `rollout: hot`: the one ConfigMap says it, and anybody's edit of it counts
-    names = [v.config_map.name for v in pods.spec.volumes or () if v.config_map is not None]
+    volumes = pods.spec.volumes or ()
+    names = [v.config_map.name for v in volumes if v.name == POLICY_VOLUME and v.config_map]
     if not names:
         return None
     space = deployment.metadata.namespace

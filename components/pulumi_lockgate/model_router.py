@@ -70,8 +70,9 @@ class ModelRouter(pulumi.ComponentResource):
     stack last put out: export the component's `record` under the router's name. `accepted_widening`
     is the digest of the list of widenings that may pass, by default `lockgate:acceptWidening`.
     The ConfigMaps of that record's last `proxy.revisionHistoryLimit` policies are kept, so that a
-    rollback by hand finds the one that it needs; `policies` is a provider for them, with
-    `upsert_existing_objects` (docs/adr/0003), and for `rollout: hot` `enable_config_map_mutable`.
+    rollback by hand finds the one that it needs; `policies` is a provider for them, and for an
+    audit claim that an earlier stack left, with `upsert_existing_objects` (docs/adr/0003), and for
+    `rollout: hot` `enable_config_map_mutable`.
 
     Outputs: `url`, the base URL that agents use; `policy`, its policy.json; `digest`, the policy's;
     `verdict`, the proof's text; `enforcer`, image and network around it; `record`, all of them.

@@ -361,6 +361,17 @@ def test_a_policy_that_is_changed_in_place_rolls_no_pod(cluster: Cluster, gate: 
     assert after == before  # none was rolled, and the three stay three
 
 
+def test_a_model_that_something_else_runs_answers_by_its_service(
+    cluster: Cluster, gate: Path
+) -> None:
+    reference = f"serviceRef: {{ name: cloud, namespace: {OUTSIDE}, port: 8080, path: /v1 }}"
+    edited = STACK.replace("inferenceServiceRef: { name: qwen }", reference)
+    cluster.kubectl("apply", "--server-side", "-f", str(rendered(gate, edited)))
+    cluster.rolled_out(HERE, ROUTER)
+    cluster.kubectl("-n", HERE, "scale", "deployment/qwen", "--replicas=0")
+    eventually(lambda: counted(cluster, label="pii").keys() == {"200 local-qwen"}, 60)
+
+
 def _is_proxy(entry: Path, uids: list[str]) -> bool:
     """Whether a process of this machine is the proxy in one of these pods."""
     try:

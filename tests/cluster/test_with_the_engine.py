@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -233,6 +234,37 @@ def test_a_policy_goes_in_place_and_scaled_replicas_stay(cluster: Cluster, tmp_p
         up(engine, "UNCHANGED")
         assert held("deployment")["spec"]["replicas"] == 2
         assert policies(cluster) == {runs(cluster)}
+
+        # which goes away when it is in place again
+        engine.write(stated("7s"))
+        up(engine, "UNCHANGED")
+        part = "app.kubernetes.io/component=router"
+        [left] = cluster.get("-n", HERE, "configmap", "-l", part)["items"]
+        assert left["metadata"]["name"] == ROUTER
+
+
+def test_a_claim_of_records_outlives_its_stack_and_is_found_again(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    claim = f"{ROUTER}-audit"
+    audit = "    policy: { auditLog: { sink: file, filePath: /var/log/lockgate/a.jsonl, volumeClaim: { size: 1Mi, storageClass: by-hand } } }\n"
+    [disk, _] = volume(HERE, "audit")
+    disk["spec"] |= {"storageClassName": "by-hand"}
+    disk["spec"]["claimRef"]["name"] = claim
+    cluster.apply(disk)
+    uids = set()
+    try:
+        for _ in range(2):
+            with destroyed(cluster, Engine(project_in(tmp_path))) as engine:
+                engine.write(config().replace("    proxy:", audit + "    proxy:"))
+                up(engine, "nothing to compare")
+            uids.add(cluster.get("-n", HERE, "pvc", claim)["metadata"]["uid"])
+            shutil.rmtree(tmp_path)
+            tmp_path.mkdir()
+        assert len(uids) == 1
+    finally:
+        cluster.kubectl("-n", HERE, "delete", "pvc", claim, "--ignore-not-found", "--wait=false")
+        cluster.kubectl("delete", "persistentvolume", disk["metadata"]["name"], "--wait=false")
 
 
 def test_secrets_of_the_stack_are_made_and_renewed(cluster: Cluster, tmp_path: Path) -> None:

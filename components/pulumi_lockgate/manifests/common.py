@@ -80,3 +80,38 @@ def service_account(name: str, namespace: str, component: str) -> Manifest:
         "metadata": metadata(name, namespace, labels(name, component)),
         "automountServiceAccountToken": False,
     }
+
+
+def disruption_budget(name: str, namespace: str, component: str) -> Manifest:
+    """Return the budget that lets a node drain take one pod at a time."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(name, namespace, labels(name, component)),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": selector(name, component)},
+        },
+    }
+
+
+def scaler(
+    name: str, namespace: str, component: str, pods: tuple[int, int], cpu_percent: int
+) -> Manifest:
+    """Return the autoscaler of a Deployment, from so many pods to so many, by the CPU they use.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/
+    """
+    least, most = pods
+    target = {"type": "Utilization", "averageUtilization": cpu_percent}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(name, namespace, labels(name, component)),
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "minReplicas": least,
+            "maxReplicas": most,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        },
+    }

@@ -6,14 +6,16 @@ from pulumi_lockgate.manifests import runtimes
 from pulumi_lockgate.manifests.common import (
     Manifest,
     container_security_context,
+    disruption_budget,
     labels,
     metadata,
     pod_security_context,
     probe,
+    scaler,
     selector,
     service_account,
 )
-from pulumi_lockgate.manifests.model_server import MODEL_FOLDER, PULL_S, SCRATCH, Inference, Scaling
+from pulumi_lockgate.manifests.model_server import MODEL_FOLDER, PULL_S, SCRATCH, Inference
 from pulumi_lockgate.manifests.network import model_network_policy
 from pulumi_lockgate.manifests.openings import MODEL, SERVICE_PORT
 
@@ -33,9 +35,11 @@ def inference_manifests(inference: Inference) -> dict[str, Manifest]:
         "network-policy": model_network_policy(name, namespace, inference.port),
     }
     if inference.least_replicas > 1:
-        made[DISRUPTION_BUDGET] = _disruption_budget(inference)
-    if inference.autoscaling is not None and inference.autoscaling.by == "hpa":
-        made[SCALER] = _scaler(inference, inference.autoscaling)
+        made[DISRUPTION_BUDGET] = disruption_budget(name, namespace, MODEL)
+    scaled = inference.autoscaling
+    if scaled is not None and scaled.by == "hpa":
+        pods = (scaled.min_replicas, scaled.max_replicas)
+        made[SCALER] = scaler(name, namespace, MODEL, pods, scaled.cpu_percent)
     return made
 
 
@@ -160,30 +164,3 @@ def resources_of(inference: Inference) -> dict[str, Any]:
     if inference.gpu:
         resources.setdefault("limits", {})[inference.gpu_resource] = str(inference.gpu)
     return resources
-
-
-def _disruption_budget(inference: Inference) -> Manifest:
-    """Return the budget that lets a node drain take one pod at a time."""
-    name = inference.object_name
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": metadata(name, inference.namespace, labels(name, MODEL)),
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(name, MODEL)}},
-    }
-
-
-def _scaler(inference: Inference, stated: Scaling) -> Manifest:
-    name = inference.object_name
-    target = {"type": "Utilization", "averageUtilization": stated.cpu_percent}
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": metadata(name, inference.namespace, labels(name, MODEL)),
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-            "minReplicas": stated.min_replicas,
-            "maxReplicas": stated.max_replicas,
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
-        },
-    }

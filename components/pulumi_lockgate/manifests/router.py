@@ -16,10 +16,12 @@ from pulumi_lockgate.manifests import audit
 from pulumi_lockgate.manifests.common import (
     Manifest,
     container_security_context,
+    disruption_budget,
     labels,
     metadata,
     pod_security_context,
     probe,
+    scaler,
     selector,
     service_account,
 )
@@ -33,6 +35,7 @@ AUDIT_ANNOTATION: Final = "lockgate.dev/audit-log"
 """The one part of a policy that a running proxy does not change: a changed one rolls the pods."""
 POLICY_FOLDER: Final = "/etc/lockgate/policy"
 SECRETS_FOLDER: Final = "/etc/lockgate/secrets"
+POLICY_VOLUME: Final = "policy"
 START_S: Final = 60
 """How long a proxy may take from its start to ready; it takes one."""
 PULL_S: Final = 120
@@ -67,12 +70,6 @@ class Router:
         return self.policy.spec.proxy.rollout == "hot"
 
     @property
-    def is_scaled(self) -> bool:
-        """Whether there is a HorizontalPodAutoscaler for it."""
-        scaled = self.policy.spec.proxy.autoscaling
-        return scaled is not None and scaled.by == "hpa"
-
-    @property
     def secrets(self) -> tuple[str, ...]:
         """The names of the Secrets that backends need, each once."""
         backends = self.policy.spec.backends
@@ -91,8 +88,8 @@ def router_manifests(router: Router) -> dict[str, Manifest]:
         "account": service_account(router.name, router.namespace, ROUTER),
         "deployment": deployment(router),
         "service": service(router),
-        "disruption-budget": disruption_budget(router),
-        **({SCALER: scaler(router)} if router.is_scaled else {}),
+        "disruption-budget": disruption_budget(router.name, router.namespace, ROUTER),
+        **_scaler(router),
         **router_network_policies(router.name, router.namespace, router.policy.spec),
     }
 
@@ -238,7 +235,7 @@ def _arguments(router: Router) -> list[str]:
 
 
 def _volumes(router: Router) -> list[dict[str, Any]]:
-    policy = {"name": "policy", "configMap": {"name": router.config_map_name}}
+    policy = {"name": POLICY_VOLUME, "configMap": {"name": router.config_map_name}}
     # optional: a missing key takes its backend out of service, not the whole proxy
     secrets = [
         {
@@ -255,7 +252,7 @@ def _mounts(router: Router) -> list[dict[str, Any]]:
         {"name": f"secret-{number}", "mountPath": f"{SECRETS_FOLDER}/{name}", "readOnly": True}
         for number, name in enumerate(router.secrets)
     ]
-    policy = {"name": "policy", "mountPath": POLICY_FOLDER, "readOnly": True}
+    policy = {"name": POLICY_VOLUME, "mountPath": POLICY_FOLDER, "readOnly": True}
     return [policy, *secrets, *audit.mounts(router.policy.spec)]
 
 
@@ -285,36 +282,10 @@ def service(router: Router) -> Manifest:
     }
 
 
-def disruption_budget(router: Router) -> Manifest:
-    """Return the budget that lets a node drain take one pod at a time."""
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER)),
-        "spec": {
-            "maxUnavailable": 1,
-            "selector": {"matchLabels": selector(router.name, ROUTER)},
-        },
-    }
-
-
-def scaler(router: Router) -> Manifest:
-    """Return the autoscaler: by CPU, which is what a proxy runs out of.
-
-    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/
-    """
+def _scaler(router: Router) -> dict[str, Manifest]:
+    """Return the autoscaler if there is one: by CPU, which is what a proxy runs out of."""
     stated = router.policy.spec.proxy.autoscaling
-    if stated is None:
-        raise ValueError(f"{router.name} is not scaled")
-    target = {"type": "Utilization", "averageUtilization": stated.cpu_percent}
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": metadata(router.name, router.namespace, labels(router.name, ROUTER)),
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": router.name},
-            "minReplicas": stated.min_replicas,
-            "maxReplicas": stated.max_replicas,
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
-        },
-    }
+    if stated is None or stated.by != "hpa":
+        return {}
+    pods = (stated.min_replicas, stated.max_replicas)
+    return {SCALER: scaler(router.name, router.namespace, ROUTER, pods, stated.cpu_percent)}

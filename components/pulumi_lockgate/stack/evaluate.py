@@ -21,7 +21,7 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
 from pulumi_lockgate.cautions import cautions_kept
-from pulumi_lockgate.manifests.router import DIGEST_ANNOTATION
+from pulumi_lockgate.manifests.router import DIGEST_ANNOTATION, POLICY_VOLUME
 from pulumi_lockgate.proved_policy import ProvedPolicy, collected
 from pulumi_lockgate.stack.engine import READ_OUTPUTS
 from pulumi_lockgate.stack.project import SHIPPED, Project, ProjectError, nearest_project
@@ -109,7 +109,7 @@ class Plan:
             for manifest in self.manifests
             if manifest["kind"] == "Deployment"
             for volume in manifest["spec"]["template"]["spec"].get("volumes", ())
-            if "configMap" in volume
+            if volume["name"] == POLICY_VOLUME and "configMap" in volume
         }
         for manifest in self.manifests:
             marks = manifest["metadata"].get("annotations", {})

@@ -40,7 +40,13 @@ _LABEL: Final = re.compile(
 _VALUE: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
 _TIME: Final = re.compile(r"([0-9]+(s|m|h))+\Z")
 _NODES: Final = re.compile(r"((100|[0-9]{1,2})%|[0-9]+)\Z")
+_SCHEDULE: Final = re.compile(
+    r"@(annually|yearly|monthly|weekly|daily|midnight|hourly)\Z|(.+)\s(.+)\s(.+)\s(.+)\s(.+)\Z"
+)
+"""As the pattern of `schedule` has it in the schema of `karpenter.sh/v1`."""
 _RESTRICTED: Final = ("karpenter.sh/nodepool", "kubernetes.io/hostname")
+_CAPACITY_TYPE: Final = "karpenter.sh/capacity-type"
+"""The one label of Karpenter's own that may be required."""
 _KARPENTERS: Final = (
     "nodeClassRef", "instanceTypes", "instanceFamilies", "zones", "capacityTypes", "requirements",
     "limits", "disruption", "expireAfter", "terminationGracePeriod", "weight",
@@ -201,7 +207,7 @@ def _made(pool: PoolSettings) -> Iterator[tuple[str, str, str]]:
 
 
 def _requirement(field: str, stated: RequirementSettings) -> Iterator[tuple[str, str, str]]:
-    if not _LABEL.match(stated.key) or stated.key in _RESTRICTED:
+    if not _LABEL.match(stated.key) or _is_reserved(stated.key):
         yield f"{field}.key", f"{stated.key!r} is no label to require", "name another label"
     values, operator = stated.values, stated.operator
     if operator in {"Exists", "DoesNotExist"} and values:
@@ -213,6 +219,11 @@ def _requirement(field: str, stated: RequirementSettings) -> Iterator[tuple[str,
     for value in values:
         if not _VALUE.match(value):
             yield f"{field}.values", f"{value!r} is no value of a label", "write another one"
+
+
+def _is_reserved(key: str) -> bool:
+    is_own = key.partition("/")[0].endswith("karpenter.sh") and key != _CAPACITY_TYPE
+    return is_own or key in _RESTRICTED
 
 
 def _times(pool: PoolSettings) -> Iterator[tuple[str, str, str]]:
@@ -234,6 +245,9 @@ def _times(pool: PoolSettings) -> Iterator[tuple[str, str, str]]:
             yield f"{field}.nodes", message, 'write `nodes: "1"`'
         if (budget.schedule is None) != (budget.duration is None):
             yield field, "has one of `schedule` and `duration`", "write both"
+        if budget.schedule is not None and not _SCHEDULE.match(budget.schedule):
+            message = f"{budget.schedule!r} is no schedule of cron"
+            yield f"{field}.schedule", message, 'write `schedule: "0 9 * * mon-fri"`'
         if budget.duration is not None and not re.fullmatch(
             "([0-9]+h)?([0-9]+m)?", budget.duration
         ):

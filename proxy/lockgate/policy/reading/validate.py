@@ -7,7 +7,7 @@ from typing import Final
 from lockgate.policy.address import cidr_fault, is_inside, literal_fault, url_fault
 from lockgate.policy.glob import check as glob_fault
 from lockgate.policy.reading.header_faults import header_faults, label_field_fault
-from lockgate.policy.reading.in_cluster_faults import in_cluster_faults
+from lockgate.policy.reading.in_cluster_faults import PATH, in_cluster_faults
 from lockgate.policy.reading.route_faults import refusing_faults, strategy_faults, where_to
 from lockgate.policy.reading.suggestions import ask, flow, write
 from lockgate.policy.spec.backends import Backend, Timeouts
@@ -31,7 +31,6 @@ Fault = tuple[str, str, str]
 
 MOST_PATTERN: Final = 256
 """Characters of a pattern for model names; none is half as long."""
-PATH: Final = re.compile(r"/[!-\"$-~]*\Z")
 
 
 def faults(spec: RouterSpec) -> Iterator[Fault]:
