@@ -40,6 +40,9 @@ COVERED_BY = {
     "components/test_manifests.py": "pulumi_lockgate.manifests.{common,inference,router}"
     " pulumi_lockgate.{inference_service,resource} pulumi_lockgate.stack.{evaluate,project}",
     "components/test_plan.py": "pulumi_lockgate.{draft,notices,stand_ins}",
+    "fetching/test_download.py": "lockgate.fetching.{asking,remote}",
+    "fetching/test_folder.py": "lockgate.fetching.listing",
+    "components/test_fetching.py": "pulumi_lockgate.stack.fetch_settings",
     "components/test_pools.py": "pulumi_lockgate.{cautions,node_pool} pulumi_lockgate.stack.pool_settings"
     " pulumi_lockgate.manifests.{capacity,gpu_kinds,quantities}",
     "components/test_read.py": "pulumi_lockgate.stack.files",

@@ -28,7 +28,7 @@ LAYERS = (
     ("lockgate.audit",),
     ("lockgate.eventloop",),
     ("lockgate.connections",),
-    ("lockgate.server", "lockgate.quickstart"),
+    ("lockgate.server", "lockgate.quickstart", "lockgate.fetching"),
     ("lockgate.cli",),
 )
 """From the ground up: a room may know itself and those below it, and no other on its own floor."""
@@ -40,6 +40,7 @@ KNOWN_FROM_ABOVE = {
         "lockgate.policy",
         "lockgate.amount",
         "lockgate.value",
+        "lockgate.fetching.source",
         "lockgate.audit.rehearsal",
         "lockgate.cli.errors",
         "lockgate.cli.policies",

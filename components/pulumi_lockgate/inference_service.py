@@ -10,11 +10,12 @@ from lockgate.policy.spec.fields import wire_name
 from pulumi import Input, Output, ResourceOptions
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler
-from pulumi_kubernetes.core.v1 import Service, ServiceAccount
+from pulumi_kubernetes.core.v1 import PersistentVolumeClaim, Service, ServiceAccount
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from pulumi_lockgate.draft import RefusedError
+from pulumi_lockgate.manifests.fetching import CLAIM
 from pulumi_lockgate.manifests.inference import (
     DISRUPTION_BUDGET,
     PODS,
@@ -31,9 +32,9 @@ from pulumi_lockgate.stack.models import ModelSettings, read_model
 class InferenceService(pulumi.ComponentResource):
     """Serves one model to routers and to nobody else.
 
-    `model` is where its files are, `pvc://CLAIM/PATH`, or None for a `runtime="generic"` that needs
-    none; further settings are those of a stack's `lockgate:models`, in either spelling:
-    `runtime="vllm"`, `gpu=1`, `context_size=32768`.
+    `model` is where its files are, `pvc://CLAIM/PATH`, `hf://ORG/REPO/FILE` and so on, or None for
+    a `runtime="generic"` that needs none; further settings are those of a stack's
+    `lockgate:models`, in either spelling: `runtime="vllm"`, `gpu=1`, `context_size=32768`.
     `namespace` and `image` may be Outputs. With `secret` the specification is kept secret. With
     `pool` the pods run on that pool's nodes.
 
@@ -68,12 +69,16 @@ class InferenceService(pulumi.ComponentResource):
         child = ResourceOptions(parent=self)
         account = ServiceAccount(f"{name}-account", **body(manifests["account"]), opts=child)
         NetworkPolicy(f"{name}-network-policy", **body(manifests["network-policy"]), opts=child)
+        first = ResourceOptions(depends_on=[account])
         pods = body(manifests["deployment"])
         if secret:
             pods["spec"] = Output.secret(pods["spec"])
+        if CLAIM in manifests:
+            cache = PersistentVolumeClaim(f"{name}-models", **body(manifests[CLAIM]), opts=child)
+            first = ResourceOptions.merge(first, ResourceOptions(depends_on=[cache]))
         most = f"{inference.rollout_s}s"
         waits = pulumi.CustomTimeouts(create=most, update=most)
-        first = ResourceOptions(depends_on=[account], custom_timeouts=waits)
+        first = ResourceOptions.merge(first, ResourceOptions(custom_timeouts=waits))
         Deployment(f"{name}-deployment", **pods, opts=ResourceOptions.merge(child, first))
         service = Service(f"{name}-service", **body(manifests["service"]), opts=child)
         Service(f"{name}-{PODS}", **body(manifests[PODS]), opts=child)

@@ -31,8 +31,6 @@ from pulumi_lockgate.widening import Record, Unknown
 _TIMEOUT_S: Final = (3, 5)
 """To connect to the API server, and for its answer."""
 _FORBIDDEN, _NOT_FOUND = 403, 404
-_WAITED_FOR: Final = (DEFINITION, "Namespace", "PersistentVolumeClaim")
-"""What pods wait for; a Secret that is absent takes only its backend out of service."""
 
 
 class AbsentError(pulumi.RunError):
@@ -113,7 +111,7 @@ def look(stack: Stack, policy: LoadedPolicy, last: Record | Unknown | None, plac
     if not absent:
         return
     text = _listed(absent)
-    if pulumi.runtime.is_dry_run() or not any(one.kind in _WAITED_FOR for one in absent):
+    if pulumi.runtime.is_dry_run() or not any(one.blocks for one in absent):
         pulumi.log.warn(text)
         return
     raise AbsentError(text + _how_to_begin(stack))
@@ -185,6 +183,9 @@ def _read(api: Any, namespace: str, deployment: str, needs: Iterable[Prerequisit
         ),
         "Namespace": lambda one: core.read_namespace(one.name, _request_timeout=_TIMEOUT_S),
         "Secret": lambda one: core.read_namespaced_secret(
+            one.name, str(one.namespace), _request_timeout=_TIMEOUT_S
+        ),
+        "ConfigMap": lambda one: core.read_namespaced_config_map(
             one.name, str(one.namespace), _request_timeout=_TIMEOUT_S
         ),
         "PersistentVolumeClaim": lambda one: core.read_namespaced_persistent_volume_claim(

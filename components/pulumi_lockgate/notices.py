@@ -1,6 +1,6 @@
 """What every preview says of a router beside its proof."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import Any, Final
 
@@ -9,7 +9,14 @@ from lockgate.policy.reading.advice import OBSERVES
 
 from pulumi_lockgate.manifests import audit
 from pulumi_lockgate.manifests.common import Manifest
-from pulumi_lockgate.manifests.openings import rows, wide
+from pulumi_lockgate.manifests.openings import (
+    MODEL,
+    lookups,
+    peer_in_words,
+    port_in_words,
+    rows,
+    wide,
+)
 from pulumi_lockgate.proof.servers import local_by_word
 from pulumi_lockgate.proved_policy import ProvedPolicy
 from pulumi_lockgate.rendering import hides
@@ -25,6 +32,8 @@ OUTSIDE: Final = (
     "nobody is asked who he is; keep ClusterIP behind an ingress that has TLS, and say in "
     "`endpoint.from` who may call"
 )
+COMPONENT: Final = "app.kubernetes.io/component"
+DNS: Final = lookups()
 OPENS: Final = "what the network policies open"
 
 
@@ -43,7 +52,38 @@ def notices(policy: LoadedPolicy) -> list[str]:
     return found
 
 
-def pauses(manifests: Iterable[Manifest]) -> list[str]:
+def of_models(manifests: Iterable[Manifest]) -> list[str]:
+    """Return the lines on model servers: which may connect to where, which stop to change."""
+    known = list(manifests)
+    return [*_ways_out(known), *_pauses(known)]
+
+
+def _ways_out(manifests: list[Manifest]) -> Iterator[str]:
+    """Yield a line for each model server whose pods may open connections, off its own policy."""
+    for manifest in manifests:
+        labels = manifest["metadata"].get("labels") or {}
+        if manifest["kind"] != "NetworkPolicy" or labels.get(COMPONENT) != MODEL:
+            continue
+        rules = manifest["spec"]["egress"]
+        opened = [_rule(rule) for rule in rules if rule["to"] != [dict(p) for p in DNS.peers or ()]]
+        if opened:
+            name = manifest["metadata"]["name"]
+            yield (
+                f"the pods of model server {name} may connect to {'; '.join(opened)}, from where "
+                "its model is fetched: a volume (`pvc://`), or a mirror in private space, keeps "
+                "them closed"
+            )
+
+
+def _rule(rule: Any) -> str:
+    ports = ", ".join(map(port_in_words, rule.get("ports") or (None,)))
+    whom = [peer for peer in rule["to"] if "ipBlock" in peer and peer["ipBlock"].get("except")]
+    if whom and len(whom) == len(rule["to"]):
+        return f"{ports} of everywhere but private addresses"
+    return f"{ports} of {' or '.join(map(peer_in_words, rule['to']))}"
+
+
+def _pauses(manifests: list[Manifest]) -> list[str]:
     """Return the line on model servers that stop while they change, if there are any."""
     stopping = [
         m["metadata"]["name"]

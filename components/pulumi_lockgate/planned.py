@@ -13,7 +13,7 @@ from lockgate.amount import amount
 from lockgate.policy.loaded import LoadedPolicy
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
-from pulumi_lockgate.notices import OPENS, network_lines, network_rows, notices, pauses
+from pulumi_lockgate.notices import OPENS, network_lines, network_rows, notices, of_models
 from pulumi_lockgate.prerequisites import prerequisites, render
 from pulumi_lockgate.proof.report import Report
 from pulumi_lockgate.proved_policy import PolicyViolatedError
@@ -219,7 +219,7 @@ def render_verdicts(plan: Plan, out: Callable[[str], object]) -> None:
     for line in plan.warnings:
         for part in wrap(f"warning: {line}", 80):
             out(click.style(part, fg="yellow"))
-    for line in pauses(plan.manifests):
+    for line in of_models(plan.manifests):
         for part in wrap(line, 80):
             out(part)
     if not plan.routers:

@@ -26,7 +26,7 @@ class Prerequisite:
     """One object that must exist, or an image that must be there to be pulled.
 
     `keys` are those that a Secret must have, `modes` how a claim lets itself be mounted;
-    `command` makes it, None where no single line does.
+    `command` makes it, None where no single line does. `blocks`: pods do not start without it.
     """
 
     kind: str
@@ -36,6 +36,7 @@ class Prerequisite:
     used_by: tuple[str, ...] = ()
     command: str | None = None
     modes: tuple[str, ...] = ()
+    blocks: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
@@ -86,12 +87,13 @@ def needed(
             used_by=tuple(dict.fromkeys((*other.used_by, *one.used_by))),
             command=other.command or one.command,
             modes=tuple(dict.fromkeys((*other.modes, *one.modes))),
+            blocks=other.blocks or one.blocks,
         )
     return tuple(sorted(found.values(), key=_rank))
 
 
 def _rank(one: Prerequisite) -> int:
-    order = (DEFINITION, "Namespace", "Secret", "PersistentVolumeClaim", "image")
+    order = (DEFINITION, "Namespace", "Secret", "ConfigMap", "PersistentVolumeClaim", "image")
     return order.index(one.kind) if one.kind in order else 1  # a node class, after its definition
 
 
@@ -113,7 +115,7 @@ def _of_pools(manifests: Iterable[dict[str, Any]]) -> Iterator[Prerequisite]:
         if manifest.get("apiVersion") == API_VERSION and manifest["kind"] == "NodePool":
             user = (f"NodePool {manifest['metadata']['name']}",)
             brings = (*user, "installing Karpenter makes it")
-            yield Prerequisite(DEFINITION, "nodepools.karpenter.sh", used_by=brings)
+            yield Prerequisite(DEFINITION, "nodepools.karpenter.sh", used_by=brings, blocks=True)
             ref = manifest["spec"]["template"]["spec"]["nodeClassRef"]
             yield Prerequisite(ref["kind"], ref["name"], used_by=user)
 
@@ -125,12 +127,14 @@ def _of_pods(manifests: Iterable[dict[str, Any]]) -> Iterator[Prerequisite]:
         user = (f"{manifest['kind']} {manifest['metadata']['name']}",)
         if pod and namespace:
             command = f"kubectl create namespace {namespace}"
-            yield Prerequisite("Namespace", namespace, used_by=user, command=command)
+            kind = "Namespace"
+            yield Prerequisite(kind, namespace, used_by=user, command=command, blocks=True)
         for volume in pod.get("volumes", ()):
             claim = volume.get("persistentVolumeClaim")
             if claim is not None:
                 kind = "PersistentVolumeClaim"
-                yield Prerequisite(kind, claim["claimName"], namespace, used_by=user)
+                yield Prerequisite(kind, claim["claimName"], namespace, used_by=user, blocks=True)
+            yield from _of_volume(volume, namespace, user)
         for ref in pod.get("imagePullSecrets", ()):
             command = (
                 f"kubectl -n {namespace} create secret docker-registry {ref['name']} "
@@ -141,6 +145,23 @@ def _of_pods(manifests: Iterable[dict[str, Any]]) -> Iterator[Prerequisite]:
         for container in (*pod.get("initContainers", ()), *pod.get("containers", ())):
             if isinstance(container.get("image"), str):
                 yield Prerequisite("image", container["image"], used_by=user)
+
+
+def _of_volume(
+    volume: dict[str, Any], namespace: str | None, user: tuple[str, ...]
+) -> Iterator[Prerequisite]:
+    """Yield what a pod does not start without: a Secret or a ConfigMap that is not optional."""
+    secret, config = volume.get("secret"), volume.get("configMap")
+    at = f"kubectl -n {namespace} create"
+    if secret is not None and not secret.get("optional"):
+        command = f"{at} secret generic {secret['secretName']} --from-literal=KEY=VALUE"
+        named = secret["secretName"]
+        yield Prerequisite("Secret", named, namespace, (), user, command, blocks=True)
+    if config is not None and not config.get("optional"):
+        keys = tuple(item["key"] for item in config.get("items", ()))
+        files = " ".join(f"--from-file={key}" for key in keys)
+        makes = f"{at} configmap {config['name']} {files}" if files else None
+        yield Prerequisite("ConfigMap", config["name"], namespace, keys, user, makes, blocks=True)
 
 
 def _pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +189,8 @@ def _of_spec(spec: RouterSpec, namespace: str | None) -> Iterator[Prerequisite]:
     if stated is not None and stated.existing is not None and access_mode(spec) == MANY:
         user = (f"the records of {spec.proxy.most_replicas} pods",)
         kind, modes = "PersistentVolumeClaim", (MANY,)
-        yield Prerequisite(kind, stated.existing, namespace, used_by=user, modes=modes)
+        named = stated.existing
+        yield Prerequisite(kind, named, namespace, used_by=user, modes=modes, blocks=True)
     at = f"kubectl -n {namespace or 'NAMESPACE'} create secret"
     for need in secret_needs(spec):
         if need.keys == TLS_KEYS:

@@ -97,7 +97,7 @@ def test_the_proxys_image_lists_only_its_own_verbs() -> None:
     shown = run(f"{IMAGE}\nfrom lockgate.cli.main import main\nmain(['--help'])")
     assert shown.returncode == 0, shown.stderr
     listed = {line.split()[0] for line in shown.stdout.partition("Commands:")[2].splitlines()[1:]}
-    assert listed == {"explain", "health", "init", "replay", "serve"}
+    assert listed == {"explain", "fetch", "health", "init", "replay", "serve"}
 
 
 def test_the_proxys_image_says_that_a_plan_time_command_is_not_part_of_it() -> None:

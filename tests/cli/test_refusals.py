@@ -222,7 +222,7 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         '5: config.lockgate:models.qwen.modelref: is not a field; did you mean modelRef? write `modelRef: "pvc://models/qwen.gguf"`',
     ]),
     ("pvc://models/", "hf://models/", [
-        "5: config.lockgate:models.qwen.modelRef: hf:// is not implemented in this version; put the files on a volume and write `modelRef: pvc://CLAIM/PATH`",
+        "5: config.lockgate:models.qwen.modelRef: is a folder, and this runtime is given a file; name the file in it, or write `fetch: { file: NAME.gguf }`",
     ]),
     ("      gpu: 1", "      gpu: one", [
         "6: config.lockgate:models.qwen.gpu: is 'one', not a whole number; write `gpu: 1`",
@@ -305,7 +305,7 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "25: config.lockgate:router.rules[1].match.headers: is a list, not a mapping; write `headers: { KEY: VALUE }`",
     ]),
     ("modelRef: pvc://models/qwen.gguf", "modelRef: /models/qwen.gguf", [
-        "5: config.lockgate:models.qwen.modelRef: '/models/qwen.gguf' is not pvc://CLAIM/PATH; put the files on a volume and write `modelRef: pvc://CLAIM/PATH`",
+        "5: config.lockgate:models.qwen.modelRef: '/models/qwen.gguf' is not pvc://CLAIM/PATH; write `modelRef: pvc://CLAIM/PATH`, or where it is fetched from",
     ]),
     ("lockgate:models:\n    qwen:\n", "lockgate:models:\n    qwen: pvc://models/q\n    other:\n", [
         '4: config.lockgate:models.qwen: is \'pvc://models/q\', not an object; write `qwen: { modelRef: "pvc://models/q" }`',

@@ -259,7 +259,7 @@ def test_providers_and_transformations_reach_every_object() -> None:
         (lambda: lockgate.Policy([]), "backends"),
         (lambda: lockgate.Policy([lockgate.Backend.local("a")], default_route="b"), "there is no backend 'b'"),
         (lambda: lockgate.Policy([lockgate.Backend.local("a")], default_rout="a"), "is not a field"),
-        (lambda: lockgate.InferenceService("m", "hf://x/y"), "not implemented in this version"),
+        (lambda: lockgate.InferenceService("m", "hf://x/y"), "is a folder"),
         (lambda: lockgate.InferenceService("m", "pvc://x/y", paralel_slots=1), "is not a field"),
         (lambda: lockgate.ModelRouter("gate", {"rules": []}), "backends: is missing"),
         (lambda: lockgate.ModelRouter("gate", "no/such.yaml"), "cannot be read"),

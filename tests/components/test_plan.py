@@ -82,7 +82,7 @@ def test_a_broken_stack_ends_with_2_and_its_lines(project: Path) -> None:
             "lockgate:namepsace",
             "did you mean lockgate:namespace? write `lockgate:namespace: lockgate-dev`",
         ),
-        ("pvc://models/", "hf://models/", "not implemented in this version"),
+        ("pvc://models/", "ftp://models/", "no scheme that is known here"),
         ("parallelSlots: 2", "paralelSlots: 2", "did you mean parallelSlots?"),
     ],
 )

@@ -1,5 +1,6 @@
 """The manifests of one InferenceService: a model server that only routers can reach."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from pulumi_lockgate.manifests import runtimes
@@ -14,6 +15,13 @@ from pulumi_lockgate.manifests.common import (
     scaler,
     selector,
     service_account,
+)
+from pulumi_lockgate.manifests.fetching import (
+    CLAIM,
+    claim,
+    init_containers,
+    model_volumes,
+    openings,
 )
 from pulumi_lockgate.manifests.model_server import MODEL_FOLDER, PULL_S, SCRATCH, Inference
 from pulumi_lockgate.manifests.network import model_network_policy
@@ -32,8 +40,13 @@ def inference_manifests(inference: Inference) -> dict[str, Manifest]:
         "deployment": deployment(inference),
         "service": service(inference),
         PODS: _pods_service(inference),
-        "network-policy": model_network_policy(name, namespace, inference.port),
+        "network-policy": model_network_policy(
+            name, namespace, inference.port, openings(inference)
+        ),
     }
+    cache = claim(inference)
+    if cache is not None:
+        made[CLAIM] = cache
     if inference.least_replicas > 1:
         made[DISRUPTION_BUDGET] = disruption_budget(name, namespace, MODEL)
     scaled = inference.autoscaling
@@ -43,6 +56,12 @@ def inference_manifests(inference: Inference) -> dict[str, Manifest]:
     return made
 
 
+def manifests_of(servers: Iterable[Inference]) -> Iterator[Manifest]:
+    """Yield every manifest of several model servers."""
+    for server in servers:
+        yield from inference_manifests(server).values()
+
+
 def deployment(inference: Inference) -> Manifest:
     """Return the model server's Deployment."""
     name = inference.object_name
@@ -50,7 +69,7 @@ def deployment(inference: Inference) -> Manifest:
     if inference.pod_annotations:
         pods["annotations"] = dict(inference.pod_annotations)
     spec: dict[str, Any] = {
-        "progressDeadlineSeconds": PULL_S + int(inference.startup_timeout),
+        "progressDeadlineSeconds": PULL_S + inference.ready_s,
         "selector": {"matchLabels": selector(name, MODEL)},
         "strategy": _strategy(inference),
         "template": {"metadata": pods, "spec": _pod(inference)},
@@ -109,6 +128,7 @@ def _pod(inference: Inference) -> dict[str, Any]:
         "volumes": _volumes(inference),
     }
     optional = {
+        "initContainers": init_containers(inference),
         "nodeSelector": dict(inference.node_selector or {}),
         "tolerations": [dict(toleration) for toleration in inference.tolerations],
         "affinity": dict(inference.affinity or {}),
@@ -121,10 +141,8 @@ def _pod(inference: Inference) -> dict[str, Any]:
 
 
 def _volumes(inference: Inference) -> list[dict[str, Any]]:
-    claim = {"claimName": inference.claim, "readOnly": True}
-    model = [{"name": "model", "persistentVolumeClaim": claim}] if inference.claim else []
     return [
-        *model,
+        *model_volumes(inference),
         {"name": "scratch", "emptyDir": {"sizeLimit": "4Gi"}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}},
     ]
@@ -149,7 +167,7 @@ def _container(inference: Inference) -> dict[str, Any]:
         "readinessProbe": probe(path, "http", period=10, failures=3, timeout=5),
         "livenessProbe": probe(path, "http", period=30, failures=6, timeout=10),
         "volumeMounts": [
-            *(model if inference.claim else []),
+            *(model if model_volumes(inference) else []),
             {"name": "scratch", "mountPath": SCRATCH},
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - vLLM's shared memory
         ],

@@ -26,13 +26,48 @@ class Scaling:
 
 
 @frozen
+class Cache:
+    """The claim that fetched files lie on: one that exists, or one of `size` that is made."""
+
+    existing: str | None = None
+    size: str | None = None
+    storage_class: str | None = None
+    access_mode: str | None = None
+
+
+@frozen
+class Fetch:
+    """Where a model's files come from, before the server starts.
+
+    `folder` is theirs in the cache; `credentials` is a Secret's name, `ca` a ConfigMap's.
+    """
+
+    source: str
+    folder: str
+    sha256: str | None = None
+    file: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    credentials: str | None = None
+    ca: str | None = None
+    cache: Cache | None = None
+    cidrs: tuple[str, ...] = ()
+    image: str | None = None
+    timeout: float = 3600.0
+
+
+@frozen
 class Inference:
-    """One model server. `claim` and `path` are where the model's files are, if it has any."""
+    """One model server. `claim` and `path` are where the model's files are, if it has any.
+
+    `path` begins with a slash where they lie in the image itself.
+    """
 
     name: str
     namespace: str
     claim: str | None = None
     path: str = ""
+    fetch: Fetch | None = None
     runtime: Runtime = "llamacpp"
     image: str | None = None
     command: tuple[str, ...] = ()
@@ -87,6 +122,12 @@ class Inference:
         return self.least_replicas == 1 and self.rollout != "rolling"
 
     @property
+    def ready_s(self) -> int:
+        """How long one pod may take from its first container to ready, in seconds."""
+        fetches = 0.0 if self.fetch is None else self.fetch.timeout
+        return int(fetches + self.startup_timeout)
+
+    @property
     def rollout_s(self) -> int:
         """How long all pods may take, in seconds: a little over what their probes allow."""
-        return PULL_S + int(self.startup_timeout) * max(self.most_replicas, 1)
+        return PULL_S + self.ready_s * max(self.most_replicas, 1)

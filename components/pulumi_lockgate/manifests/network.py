@@ -43,14 +43,16 @@ def router_network_policies(name: str, namespace: str, spec: RouterSpec) -> dict
     }
 
 
-def model_network_policy(name: str, namespace: str, container_port: int) -> Manifest:
-    """Return the policy of a model server's pods: in from routers, out to nobody."""
+def model_network_policy(
+    name: str, namespace: str, container_port: int, outward: tuple[Opening, ...] = ()
+) -> Manifest:
+    """Return the policy of a model server's pods: in from routers, out to nobody, or `outward`."""
     routers = {
         "namespaceSelector": {},
         "podSelector": {"matchLabels": {"app.kubernetes.io/component": ROUTER}},
     }
     inward = [{"from": [routers], "ports": [port(container_port)]}]
-    return _policy(name, namespace, MODEL, inward, [])
+    return _policy(name, namespace, MODEL, inward, list(_rules(outward, "to")))
 
 
 def _router(name: str, namespace: str, spec: RouterSpec, outward: tuple[Opening, ...]) -> Manifest:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from attrs import frozen
-from lockgate.policy.address import whereabouts
+from lockgate.policy.address import kind_of, whereabouts
 from lockgate.policy.reading.network_faults import CLOSED
 from lockgate.policy.spec.backends import DEFAULT_URLS, Backend, ServiceRef
 from lockgate.policy.spec.model_router import RouterSpec
@@ -79,10 +79,15 @@ def ingress(spec: RouterSpec) -> tuple[Opening, ...]:
 def egress(spec: RouterSpec, namespace: str) -> tuple[Opening, ...]:
     """Return where a router's pods may connect to: DNS, then each backend and nothing else."""
     stated = spec.proxy.egress.dns if spec.proxy.egress is not None else Dns()
-    dns = (_pods(stated.namespace, None),)
-    lookups = tuple({"port": stated.port, "protocol": protocol} for protocol in ("UDP", "TCP"))
     found = [_of_backend(spec, backend, namespace) for backend in spec.backends]
-    return Opening("DNS", dns, lookups), *found
+    return lookups(stated), *found
+
+
+def lookups(stated: Dns | None = None) -> Opening:
+    """Return the opening to the cluster's DNS."""
+    dns = stated or Dns()
+    ports = tuple({"port": dns.port, "protocol": protocol} for protocol in ("UDP", "TCP"))
+    return Opening("DNS", (_pods(dns.namespace, None),), ports)
 
 
 def wide(spec: RouterSpec) -> Iterator[str]:
@@ -140,23 +145,35 @@ def _of_backend(spec: RouterSpec, backend: Backend, namespace: str) -> Opening:
     stated = _stated(spec, backend)
     if stated is not None and stated.gateway is not None:
         return _through(backend, stated.gateway)
-    host, ports = _host(backend), (port(_port(backend)),)
-    kind = whereabouts(backend)
-    if _is_own_pod(host):
-        return Opening(backend.name, (), (), "its own pod, which needs no opening")
-    if kind == "address":
-        block = str(ip_network(host))
-        return Opening(backend.name, ({"ipBlock": {"cidr": block}},), ports)
-    if kind == "cluster":
-        within = host.removesuffix(".svc.cluster.local").removesuffix(".svc").split(".")[-1]
-        return Opening(backend.name, (_pods(within, None),), (), "no pod of it is named")
     blocks: tuple[str, ...] = () if stated is None else stated.cidrs
     note = f"attested: {backend.attested_local}" if backend.attested_local else ""
-    if opens_names(spec) and not blocks:
-        return Opening(backend.name, ({"fqdn": host},), ports, note)
-    out = _goes_out(backend)
-    peers = tuple(open_block(one, goes_out=out) for one in blocks or EVERYWHERE)
-    return Opening(backend.name, peers, ports, note, "" if blocks else _WIDE[out])
+    host = (urlsplit(_url(backend)).hostname or "").rstrip(".")
+    is_name = whereabouts(backend) == "name" and not _is_own_pod(host)
+    if is_name and opens_names(spec) and not blocks:
+        peer = {"fqdn": host}
+        return Opening(backend.name, (peer,), (port(_port(_url(backend))),), note)
+    return by_url(backend.name, _url(backend), blocks, note, goes_out=_goes_out(backend))
+
+
+def by_url(
+    what: str, url: str, blocks: tuple[str, ...] = (), note: str = "", *, goes_out: bool
+) -> Opening:
+    """Return the opening to a URL's host: an address, a Service's pods, or what a name may be.
+
+    A name is anything, or the `blocks`; what `goes_out` is nothing private then.
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    ports = (port(_port(url)),)
+    if _is_own_pod(host):
+        return Opening(what, (), (), "its own pod, which needs no opening")
+    kind = kind_of(url)
+    if kind == "address":
+        return Opening(what, ({"ipBlock": {"cidr": str(ip_network(host))}},), ports)
+    if kind == "cluster":
+        within = host.removesuffix(".svc.cluster.local").removesuffix(".svc").split(".")[-1]
+        return Opening(what, (_pods(within, None),), (), "no pod of it is named")
+    peers = tuple(open_block(one, goes_out=goes_out) for one in blocks or EVERYWHERE)
+    return Opening(what, peers, ports, note, "" if blocks else _WIDE[goes_out])
 
 
 def _of_service(backend: str, service: ServiceRef, namespace: str) -> Opening:
@@ -231,8 +248,8 @@ def _host(backend: Backend) -> str:
     return (urlsplit(_url(backend)).hostname or "").rstrip(".")
 
 
-def _port(backend: Backend) -> int:
-    parts = urlsplit(_url(backend))
+def _port(url: str) -> int:
+    parts = urlsplit(url)
     return parts.port or (80 if parts.scheme == "http" else 443)
 
 

@@ -23,6 +23,8 @@ _COMMANDS: Final = {
     "sglang": ["python3", "-m", "sglang.launch_server"],
 }
 _ANYWHERE: Final = "0.0.0.0"  # noqa: S104 - a pod
+MODEL_PATH: Final = "MODEL_PATH"
+"""Says to a runtime that is not known where the model is; `$(MODEL_PATH)` in its arguments."""
 _ENVIRONMENT: Final = {
     # the user has no entry in the images' /etc/passwd, and PyTorch asks for a name and a home
     "HOME": SCRATCH,
@@ -54,7 +56,10 @@ def environment(inference: Inference) -> list[dict[str, Any]]:
     """Return the variables, of which those that are stated win."""
     stated = [dict(one) for one in inference.env]
     names = {one.get("name") for one in stated}
-    ours = [{"name": k, "value": v} for k, v in _ENVIRONMENT.items() if k not in names]
+    own = dict(_ENVIRONMENT)
+    if inference.runtime == "generic" and inference.path:
+        own[MODEL_PATH] = _model(inference)
+    ours = [{"name": k, "value": v} for k, v in own.items() if k not in names]
     return [*ours, *stated]
 
 
@@ -100,7 +105,8 @@ _OWN: Final = {
 
 
 def _model(inference: Inference) -> str:
-    return f"{MODEL_FOLDER}/{inference.path}"
+    path = inference.path
+    return path if path.startswith("/") else f"{MODEL_FOLDER}/{path}"
 
 
 def _several(inference: Inference) -> int | None:

@@ -10,10 +10,10 @@ from pulumi_lockgate.draft import draft_of
 from pulumi_lockgate.inference_service import InferenceService
 from pulumi_lockgate.live import is_under_engine, look, place_of_stack
 from pulumi_lockgate.manifests.capacity import shortfalls
-from pulumi_lockgate.manifests.inference import deployment
+from pulumi_lockgate.manifests.inference import manifests_of
 from pulumi_lockgate.model_router import RESTRICTED, ModelRouter
 from pulumi_lockgate.node_pool import NodePool
-from pulumi_lockgate.notices import pauses
+from pulumi_lockgate.notices import of_models
 from pulumi_lockgate.proved_policy import prove_policy
 from pulumi_lockgate.providers import providers
 from pulumi_lockgate.stack.engine import last_policy, stack_settings
@@ -43,7 +43,7 @@ def deploy() -> None:
 
     secrets = [make_secret(one, settings.namespace, inside) for one in stack.secrets]
     inside = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=secrets))
-    for line in pauses(map(deployment, stack.models.values())):
+    for line in of_models(manifests_of(stack.models.values())):
         pulumi.log.info(line)
     pools = [NodePool(name, pool, opts=inside) for name, pool in stack.pools.items()]
     for line in chain.from_iterable(

@@ -18,11 +18,14 @@ from pulumi_lockgate.manifests.model_server import (
     Runtime,
     Scaling,
 )
+from pulumi_lockgate.stack.fetch_settings import FetchSettings, fetch_faults, fetch_of, is_fetched
 
 KEY: Final = "lockgate:models"
 _ROOTLESS: Final = ("runAsNonRoot", "runAsUser", "runAsGroup", "seccompProfile")
 """Of a pod's security context: what the restricted profile is made of."""
-_VOLUME: Final = "put the files on a volume and write `modelRef: pvc://CLAIM/PATH`"
+_VOLUME: Final = "write `modelRef: pvc://CLAIM/PATH`, or where it is fetched from"
+_FILES: Final = ("llamacpp",)
+"""Runtimes that are given a file, and not a folder."""
 
 
 @frozen
@@ -46,8 +49,13 @@ class ModelSettings:
     """One model server of the stack."""
 
     model_ref: str | None = spec_field(
-        "where the model's files are: pvc://CLAIM/PATH; `runtime: generic` may have none",
+        "where the model's files are: pvc://CLAIM/PATH on a volume, file:///PATH in the image; or "
+        "fetched before the server starts, hf://ORG/REPO[@REVISION][/PATH], https://HOST/PATH, "
+        "s3://BUCKET/KEY, oci://REGISTRY/REPOSITORY:TAG; `runtime: generic` may have none",
         default=None,
+    )
+    fetch: FetchSettings | None = spec_field(
+        "how a modelRef that is not in the cluster is fetched", default=None
     )
     runtime: Runtime = spec_field("what serves it; generic: the image's own", default="llamacpp")
     image: str | None = spec_field(
@@ -142,7 +150,9 @@ def inference_of(
 
 
 def _inference(model: ModelSettings, name: str, namespace: str) -> Inference:
-    claim, _, path = (model.model_ref or "").partition("://")[2].partition("/")
+    scheme, _, rest = (model.model_ref or "").partition("://")
+    claim, _, path = rest.partition("/") if scheme == "pvc" else ("", "", rest)
+    fetch, fetched = fetch_of(model.model_ref, model.fetch)
     kept = {field.name for field in fields(resolve_types(Inference))}
     values = {n: getattr(model, n) for n in kept & {f.name for f in fields(ModelSettings)}}
     scaled = model.autoscaling
@@ -150,7 +160,8 @@ def _inference(model: ModelSettings, name: str, namespace: str) -> Inference:
         "name": name,
         "namespace": namespace,
         "claim": claim or None,
-        "path": path,
+        "path": fetched or path,
+        "fetch": fetch,
         "replicas": 1 if model.replicas is None else model.replicas,
         "image_pull_secrets": tuple(ref.name for ref in model.image_pull_secrets),
         "startup_timeout": float(model.startup_timeout),
@@ -182,6 +193,10 @@ def _runtime(model: ModelSettings) -> Iterator[tuple[str, str, str]]:
             yield "modelRef", *fault
     elif model.runtime != "generic":
         yield "modelRef", "is missing", _VOLUME
+    scaled = model.autoscaling
+    most = (model.replicas or 1) if scaled is None else scaled.max_replicas
+    needs_file = model.runtime in _FILES
+    yield from fetch_faults(model.model_ref, model.fetch, most, needs_file=needs_file)
     if model.runtime != "generic":
         return
     if model.image is None:
@@ -232,8 +247,14 @@ def _model_ref_fault(model_ref: str) -> tuple[str, str] | None:
     """Return (what is wrong with a modelRef, its suggestion), None when nothing is."""
     scheme, slashes, rest = model_ref.partition("://")
     claim, _, file = rest.partition("/")
+    if is_fetched(model_ref):
+        return None
+    if scheme == "file":
+        is_path = rest.startswith("/") and rest.strip("/") and ".." not in rest.split("/")
+        return None if is_path else (f"{model_ref!r} is not file:///PATH", "write the image's path")
     if slashes and scheme != "pvc":
-        return f"{scheme}:// is not implemented in this version", _VOLUME
+        known = "pvc, file, hf, https, s3 and oci"
+        return f"{scheme}:// is no scheme that is known here: {known} are", _VOLUME
     if not slashes or not claim or not file or ".." in file.split("/"):
         return f"{model_ref!r} is not pvc://CLAIM/PATH", _VOLUME
     return None

@@ -22,6 +22,7 @@ SUMMARIES: Final = {
     "diff": "compare two policies: which requests are routed differently",
     "demo": "see it all on this machine: no cluster, no key, no network",
     "explain": "show where one request goes under a policy, and why",
+    "fetch": "bring a model's files onto a disk, whole and verified",
     "graph": "draw a policy: its rules, its backends, the proof's verdict",
     "health": "tell whether a running proxy is ready, for health checks",
     "init": "write a first policy out of what this machine has, and prove it",

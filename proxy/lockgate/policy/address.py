@@ -125,8 +125,11 @@ def whereabouts(backend: Backend) -> Whereabouts | None:
     if backend.external is None:
         return None
     url = backend.external.url or DEFAULT_URLS.get(backend.external.provider)
-    if url is None:
-        return None
+    return None if url is None else kind_of(url)
+
+
+def kind_of(url: str) -> Whereabouts:
+    """Return what the host of a URL is."""
     host = _host(urlsplit(url))
     if _literal(host) is not None:
         return "address"
