@@ -42,6 +42,8 @@ COVERED_BY = {
     "components/test_plan.py": "pulumi_lockgate.{draft,notices,stand_ins}",
     "fetching/test_download.py": "lockgate.fetching.{asking,remote}",
     "fetching/test_folder.py": "lockgate.fetching.listing",
+    "components/test_metal.py": "pulumi_lockgate.metal_host pulumi_lockgate.manifests.launchd"
+    " pulumi_lockgate.program.servers",
     "components/test_fetching.py": "pulumi_lockgate.stack.fetch_settings",
     "components/test_pools.py": "pulumi_lockgate.{cautions,node_pool} pulumi_lockgate.stack.pool_settings"
     " pulumi_lockgate.manifests.{capacity,gpu_kinds,quantities}",

@@ -1,6 +1,7 @@
 """Lockgate for Pulumi programs: `import pulumi_lockgate as lockgate`.
 
-`ModelRouter` runs one proved policy, `InferenceService` one model, on the nodes of a `NodePool`.
+`ModelRouter` runs one proved policy, `InferenceService` one model, on the nodes
+of a `NodePool`; a `MetalHost` is a Mac outside the cluster that serves one.
 `Policy`, `Backend` and `Rule` say a policy in Python; `prove_policy` proves one before anything
 else is registered.
 """
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from pulumi_lockgate.draft import RefusedError
     from pulumi_lockgate.inference_service import InferenceService
+    from pulumi_lockgate.metal_host import MetalHost
     from pulumi_lockgate.model_router import ModelRouter
     from pulumi_lockgate.node_pool import NodePool
     from pulumi_lockgate.proved_policy import (
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Backend",
     "InferenceService",
+    "MetalHost",
     "ModelRouter",
     "NodePool",
     "Policy",
@@ -38,6 +41,7 @@ __all__ = [
 _ROOMS: Final = {
     "Backend": "typed",
     "InferenceService": "inference_service",
+    "MetalHost": "metal_host",
     "ModelRouter": "model_router",
     "NodePool": "node_pool",
     "Policy": "typed",

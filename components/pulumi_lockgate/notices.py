@@ -9,6 +9,7 @@ from lockgate.policy.reading.advice import OBSERVES
 
 from pulumi_lockgate.manifests import audit
 from pulumi_lockgate.manifests.common import Manifest
+from pulumi_lockgate.manifests.metal import Metal
 from pulumi_lockgate.manifests.openings import (
     MODEL,
     lookups,
@@ -56,6 +57,16 @@ def of_models(manifests: Iterable[Manifest]) -> list[str]:
     """Return the lines on model servers: which may connect to where, which stop to change."""
     known = list(manifests)
     return [*_ways_out(known), *_pauses(known)]
+
+
+def in_clear(hosts: Iterable[Metal]) -> Iterator[str]:
+    """Yield a line for each machine outside the cluster that is spoken to without TLS."""
+    for host in hosts:
+        if host.tls is None:
+            yield (
+                f"prompts and answers cross the network to {host.name} at {host.machine.address} "
+                "as plain text: `tls:` has it serve HTTPS"
+            )
 
 
 def _ways_out(manifests: list[Manifest]) -> Iterator[str]:

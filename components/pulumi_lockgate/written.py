@@ -14,10 +14,13 @@ from lockgate.cli.errors import write_output
 from lockgate.policy.reading.problem import UnusableInputError
 
 from pulumi_lockgate.manifests.admission import KEY, admission_manifests, proved_texts
+from pulumi_lockgate.manifests.metal import METAL
+from pulumi_lockgate.notices import COMPONENT
 from pulumi_lockgate.planned import Planned
 from pulumi_lockgate.stack.evaluate import UNKNOWN
 
 MARK: Final = "# written by lockgate plan: a later one writes it again, or takes it away"
+INSTANCE: Final = "app.kubernetes.io/instance"
 PROOF: Final = "proof.txt"
 INSTALL: Final = "admission.yaml"
 PARAMETER: Final = "proved.yaml"
@@ -26,8 +29,9 @@ PARAMETER: Final = "proved.yaml"
 def write_plan(planned: Planned, out: Path) -> None:
     """Write one YAML file an object, numbered so that `kubectl apply -f` keeps the order.
 
-    Beside them stands what the plan found, as `proof.txt`. Files of an earlier plan whose objects
-    are gone are taken away; nothing else in the folder is touched.
+    Beside them stands what the plan found, as `proof.txt`, and below `metal`, by its name, what is
+    installed on a machine outside the cluster. Files of an earlier plan whose objects are gone are
+    taken away; nothing else in the folder is touched.
     """
     _make(out)
     # a Secret's values are known to the engine alone: `up` makes it, and no file
@@ -42,9 +46,21 @@ def write_plan(planned: Planned, out: Path) -> None:
             _remove(file)
     for name, text in files.items():
         write_output(out / name, text)
+    for manifest in manifests:
+        if (manifest["metadata"].get("labels") or {}).get(COMPONENT) == METAL:
+            _write_machine(out / "metal" / manifest["metadata"]["labels"][INSTANCE], manifest)
     lines: list[str] = []
     planned.render(lines.append)
     write_output(out / PROOF, click.unstyle("\n".join(lines)) + "\n")
+
+
+def _write_machine(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the files of a machine, as they stand in its ConfigMap; its other objects have none."""
+    if manifest["kind"] != "ConfigMap":
+        return
+    _make(folder)
+    for name, text in manifest["data"].items():
+        write_output(folder / name, text)
 
 
 def write_admission(planned: Planned, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""llama.cpp's own HTTP server in a process of its own: `python -m tests.clients.llama MODEL PORT CONTEXT`."""
+"""llama.cpp's own HTTP server in a process of its own: `python -m tests.clients.llama MODEL PORT CONTEXT HOST`."""
 
 import signal
 import subprocess
@@ -13,12 +13,14 @@ from tests.support.wait import eventually
 class Llama:
     """A started server; `url` is where it listens."""
 
-    def __init__(self, folder: Path, model: Path, context: int) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(
+        self, folder: Path, model: Path, context: int, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        port = port or free_port()
+        self.url = f"http://{host}:{port}"
         self.log = folder / f"llama-{context}.log"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(model), str(port), str(context)],
+            [sys.executable, "-m", __name__, str(model), str(port), str(context), host],
             cwd=ROOT,
             env=environment(),
             stdout=self.log.open("wb"),
@@ -42,14 +44,14 @@ class Llama:
         self.process.wait(timeout=15)
 
 
-def main(model: str, port: str, context: str) -> None:
+def main(model: str, port: str, context: str, host: str) -> None:
     """Serve until the process is ended."""
     import xllamacpp  # 100 MB: only the child needs it
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = model
     parameters.model_alias = {"tiny"}
-    parameters.hostnames = ["127.0.0.1"]
+    parameters.hostnames = [host]
     parameters.port = int(port)
     parameters.n_ctx = int(context)
     parameters.n_parallel = 1

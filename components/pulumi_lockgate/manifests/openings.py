@@ -168,7 +168,7 @@ def by_url(
         return Opening(what, (), (), "its own pod, which needs no opening")
     kind = kind_of(url)
     if kind == "address":
-        return Opening(what, ({"ipBlock": {"cidr": str(ip_network(host))}},), ports)
+        return Opening(what, ({"ipBlock": {"cidr": str(ip_network(host))}},), ports, note)
     if kind == "cluster":
         within = host.removesuffix(".svc.cluster.local").removesuffix(".svc").split(".")[-1]
         return Opening(what, (_pods(within, None),), (), "no pod of it is named")

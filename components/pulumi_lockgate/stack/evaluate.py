@@ -31,6 +31,7 @@ _ORDER: Final = (
     "kubernetes",
     "InferenceService",
     "NodePool",
+    "MetalHost",
     "ModelRouter",
     "Namespace",
     "ServiceAccount",
@@ -38,6 +39,7 @@ _ORDER: Final = (
     "NetworkPolicy",
     "CiliumNetworkPolicy",
     "Service",
+    "EndpointSlice",
     "PodDisruptionBudget",
     "Deployment",
 )

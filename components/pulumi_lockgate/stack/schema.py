@@ -8,6 +8,7 @@ from lockgate.policy.reading.schema import DIALECT, Schema, schema_of
 from lockgate.policy.spec.fields import doc_of, wire_name
 from lockgate.policy.spec.model_router import RouterSpec
 
+from pulumi_lockgate.stack.metal import MetalSettings
 from pulumi_lockgate.stack.models import ModelSettings
 from pulumi_lockgate.stack.pool_settings import PoolSettings
 from pulumi_lockgate.stack.settings import (
@@ -24,7 +25,7 @@ _SECURE: Final[Schema] = {
     "description": "a secret, as `pulumi config set --secret` writes it",
 }
 _MODEL: Final = schema_of(ModelSettings, "")
-_MODEL["properties"]["modelRef"]["pattern"] = "^pvc://[^/]+/."
+_MODEL["properties"]["modelRef"]["pattern"] = "^(pvc://[^/]+/.|file:///.|(hf|https|s3|oci)://.)"
 _GENERIC: Final = {
     "properties": {"runtime": {"const": "generic"}},
     "required": ["runtime", "image"],
@@ -35,6 +36,10 @@ _WHOLE: Final[dict[str, Schema]] = {
     f"{PROJECT}:pools": {
         "type": "object",
         "additionalProperties": schema_of(PoolSettings, ""),
+    },
+    f"{PROJECT}:metal": {
+        "type": "object",
+        "additionalProperties": schema_of(MetalSettings, ""),
     },
     f"{PROJECT}:namespace": {
         "anyOf": [{"type": "string", "minLength": 1}, schema_of(NamespaceSettings, "")]

@@ -17,8 +17,10 @@ from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.spec.fields import spec_field, wire_name
 
 from pulumi_lockgate.manifests.audit import claim_faults
+from pulumi_lockgate.manifests.metal import Metal
 from pulumi_lockgate.manifests.model_server import Inference
 from pulumi_lockgate.manifests.pools import Pool
+from pulumi_lockgate.stack.metal import backend_faults, double_faults, metal_of
 from pulumi_lockgate.stack.models import inference_of
 from pulumi_lockgate.stack.pools import place_models, pool_of
 from pulumi_lockgate.stack.secrets import KEY as SECRETS
@@ -55,6 +57,12 @@ class StackSettings:
     models: Mapping[str, Any] = spec_field(
         "model servers, by name", default={}, wire="lockgate:models"
     )
+    metal: Mapping[str, Any] = spec_field(
+        "Macs outside the cluster that serve a model, by name: a backend is one of them by "
+        "`inferenceServiceRef: { name: NAME }`",
+        default={},
+        wire="lockgate:metal",
+    )
     pools: Mapping[str, Any] = spec_field(
         "nodes for model servers, by name", default={}, wire="lockgate:pools"
     )
@@ -87,6 +95,7 @@ class Stack:
     secrets: tuple[StackSecret, ...] = ()
     secret: frozenset[str] = frozenset()
     pools: Mapping[str, Pool] = {}
+    metal: Mapping[str, Metal] = {}
 
 
 def read_stack_tree(
@@ -120,6 +129,10 @@ def read_stack_tree(
         for m in _entries(rest, "models")
     }
     models = place_models(models, pools, builder, faults)
+    metal = {
+        m.key: metal_of(builder, faults, m, settings.namespace) for m in _entries(rest, "metal")
+    }
+    faults += double_faults(metal, models, builder)
     faults += _acceptance(builder, settings)
     problems = [_within(problem, path) for problem in (*worded(builder.refusals), *faults)]
     policy: LoadedPolicy | None = None
@@ -129,7 +142,9 @@ def read_stack_tree(
         try:
             inner = joined(path, STACK_KEY)
             loaded = load_tree(router.node, inner, name)
-            around = Surroundings(settings.namespace, settings.litellm_url)
+            machines = {host.name: host.machine for host in metal.values() if host}
+            around = Surroundings(settings.namespace, settings.litellm_url, machines)
+            problems += [_of_router(f, router, path) for f in backend_faults(metal, loaded.spec)]
             policy = place(loaded, around, inner, name)
             problems += [_within(fault, path) for fault in key_faults(secrets, policy.spec)]
             problems += [_of_router(one, router, path) for one in claim_faults(policy.spec)]
@@ -140,7 +155,8 @@ def read_stack_tree(
     good = {n: m for n, m in models.items() if m}
     gaps = tuple(evolve(m, path=joined(path, m.path)) for m in found)
     known = {n: pool for n, pool in pools.items() if pool}
-    return Stack(settings, good, policy, creates, gaps, secrets, secret, known)
+    hosts = {n: host for n, host in metal.items() if host}
+    return Stack(settings, good, policy, creates, gaps, secrets, secret, known, hosts)
 
 
 def _refuse_hidden(found: tuple[Missing, ...], path: str, name: str) -> None:

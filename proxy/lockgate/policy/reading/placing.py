@@ -1,13 +1,21 @@
-"""What surrounds a policy in a stack: the namespace of its model servers, the cluster's LiteLLM."""
+"""What surrounds a policy in a stack: where its model servers are, the cluster's LiteLLM.
 
-from typing import Final
+A backend whose `inferenceServiceRef` names one of the stack's machines outside the cluster
+(`lockgate:metal`) is that machine: its address, asked for the machine's model, local because the
+stack declares who runs it and where it stands, and looked after by a health check.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
 
 from attrs import evolve, frozen
 
 from lockgate.policy.reading.document import Node
-from lockgate.policy.spec.backends import Backend
+from lockgate.policy.spec.backends import Backend, External, HealthCheck, SecretRef
 from lockgate.policy.spec.model_router import RouterSpec
 
+METAL: Final = "lockgate:metal"
+MACHINE_PORT: Final = 8080
 NAMESPACE: Final = "lockgate"
 """The namespace of a stack that names none."""
 Fault = tuple[str, str, str]
@@ -15,11 +23,52 @@ Fault = tuple[str, str, str]
 
 
 @frozen
+class Machine:
+    """A machine outside the cluster that serves one model, as a router sees it."""
+
+    name: str
+    address: str
+    port: int
+    owner: str
+    place: str
+    tls: bool = False
+    credentials: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}/v1"
+
+    @property
+    def declared(self) -> str:
+        """Who says that it is local, and why: the text of `attestedLocal`."""
+        return f"{self.name}: {self.place}; declared by {self.owner}"
+
+    def backend(self, stated: Backend) -> Backend:
+        """Return a backend that is this machine, with all else as it is stated."""
+        key = None if self.credentials is None else SecretRef(name=self.credentials)
+        model = stated.served_model or self.name
+        found: Backend = evolve(
+            stated,
+            inference_service_ref=None,
+            external=External(
+                provider="openai", model=model, url=self.url, credentials_secret_ref=key
+            ),
+            served_model=None,
+            attested_local=self.declared,
+            health_check=stated.health_check or HealthCheck(),
+        )
+        return found
+
+
+@frozen
 class Surroundings:
-    """The namespace of a stack, and the base URL of its LiteLLM where it names one."""
+    """The namespace of a stack, the base URL of its LiteLLM, its machines by name."""
 
     namespace: str = NAMESPACE
     litellm_url: str | None = None
+    machines: Mapping[str, Machine] = {}
 
 
 def surroundings_of(config: Node) -> Surroundings:
@@ -29,7 +78,31 @@ def surroundings_of(config: Node) -> Surroundings:
     stated = values.get("lockgate:namespace")
     if stated is not None and stated.is_mapping:
         stated = next((m.node for m in stated.value if m.key == "name"), None)
-    return Surroundings(_text(stated) or NAMESPACE, _text(url))
+    metal = values.get(METAL)
+    members = metal.value if metal is not None and metal.is_mapping else ()
+    found = {m.key: _machine(m.key, m.node) for m in members}
+    machines = {name: machine for name, machine in found.items() if machine is not None}
+    return Surroundings(_text(stated) or NAMESPACE, _text(url), machines)
+
+
+def _machine(name: str, node: Node) -> Machine | None:
+    values = _values(node)
+    declared, secret = (_values(values.get(key)) for key in ("declaration", "credentialsSecretRef"))
+    address, port = _text(values.get("address")), _plain(values.get("port"), MACHINE_PORT)
+    owner, place = (_text(declared.get(key)) for key in ("owner", "place"))
+    if address is None or owner is None or place is None or type(port) is not int:
+        return None
+    tls = values.get("tls") is not None
+    return Machine(name, address, port, owner, place, tls, _text(secret.get("name")))
+
+
+def _values(node: Node | None) -> dict[str, Node]:
+    is_mapping = node is not None and node.is_mapping
+    return {member.key: member.node for member in node.value} if node and is_mapping else {}
+
+
+def _plain(node: Node | None, default: Any) -> Any:
+    return default if node is None else node.value
 
 
 def _text(node: Node | None) -> str | None:
@@ -61,6 +134,10 @@ def without_an_address(spec: RouterSpec) -> list[tuple[int, Fault]]:
 
 def _placed(backend: Backend, around: Surroundings) -> Backend:
     service, other, external = backend.inference_service_ref, backend.service_ref, backend.external
+    if service is not None and service.namespace in {None, around.namespace}:
+        machine = around.machines.get(service.name)
+        if machine is not None:
+            return machine.backend(backend)
     if service is not None and service.namespace is None:
         return evolve(backend, inference_service_ref=evolve(service, namespace=around.namespace))
     if other is not None and other.namespace is None:
