@@ -25,7 +25,7 @@ MACHINE_amd64 := x86_64
 MACHINE_arm64 := aarch64
 WITH_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: help image image-can image-stand-in image-lock image-test quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-plan bench-replay bench-report test-deep test-cluster cluster-can compiled test-compiled bench docs policy-pack requirements changelog clean
+.PHONY: help image image-can image-stand-in image-lock image-test quick demo test packages lint lint-ci format typecheck pytest properties policies faults clients fuzz soak bench-memory bench-proof bench-plan bench-replay bench-report test-deep test-cluster cluster-can compiled test-compiled bench docs golden policy-pack requirements changelog clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -146,6 +146,9 @@ docs: $(VENV)/.program ## the generated pages
 	$(BIN)/python -m lockgate.exchange.reference > docs/exchange.md
 	$(BIN)/python -m tests.faults.page > docs/faults.md
 	$(BIN)/lockgate graph prod --out docs/policy-prod.svg
+
+golden: $(VENV)/.test ## every manifest of every stack as it is now, for a review: the tests compare them
+	$(BIN)/python -m tests.components.test_golden
 
 changelog: $(VENV)/.test ## newsfragments into CHANGELOG.md: make changelog VERSION=0.3.0
 	$(BIN)/towncrier build --yes --version $(VERSION)

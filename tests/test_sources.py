@@ -44,6 +44,9 @@ COVERED_BY = {
     "fetching/test_folder.py": "lockgate.fetching.listing",
     "components/test_metal.py": "pulumi_lockgate.metal_host pulumi_lockgate.manifests.launchd"
     " pulumi_lockgate.program.servers",
+    "components/test_site.py": "lockgate.policy.reading.site_faults lockgate.policy.spec.site",
+    "components/test_bundle.py": "pulumi_lockgate.cli.bundle",
+    "components/test_live.py": "pulumi_lockgate.quotas",
     "components/test_fetching.py": "pulumi_lockgate.stack.fetch_settings",
     "components/test_pools.py": "pulumi_lockgate.{cautions,node_pool} pulumi_lockgate.stack.pool_settings"
     " pulumi_lockgate.manifests.{capacity,gpu_kinds,quantities}",

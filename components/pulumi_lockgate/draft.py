@@ -22,6 +22,7 @@ from pulumi.output import contains_unknowns
 
 from pulumi_lockgate.manifests.audit import claim_faults
 from pulumi_lockgate.manifests.openings import opens_names
+from pulumi_lockgate.manifests.site import route_faults
 from pulumi_lockgate.stack.read import load_named
 from pulumi_lockgate.stack.settings import Stack
 from pulumi_lockgate.stand_ins import Missing, decides, filled, leaves, missing
@@ -103,7 +104,7 @@ class Source:
             policy = place(loaded, Surroundings(namespace, url), "", self.name)
         except PolicyRefusedError as refused:
             raise RefusedError(self.name, _without(refused.problems, secrets)) from None
-        unkept = tuple(claim_faults(policy.spec))
+        unkept = (*claim_faults(policy.spec), *route_faults(policy.spec))
         if unkept:
             raise RefusedError(self.name, unkept)
         return Draft(policy, namespace, tuple(gaps), tuple(secrets))

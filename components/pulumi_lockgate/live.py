@@ -24,6 +24,7 @@ from pulumi_lockgate.manifests.router import (
     router_manifests,
 )
 from pulumi_lockgate.prerequisites import DEFINITION, Prerequisite, needed
+from pulumi_lockgate.quotas import Quota, shortages
 from pulumi_lockgate.rendering import SUFFIX
 from pulumi_lockgate.stack.settings import Stack
 from pulumi_lockgate.widening import Record, Unknown
@@ -31,6 +32,10 @@ from pulumi_lockgate.widening import Record, Unknown
 _TIMEOUT_S: Final = (3, 5)
 """To connect to the API server, and for its answer."""
 _FORBIDDEN, _NOT_FOUND = 403, 404
+_NO_ROOM: Final = (
+    "\nThe pods would wait for room until `up` gives up: have the quota raised, or state less "
+    "under `resources` and `replicas`."
+)
 
 
 class AbsentError(pulumi.RunError):
@@ -59,11 +64,16 @@ class Place:
 
 @frozen
 class Live:
-    """What stands in a cluster. `digest`: of the policy its router runs, None for no router."""
+    """What stands in a cluster. `digest`: of the policy its router runs, None for no router.
+
+    `quotas` and the names of `deployments` are those of the stack's namespace.
+    """
 
     server: str
     digest: str | None
     absent: tuple[Prerequisite, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    deployments: frozenset[str] = frozenset()
 
 
 @frozen
@@ -104,17 +114,21 @@ def look(stack: Stack, policy: LoadedPolicy, last: Record | Unknown | None, plac
         return
     for line in told(found, last_digest, f"Deployment {name} in {namespace}"):
         pulumi.log.warn(line)
+    new = [m for m in manifests if m["kind"] == "Deployment"]
+    new = [m for m in new if m["metadata"]["name"] not in found.deployments]
+    full = list(shortages(new, found.quotas))
     made = {("Secret", secret.name) for secret in stack.secrets}
     if stack.creates_namespace:
         made.add(("Namespace", namespace))
     absent = [one for one in found.absent if (one.kind, one.name) not in made]
-    if not absent:
+    if not absent and not full:
         return
-    text = _listed(absent)
-    if pulumi.runtime.is_dry_run() or not any(one.blocks for one in absent):
+    text = "\n".join([*([_listed(absent)] if absent else []), *full])
+    blocks = full or any(one.blocks for one in absent)
+    if pulumi.runtime.is_dry_run() or not blocks:
         pulumi.log.warn(text)
         return
-    raise AbsentError(text + _how_to_begin(stack))
+    raise AbsentError(text + (_NO_ROOM if full else _how_to_begin(stack)))
 
 
 def told(live: Live, last_digest: str | None, deployment: str) -> Iterable[str]:
@@ -213,8 +227,33 @@ def _read(api: Any, namespace: str, deployment: str, needs: Iterable[Prerequisit
     except client.ApiException as error:
         if error.status != _NOT_FOUND:
             raise
-        return Live(api.configuration.host, None, absent)
-    return Live(api.configuration.host, _digest_run(core, found), absent)
+        digest = None
+    else:
+        digest = _digest_run(core, found)
+    quotas, names = _room(core, apps, namespace)
+    return Live(api.configuration.host, digest, absent, quotas, names)
+
+
+def _room(core: Any, apps: Any, namespace: str) -> tuple[tuple[Quota, ...], frozenset[str]]:
+    """Return the quotas and the Deployments' names, nothing where they may not be read."""
+    from kubernetes import client  # noqa: PLC0415 - only where an engine runs
+
+    try:
+        held = core.list_namespaced_resource_quota(namespace, _request_timeout=_TIMEOUT_S).items
+        if not held:
+            return (), frozenset()
+        there = apps.list_namespaced_deployment(namespace, _request_timeout=_TIMEOUT_S).items
+    except client.ApiException as error:
+        if error.status in {_FORBIDDEN, _NOT_FOUND}:
+            return (), frozenset()
+        raise
+    # one that is only for some pods (its scopes) may not be about these
+    plain = [q for q in held if not q.spec.scopes and not q.spec.scope_selector]
+    found = (
+        Quota(q.metadata.name, q.spec.hard or {}, (q.status.used if q.status else None) or {})
+        for q in plain
+    )
+    return tuple(found), frozenset(one.metadata.name for one in there)
 
 
 def _digest_run(core: Any, deployment: Any) -> str | None:

@@ -63,6 +63,9 @@ class MetalHost(pulumi.ComponentResource):
         external: dict[str, Any] = {"provider": "openai", "url": machine.url, "model": machine.name}
         if machine.credentials is not None:
             external["credentialsSecretRef"] = {"name": machine.credentials}
+        trusted = machine.authority
+        if trusted is not None:
+            fields = {"tls": {"caSecretRef": {"name": trusted}}, **fields}
         return {
             "name": name or machine.name,
             "tier": "local",

@@ -30,6 +30,7 @@ from pulumi_lockgate.manifests.router import (
     rollout_s,
     short,
 )
+from pulumi_lockgate.manifests.site import ROUTE
 from pulumi_lockgate.notices import OPENS, network_lines, notices
 from pulumi_lockgate.proof.report import text_of
 from pulumi_lockgate.proved_policy import NotKnownError, ProvedPolicy, prove_policy
@@ -209,6 +210,7 @@ class ModelRouter(pulumi.ComponentResource):
             opts=ResourceOptions.merge(child, first),
         )
         _applied(made, lambda known: _scaler(name, known, child))
+        _applied(made, lambda known: _route(name, known, child))
         Service(f"{name}-service", **arguments("service"), opts=child)
         PodDisruptionBudget(
             f"{name}-disruption-budget", **arguments("disruption-budget"), opts=child
@@ -251,6 +253,14 @@ def _scaler(name: str, made: Rendered, child: ResourceOptions) -> None:
     """Register the autoscaler of a router that has one."""
     if SCALER in made.objects:
         HorizontalPodAutoscaler(f"{name}-{SCALER}", **made.objects[SCALER], opts=child)
+
+
+def _route(name: str, made: Rendered, child: ResourceOptions) -> None:
+    """Register the Route of a router that has one."""
+    if ROUTE in made.objects:
+        kind = {"api_version": "route.openshift.io/v1", "kind": "Route"}
+        stated: dict[str, Any] = {**kind, **made.objects[ROUTE]}
+        CustomResource(f"{name}-{ROUTE}", **stated, opts=child)
 
 
 def _audit_claim(

@@ -12,7 +12,7 @@ from pulumi_lockgate.manifests.common import Manifest
 from pulumi_lockgate.manifests.metal import Metal
 from pulumi_lockgate.manifests.openings import (
     MODEL,
-    lookups,
+    NAME,
     peer_in_words,
     port_in_words,
     rows,
@@ -34,7 +34,8 @@ OUTSIDE: Final = (
     "`endpoint.from` who may call"
 )
 COMPONENT: Final = "app.kubernetes.io/component"
-DNS: Final = lookups()
+DNS: Final = ("kube-system", "openshift-dns")
+EVERYWHERE: Final = "everywhere but private addresses"
 OPENS: Final = "what the network policies open"
 
 
@@ -76,21 +77,26 @@ def _ways_out(manifests: list[Manifest]) -> Iterator[str]:
         if manifest["kind"] != "NetworkPolicy" or labels.get(COMPONENT) != MODEL:
             continue
         rules = manifest["spec"]["egress"]
-        opened = [_rule(rule) for rule in rules if rule["to"] != [dict(p) for p in DNS.peers or ()]]
+        opened = [_rule(rule) for rule in rules if not _is_dns(rule)]
         if opened:
             name = manifest["metadata"]["name"]
+            advice = ": a volume (`pvc://`) or a mirror inside has no need of it"
             yield (
                 f"the pods of model server {name} may connect to {'; '.join(opened)}, from where "
-                "its model is fetched: a volume (`pvc://`), or a mirror in private space, keeps "
-                "them closed"
+                f"its model is fetched{advice if EVERYWHERE in opened[0] else ''}"
             )
+
+
+def _is_dns(rule: Any) -> bool:
+    spaces = [peer.get("namespaceSelector", {}).get("matchLabels", {}) for peer in rule["to"]]
+    return all(space.get(NAME) in DNS for space in spaces)
 
 
 def _rule(rule: Any) -> str:
     ports = ", ".join(map(port_in_words, rule.get("ports") or (None,)))
     whom = [peer for peer in rule["to"] if "ipBlock" in peer and peer["ipBlock"].get("except")]
     if whom and len(whom) == len(rule["to"]):
-        return f"{ports} of everywhere but private addresses"
+        return f"{ports} of {EVERYWHERE}"
     return f"{ports} of {' or '.join(map(peer_in_words, rule['to']))}"
 
 

@@ -28,8 +28,8 @@ SPEAKING: dict[str, tuple[list[str], int]] = {
     "test": (["TESTS", "--policy", LEAKING], 0),
 }  # fmt: skip
 """Each command whose output a machine reads: arguments, exit status."""
-SILENT = {"demo", "fetch", "graph", "health", "init", "schema", "serve"}
-"""A story, files, an exit status, a schema, a server: there is no output to read. `audit` has its own tests."""
+SILENT = {"bundle", "demo", "fetch", "graph", "health", "init", "schema", "serve"}
+"""An archive, a story, files, an exit status, a schema, a server: there is no output to read. `audit` has its own tests."""
 TESTS = """\
 tests:
 - name: simple

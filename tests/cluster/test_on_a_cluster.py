@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.rig import (
     IS_HERE,
@@ -111,12 +112,18 @@ def test_every_stack_is_admitted_without_a_warning(
     text = (ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text()
     out = rendered(tmp_path, text, stack)
     spaces = [file for file in out.iterdir() if "-namespace-" in file.name]
+    named = yaml.safe_load(text)["config"]["lockgate:namespace"]
+    if not spaces:  # one that exists
+        space = namespace(named["name"])
+        (spaces := [out / "space.json"])[0].write_text(json.dumps(space))
     names = [
         cluster.kubectl("create", "-f", str(one), "-o", "name").stdout.strip() for one in spaces
     ]
     try:
         line = ("apply", "--server-side", "--dry-run=server", "--validate=strict")
         objects = [f for f in out.iterdir() if f.suffix == ".yaml" and f not in spaces]
+        # OpenShift's own kind: tests/packages/test_published_crds.py has its schema
+        objects = [f for f in objects if "-route-" not in f.name]
         done = cluster.kubectl(*line, *(word for f in sorted(objects) for word in ("-f", str(f))))
         assert "Warning" not in done.stderr, done.stderr
         assert done.stdout.count("serverside-applied") == len(objects)

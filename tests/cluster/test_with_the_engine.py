@@ -267,6 +267,53 @@ def test_a_claim_of_records_outlives_its_stack_and_is_found_again(
         cluster.kubectl("delete", "persistentvolume", disk["metadata"]["name"], "--wait=false")
 
 
+def test_a_full_quota_is_said_and_what_failed_is_repeated(cluster: Cluster, tmp_path: Path) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "full", "namespace": HERE},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    cluster.apply(quota)
+    with destroyed(cluster, Engine(project_in(tmp_path))) as engine:
+        engine.write(config().replace("replicas: 2", "replicas: 1"))
+        began = time.monotonic()
+        failed = engine("up", "--yes", "--skip-preview")
+        assert failed.returncode != 0
+        printed = failed.stdout + failed.stderr
+        assert "ResourceQuota full leaves 0 pods, and the pods that are new want 2" in printed, (
+            printed
+        )
+        say(f"a full quota: named before anything is made, after {time.monotonic() - began:.0f} s")
+
+        cluster.kubectl("-n", HERE, "delete", "resourcequota", "full")
+
+        # one that fails in the middle, by an object that somebody else has, is finished afterwards
+        other = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "qwen", "namespace": HERE}}  # fmt: skip
+        cluster.apply(other)
+        half = engine("up", "--yes", "--skip-preview")
+        assert half.returncode != 0, half.stdout
+        assert 'serviceaccounts "qwen" already exists' in half.stdout, half.stdout
+        cluster.kubectl("-n", HERE, "delete", "serviceaccount", "qwen")
+        assert re.search(r"\d+ created\n\s+\d+ unchanged\n", up(engine, "nothing to compare"))
+        cluster.rolled_out(HERE, ROUTER)
+        assert len(policies(cluster)) == 1
+
+        # a refresh finds all as it is, and under another name the stack is the same stack
+        refreshed = engine("refresh", "--yes", "--skip-preview")
+        assert refreshed.returncode == 0, refreshed.stdout
+        assert re.search(r"Resources:\n\s+\d+ unchanged\n", up(engine, "UNCHANGED"))
+        renamed = engine.unselected("stack", "rename", "other", "--stack", "dev")
+        assert renamed.returncode == 0, renamed.stderr
+        try:
+            again = engine.unselected("preview", "--stack", "other", "--expect-no-changes")
+            assert again.returncode == 0, again.stdout + again.stderr
+            assert "UNCHANGED" in again.stdout
+        finally:
+            back = engine.unselected("stack", "rename", "dev", "--stack", "other")
+            assert back.returncode == 0, back.stderr
+
+
 def test_secrets_of_the_stack_are_made_and_renewed(cluster: Cluster, tmp_path: Path) -> None:
     def value() -> str:
         held = cluster.get("-n", HERE, "secret", "openai-key")["data"]["OPENAI_API_KEY"]

@@ -113,12 +113,26 @@ def test_what_widens_fails_with_the_line_to_write(project: Path, pulumi: Engine)
 def test_every_stack_is_previewed_and_the_policy_pack_passes_it(
     project: Path, pulumi: Engine
 ) -> None:
-    for name in ("dev", "staging", "prod"):
+    for name in ("dev", "staging", "prod", "openshift", "airgap"):
         shutil.copy(ROOT / "stacks" / f"Pulumi.{name}.yaml", stack(project))
         done = pulumi("preview", "--policy-pack", "policy-pack")
         assert done.returncode == 0, done.stdout + done.stderr
         assert "nothing to compare" in done.stdout
         assert "lockgate@v0.2.0" in done.stdout
+
+
+def test_stack_init_writes_its_own_line_and_nothing_else(tmp_path: Path) -> None:
+    engine = Engine(project_in(tmp_path))
+    for file in sorted((ROOT / "stacks").glob("Pulumi.*.yaml")):
+        name = file.name.split(".")[1]
+        written = engine.project / "stacks" / file.name
+        if name != "dev":
+            done = engine.unselected("stack", "init", name)
+            assert done.returncode == 0, done.stderr
+        lines = written.read_text().splitlines()
+        assert [
+            one for one in lines if not one.startswith("encryptionsalt: ")
+        ] == file.read_text().splitlines()
 
 
 def test_the_policy_pack_stops_a_preview(project: Path, pulumi: Engine) -> None:

@@ -169,6 +169,60 @@ def test_a_pool_without_karpenter_is_told_before_anything_is_registered(server: 
         assert (said.error, said.warnings) == (None, [])
 
 
+QUOTAS, DEPLOYMENTS = f"{SPACE}/resourcequotas", "/apis/apps/v1/namespaces/lockgate-dev/deployments"
+
+
+def quotas(hard: dict[str, str], used: dict[str, str], **spec: Any) -> dict[str, Any]:
+    one = {"metadata": {"name": "team"}, "spec": {"hard": hard, **spec}, "status": {"used": used}}
+    return {"kind": "ResourceQuotaList", "items": [one]}
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "said"),
+    [
+        ({"pods": "5"}, {"pods": "4"}, "ResourceQuota team leaves 1 pods, and the pods that are new want 2"),
+        ({"requests.cpu": "4"}, {}, "leaves 4 requests.cpu, and the pods that are new want 4.25"),
+        ({"cpu": "4"}, {}, "leaves 4 cpu, and the pods that are new want 4.25"),
+        ({"requests.memory": "20Gi"}, {"requests.memory": "1Gi"}, "leaves 19 GiB requests.memory"),
+        ({"limits.memory": "24Gi"}, {}, "leaves 24 GiB limits.memory, and the pods that are new want 24.5 GiB"),
+    ],
+)  # fmt: skip
+def test_a_quota_without_room_ends_up_before_anything_is_registered(
+    server: Server, hard: dict[str, str], used: dict[str, str], said: str
+) -> None:
+    server.answers[QUOTAS] = quotas(hard, used)
+    server.answers[DEPLOYMENTS] = {"kind": "DeploymentList", "items": []}
+    place = Place(server.kubeconfig)
+    [line] = [text for text in told(place).warnings if "ResourceQuota" in text]
+    assert said in line
+    ended = told(place, preview=False)
+    assert isinstance(ended.error, AbsentError)
+    assert said in str(ended.error)
+    assert "have the quota raised" in str(ended.error)
+
+
+def test_a_quota_with_room_or_for_other_pods_or_for_pods_that_are_there_is_left_alone(
+    server: Server,
+) -> None:
+    server.answers[DEPLOYMENTS] = {"kind": "DeploymentList", "items": []}
+    place = Place(server.kubeconfig)
+    for held in (
+        quotas({"pods": "5", "requests.cpu": "5", "count/secrets": "0"}, {"pods": "3"}),
+        quotas({"pods": "0"}, {}, scopes=["BestEffort"]),
+        {"kind": "ResourceQuotaList", "items": []},
+        403,
+    ):
+        server.answers[QUOTAS] = held
+        assert told(place, preview=False).error is None
+    server.answers[QUOTAS] = quotas({"pods": "2"}, {"pods": "2"})
+    names = ("lockgate-router-proxy", "qwen3-coder")
+    there = [
+        {"metadata": {"name": name}, "spec": {"selector": {}, "template": {}}} for name in names
+    ]
+    server.answers[DEPLOYMENTS] = {"kind": "DeploymentList", "items": there}
+    assert told(place, preview=False).error is None
+
+
 def test_what_may_not_be_read_counts_as_being_there(server: Server) -> None:
     server.answers.update({CLAIM: 403, KEY: 403, SPACE: 403})
     said = told(Place(server.kubeconfig), preview=False)

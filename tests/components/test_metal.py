@@ -118,11 +118,19 @@ class TestInTheCluster:
     def test_the_proxy_reads_the_stack_as_the_program_does(self, run_on: Run) -> None:
         """`explain` and `serve` place a stack by themselves: one policy, one digest."""
         tls = {"tls": {"certificate": "/c", "key": "/k"}, "apiKeyFile": "/f", "credentialsSecretRef": {"name": "s"}}  # fmt: skip
-        for more in ({}, {"port": 9000, **tls}, {"address": "fd10::7"}):
+        trusted = {"tls": {**tls["tls"], "caSecretRef": {"name": "ca"}}}
+        for more in ({}, {"port": 9000, **tls}, trusted, {"address": "fd10::7"}):
             text = stack(**more)
             done = run_on("plan", text=text)
             digest = load_policy(text.encode(), "stacks/Pulumi.dev.yaml").digest
             assert digest in done.stdout, done.output
+
+    def test_its_own_authority_is_trusted_and_no_other(self, run_on: Run) -> None:
+        tls = {"certificate": "/c", "key": "/k", "caSecretRef": {"name": "studio-ca"}}
+        [backend] = policy(planned(run_on, tls=tls))["backends"]
+        assert backend["external"]["url"] == "https://10.20.0.7:8080/v1"
+        assert backend["tls"] == {"caSecretRef": {"name": "studio-ca"}}
+        assert "Secret studio-ca with ca.crt" in run_on("plan", text=stack(tls=tls)).stdout
 
     def test_what_a_backend_states_itself_stays(self, run_on: Run) -> None:
         text = stack().replace(

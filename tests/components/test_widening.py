@@ -18,8 +18,8 @@ from pulumi_lockgate.widening import KEY
 ROOT = Path(__file__).parent.parent.parent
 ACCEPTANCE = re.compile(r"widening:[0-9a-f]{64}")
 OTHER = "widening:" + "0" * 64
-TO_CLOUD = "route: { backends: [cloud-gpt, local-qwen] }"
-STAYS = "route: { backends: [local-qwen] }"
+TO_CLOUD = "route: {backends: [cloud-gpt, local-qwen]}"
+STAYS = "route: {backends: [local-qwen]}"
 
 
 @pytest.fixture

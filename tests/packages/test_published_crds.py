@@ -13,6 +13,7 @@ from lockgate.policy.reading.load import load_policy
 from pulumi_lockgate.manifests.gpu_kinds import CLASS_LABELS
 from pulumi_lockgate.manifests.network import CILIUM, router_network_policies
 from pulumi_lockgate.manifests.pools import node_pool
+from pulumi_lockgate.manifests.site import route
 from pulumi_lockgate.stack.pools import read_pool
 
 from tests.support.crds import faults, published
@@ -30,6 +31,11 @@ KARPENTER_ON_AWS = (
     "pkg/apis/crds/karpenter.sh_nodepools.yaml",
 )
 OLDEST_KARPENTER = ("sigs.k8s.io/karpenter", "v1.0.0", "pkg/apis/crds/karpenter.sh_nodepools.yaml")
+ROUTE = (
+    "github.com/openshift/api",
+    "v0.0.0-20251120220512-cb382c9eaf42",
+    "route/v1/zz_generated.crd-manifests/routes.crd.yaml",
+)
 FLUX, BASES = "github.com/fluxcd", "config/crd/bases"
 ARGO_CRD = ("github.com/argoproj/argo-cd/v3", "v3.2.0", "manifests/crds/application-crd.yaml")
 CONTROLLERS = {
@@ -38,7 +44,7 @@ CONTROLLERS = {
     "Kustomization": (f"{FLUX}/kustomize-controller", "v1.10.1", f"{BASES}/kustomize.toolkit.fluxcd.io_kustomizations.yaml"),
 }  # fmt: skip
 EXAMPLES = Path(__file__).parents[2] / "examples" / "gitops"
-POLICY = {
+POLICY: dict[str, Any] = {
     "backends": [
         {"name": "l", "inferenceServiceRef": {"name": "s"}},
         {"name": "c", "tier": "cloud", "external": {"provider": "openai", "model": "m"}},
@@ -90,6 +96,17 @@ def test_a_node_pool_is_what_karpenter_publishes(where: tuple[str, str, str]) ->
         assert faults(definition, {**made, "spec": {**made["spec"], "limit": {}}})
         spec = {**made["spec"], "disruption": {"consolidateAfter": "soon"}}
         assert faults(definition, {**made, "spec": spec})
+
+
+def test_a_route_is_what_openshift_publishes() -> None:
+    stated = {**POLICY, "proxy": {"site": {"platform": "openshift"}}}
+    stated["endpoint"] = {"route": {"host": "llm.apps.example.com"}}
+    made = route("r", "n", load_policy(json.dumps(stated).encode(), "p").spec)["route"]
+    definition = published(*ROUTE)
+    assert faults(definition, made) == []
+    assert faults(definition, {**made, "spec": {**made["spec"], "hots": "a"}})
+    tls = {"termination": "none"}
+    assert faults(definition, {**made, "spec": {**made["spec"], "tls": tls}})
 
 
 def test_the_labels_that_a_gpu_and_a_family_stand_for_may_be_required() -> None:

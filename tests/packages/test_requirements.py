@@ -7,8 +7,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 REQUIREMENTS = ROOT / "requirements"
-BESIDES = {"protobuf<6", "setuptools"}
-"""What the environment holds for the policy pack and for installing, and no distribution needs."""
+BESIDES = {"protobuf<6", "python-dateutil<3", "setuptools"}
+"""What the environment holds for the policy pack, for tests and for installing, and no distribution needs."""
 
 
 def project(folder: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ ADDRESSES, DECIDE, HERE = (
     "properties/test_decide.py",
     "policy/test_fields_act.py",
 )
-DOORS = "faults/test_doors.py"
+DOORS, SITE = "faults/test_doors.py", "components/test_site.py"
 DEADLINES, ENDPOINT = "exchange/test_deadlines.py", "connections/test_resolver.py"
 ACTS = {
     "backends[]": LOAD, "backends[].name": LOAD, "backends[].displayName": ENDPOINT,
@@ -64,7 +64,9 @@ ACTS = {
     "proxy.drainGrace": LIFE, "proxy.revisionHistoryLimit": MANIFESTS, "proxy.nodeSelector": MANIFESTS,
     "proxy.rollout": ROLLOUT, "endpoint": MANIFESTS, "endpoint.port": MANIFESTS,
     "endpoint.type": MANIFESTS, "endpoint.nodePort": MANIFESTS, "endpoint.cors": DOORS,
-    "endpoint.cors.origins": DOORS, "backends[].maxOutputTokens": DOORS,
+    "endpoint.route": SITE, "endpoint.route.host": SITE, "proxy.site": SITE, "proxy.site.platform": SITE,
+    "proxy.site.registry": SITE, "proxy.site.caConfigMapRef": SITE, "proxy.site.caConfigMapRef.name": SITE,
+    "proxy.site.caConfigMapRef.key": SITE, "endpoint.cors.origins": DOORS, "backends[].maxOutputTokens": DOORS,
 }  # fmt: skip
 STRATEGIES, ORDER, TLS = (
     "server/test_strategies.py",

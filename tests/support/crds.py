@@ -52,7 +52,8 @@ def _closed(schema: Any) -> Any:
         return [_closed(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    closed = {key: _closed(value) for key, value in schema.items()}
+    # OpenShift's Route has `anyOf: null`, which an API server reads as nothing
+    closed = {key: _closed(value) for key, value in schema.items() if value is not None}
     open_ = schema.get("x-kubernetes-preserve-unknown-fields") or "additionalProperties" in schema
     if isinstance(schema.get("properties"), dict) and schema.get("type") == "object" and not open_:
         closed["additionalProperties"] = False

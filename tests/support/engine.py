@@ -49,6 +49,10 @@ class Engine:
         """Run a command to its end."""
         return self._run(self._line(arguments), given, wait)
 
+    def unselected(self, *arguments: str, wait: int = 300) -> "subprocess.CompletedProcess[str]":
+        """Run a command that names its stack itself."""
+        return self._run(["pulumi", *arguments, "--non-interactive"], None, wait)
+
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command, and do not wait for it."""
         return subprocess.Popen(

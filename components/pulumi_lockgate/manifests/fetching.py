@@ -7,6 +7,7 @@ each reference has a folder of its own, or the pod's own disk.
 from typing import Any, Final
 
 from lockgate.fetching.source import HUB, Source, read_source
+from lockgate.policy.spec.site import CA_KEY
 
 from pulumi_lockgate.manifests.audit import ONE
 from pulumi_lockgate.manifests.common import (
@@ -23,7 +24,6 @@ CLAIM: Final = "claim"
 CONTAINER: Final = "fetch"
 CREDENTIALS_FOLDER: Final = "/etc/lockgate/fetch/credentials"
 CA_FOLDER: Final = "/etc/lockgate/fetch/ca"
-CA_KEY: Final = "ca.crt"
 _RESOURCES: Final = {
     "requests": {"cpu": "100m", "memory": "128Mi"},
     "limits": {"memory": "512Mi"},
@@ -74,8 +74,8 @@ def model_volumes(inference: Inference) -> list[dict[str, Any]]:
         secret = {"secretName": fetch.credentials, "defaultMode": 0o440}
         volumes.append({"name": "fetch-credentials", "secret": secret})
     if fetch.ca is not None:
-        items = [{"key": CA_KEY, "path": CA_KEY}]
-        volumes.append({"name": "fetch-ca", "configMap": {"name": fetch.ca, "items": items}})
+        items = [{"key": fetch.ca.key, "path": CA_KEY}]
+        volumes.append({"name": "fetch-ca", "configMap": {"name": fetch.ca.name, "items": items}})
     return volumes
 
 
@@ -129,7 +129,7 @@ def openings(inference: Inference) -> tuple[Opening, ...]:
     if fetch is None:
         return ()
     url = place_of(read_source(fetch.source), fetch)
-    return lookups(), by_url("its model", url, fetch.cidrs, goes_out=True)
+    return lookups(inference.site), by_url("its model", url, fetch.cidrs, goes_out=True)
 
 
 def place_of(source: Source, fetch: Fetch) -> str:

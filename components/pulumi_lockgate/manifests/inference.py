@@ -26,6 +26,7 @@ from pulumi_lockgate.manifests.fetching import (
 from pulumi_lockgate.manifests.model_server import MODEL_FOLDER, PULL_S, SCRATCH, Inference
 from pulumi_lockgate.manifests.network import model_network_policy
 from pulumi_lockgate.manifests.openings import MODEL, SERVICE_PORT
+from pulumi_lockgate.manifests.site import at_site
 
 DISRUPTION_BUDGET: Final = "disruption-budget"
 SCALER: Final = "autoscaler"
@@ -53,7 +54,7 @@ def inference_manifests(inference: Inference) -> dict[str, Manifest]:
     if scaled is not None and scaled.by == "hpa":
         pods = (scaled.min_replicas, scaled.max_replicas)
         made[SCALER] = scaler(name, namespace, MODEL, pods, scaled.cpu_percent)
-    return made
+    return at_site(inference.site, made)
 
 
 def manifests_of(servers: Iterable[Inference]) -> Iterator[Manifest]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from attrs import frozen
+from lockgate.policy.spec.site import ConfigMapRef, Site
 
 Runtime = Literal["llamacpp", "vllm", "sglang", "generic"]
 CONTAINER_PORTS: Final = {"llamacpp": 8080, "vllm": 8000, "sglang": 30000, "generic": 8080}
@@ -39,7 +40,7 @@ class Cache:
 class Fetch:
     """Where a model's files come from, before the server starts.
 
-    `folder` is theirs in the cache; `credentials` is a Secret's name, `ca` a ConfigMap's.
+    `folder` is theirs in the cache; `credentials` is a Secret's name.
     """
 
     source: str
@@ -49,7 +50,7 @@ class Fetch:
     endpoint: str | None = None
     region: str | None = None
     credentials: str | None = None
-    ca: str | None = None
+    ca: ConfigMapRef | None = None
     cache: Cache | None = None
     cidrs: tuple[str, ...] = ()
     image: str | None = None
@@ -68,6 +69,7 @@ class Inference:
     claim: str | None = None
     path: str = ""
     fetch: Fetch | None = None
+    site: Site | None = None
     runtime: Runtime = "llamacpp"
     image: str | None = None
     command: tuple[str, ...] = ()

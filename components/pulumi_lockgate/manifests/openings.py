@@ -6,7 +6,7 @@ better: blocks, pods that stand before it, or the name itself for a CNI that kno
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from lockgate.policy.reading.network_faults import CLOSED
 from lockgate.policy.spec.backends import DEFAULT_URLS, Backend, ServiceRef
 from lockgate.policy.spec.model_router import RouterSpec
 from lockgate.policy.spec.network import BackendEgress, Caller, Dns, Gateway
+from lockgate.policy.spec.site import Site
 from lockgate.policy.special_addresses import METADATA
 
 from pulumi_lockgate.manifests.common import selector
@@ -36,6 +37,8 @@ NAME: Final = "kubernetes.io/metadata.name"
 OWN: Final = "the router's namespace"
 LLMKUBE_SERVICE: Final = "inference.llmkube.dev/service"
 """The label that LLMKube puts onto the pods of an InferenceService, with its name."""
+
+OPENSHIFT_DNS: Final[Dns] = Dns(namespace="openshift-dns", port=5353)
 
 _WIDE: Final = {True: "all but private addresses", False: "all addresses, private ones too"}
 """What a name means to a NetworkPolicy, for a backend that goes out and for another."""
@@ -78,23 +81,28 @@ def ingress(spec: RouterSpec) -> tuple[Opening, ...]:
 
 def egress(spec: RouterSpec, namespace: str) -> tuple[Opening, ...]:
     """Return where a router's pods may connect to: DNS, then each backend and nothing else."""
-    stated = spec.proxy.egress.dns if spec.proxy.egress is not None else Dns()
+    stated = spec.proxy.egress.dns if spec.proxy.egress is not None else None
     found = [_of_backend(spec, backend, namespace) for backend in spec.backends]
-    return lookups(stated), *found
+    return lookups(spec.proxy.site, stated), *found
 
 
-def lookups(stated: Dns | None = None) -> Opening:
-    """Return the opening to the cluster's DNS."""
-    dns = stated or Dns()
+def lookups(site: Site | None, stated: Dns | None = None) -> Opening:
+    """Return the opening to the cluster's DNS: what is stated, else what the platform has."""
+    is_open = site is not None and site.platform == "openshift"
+    dns = OPENSHIFT_DNS if is_open and stated in {None, Dns()} else stated or Dns()
     ports = tuple({"port": dns.port, "protocol": protocol} for protocol in ("UDP", "TCP"))
     return Opening("DNS", (_pods(dns.namespace, None),), ports)
 
 
 def wide(spec: RouterSpec) -> Iterator[str]:
     """Yield a line for each backend whose name opens its port to about everywhere."""
-    for opening in egress(spec, ""):
-        if opening.short in _WIDE.values():
-            yield f"network egress for {opening.what}: its port, to {opening.short}"
+    for opening in wide_ones(egress(spec, "")):
+        yield f"network egress for {opening.what}: its port, to {opening.short}"
+
+
+def wide_ones(openings: Iterable[Opening]) -> list[Opening]:
+    """Return the openings to about everywhere."""
+    return [one for one in openings if one.short in _WIDE.values()]
 
 
 def opens_names(spec: RouterSpec) -> bool:

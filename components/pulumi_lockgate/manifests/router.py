@@ -27,6 +27,7 @@ from pulumi_lockgate.manifests.common import (
 )
 from pulumi_lockgate.manifests.network import router_network_policies
 from pulumi_lockgate.manifests.openings import ADMIN_PORT, ROUTER, SERVICE_PORT
+from pulumi_lockgate.manifests.site import at_site, route
 
 DEFAULT_IMAGE: Final = f"ghcr.io/lockgate/lockgate-proxy:{version('pulumi-lockgate')}"
 """The proxy of this very version: the two distributions and the image are released as one."""
@@ -82,7 +83,8 @@ class Router:
 def router_manifests(router: Router) -> dict[str, Manifest]:
     """Return every manifest of a router, by a stable short name."""
     claim = audit.claim(router.name, router.namespace, router.policy.spec)
-    return {
+    site = router.policy.spec.proxy.site
+    made = {
         "policy": config_map(router),
         **({} if claim is None else {AUDIT_CLAIM: claim}),
         "account": service_account(router.name, router.namespace, ROUTER),
@@ -91,7 +93,9 @@ def router_manifests(router: Router) -> dict[str, Manifest]:
         "disruption-budget": disruption_budget(router.name, router.namespace, ROUTER),
         **_scaler(router),
         **router_network_policies(router.name, router.namespace, router.policy.spec),
+        **route(router.name, router.namespace, router.policy.spec),
     }
+    return at_site(site, made)
 
 
 def config_map(router: Router) -> Manifest:

@@ -40,6 +40,7 @@ _ORDER: Final = (
     "CiliumNetworkPolicy",
     "Service",
     "EndpointSlice",
+    "Route",
     "PodDisruptionBudget",
     "Deployment",
 )

@@ -10,6 +10,7 @@ from lockgate.policy.address import cidr_fault, url_fault
 from lockgate.policy.reading.audit_faults import CLAIM_NAME, SIZE
 from lockgate.policy.spec.backends import SecretRef
 from lockgate.policy.spec.fields import Seconds, spec_field
+from lockgate.policy.spec.site import ConfigMapRef
 
 from pulumi_lockgate.manifests.audit import MANY, ONE
 from pulumi_lockgate.manifests.model_server import Cache, Fetch
@@ -36,13 +37,6 @@ class CacheSettings:
         "of the claim that is made; several pods need ReadWriteMany. Left out: ReadWriteOnce",
         default=None,
     )
-
-
-@frozen
-class ConfigMapRef:
-    """A ConfigMap of the same namespace."""
-
-    name: str = spec_field("name of the ConfigMap")
 
 
 @frozen
@@ -73,7 +67,7 @@ class FetchSettings:
         default=None,
     )
     ca_config_map_ref: ConfigMapRef | None = spec_field(
-        "ConfigMap whose `ca.crt` has the certificates to trust, PEM, instead of the image's",
+        "ConfigMap with the certificates to trust, PEM, instead of the image's",
         default=None,
     )
     egress: tuple[str, ...] = spec_field(
@@ -106,7 +100,7 @@ def fetch_of(model_ref: str | None, stated: FetchSettings | None) -> tuple[Fetch
         settings.endpoint,
         settings.region,
         None if secret is None else secret.name,
-        None if trusted is None else trusted.name,
+        trusted,
         None if cache is None else Cache(**asdict(cache)),
         settings.egress,
         settings.image,

@@ -46,6 +46,9 @@ class TlsSettings:
 
     certificate: str = spec_field("path of the chain on the machine")
     key: str = spec_field("path of the key on the machine, which its user may read")
+    ca_secret_ref: SecretRef | None = spec_field(
+        "Secret whose `ca.crt` holds the only authorities that are trusted for it", default=None
+    )
 
 
 @frozen
@@ -145,6 +148,7 @@ def _metal(name: str, namespace: str, stated: MetalSettings) -> Metal:
         stated.declaration.place,
         tls is not None,
         None if secret is None else secret.name,
+        None if tls is None or tls.ca_secret_ref is None else tls.ca_secret_ref.name,
     )
     kept = {field.name for field in fields(Metal)} & {field.name for field in fields(MetalSettings)}
     same = {key: getattr(stated, key) for key in kept - {"memory", "tls"}}

@@ -6,10 +6,12 @@ from typing import Any, Final, Literal
 from attrs import evolve, fields, frozen, resolve_types
 from lockgate.policy.reading.document import Member, from_plain
 from lockgate.policy.reading.problem import Problem
+from lockgate.policy.reading.site_faults import faults_of
 from lockgate.policy.reading.structure import INVALID, Builder
 from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.spec.backends import SecretRef
 from lockgate.policy.spec.fields import Seconds, spec_field
+from lockgate.policy.spec.site import Site
 
 from pulumi_lockgate.manifests.model_server import (
     MOST_REPLICAS,
@@ -113,6 +115,9 @@ class ModelSettings:
     image_pull_secrets: tuple[SecretRef, ...] = spec_field("Secrets to pull the image", default=())
     pod_labels: Mapping[str, str] | None = spec_field("further labels of the pods", default=None)
     pod_annotations: Mapping[str, str] | None = spec_field("annotations of the pods", default=None)
+    site: Site | None = spec_field(
+        "what the site asks of the pods; the stack's `lockgate:site` when left out", default=None
+    )
     pod_security_context: Mapping[str, Any] | None = spec_field(
         "of the pods, over the component's own: `fsGroup`, `supplementalGroups` and the like; what "
         "the restricted profile wants cannot be changed",
@@ -184,6 +189,8 @@ def _faults(model: ModelSettings) -> Iterator[tuple[str, str, str]]:
         yield "startupTimeout", "is not from 10s to 24h", "write `startupTimeout: 30m`"
     yield from _pods(model)
     yield from _replicas(model)
+    for field, message, mend in faults_of(model.site or Site()):
+        yield f"site.{field}", message, mend
 
 
 def _runtime(model: ModelSettings) -> Iterator[tuple[str, str, str]]:

@@ -20,11 +20,13 @@ from pulumi_lockgate.manifests.audit import claim_faults
 from pulumi_lockgate.manifests.metal import Metal
 from pulumi_lockgate.manifests.model_server import Inference
 from pulumi_lockgate.manifests.pools import Pool
+from pulumi_lockgate.manifests.site import route_faults
 from pulumi_lockgate.stack.metal import backend_faults, double_faults, metal_of
 from pulumi_lockgate.stack.models import inference_of
 from pulumi_lockgate.stack.pools import place_models, pool_of
 from pulumi_lockgate.stack.secrets import KEY as SECRETS
 from pulumi_lockgate.stack.secrets import StackSecret, key_faults, read_secrets
+from pulumi_lockgate.stack.site import SiteSettings, at_home, site_faults, ways_out
 from pulumi_lockgate.stand_ins import Missing, decides, without_secrets
 
 PROJECT: Final = "lockgate"
@@ -56,6 +58,9 @@ class StackSettings:
     )
     models: Mapping[str, Any] = spec_field(
         "model servers, by name", default={}, wire="lockgate:models"
+    )
+    site: SiteSettings = spec_field(
+        "what the site asks of all pods", default=SiteSettings(), wire="lockgate:site"
     )
     metal: Mapping[str, Any] = spec_field(
         "Macs outside the cluster that serve a model, by name: a backend is one of them by "
@@ -133,23 +138,21 @@ def read_stack_tree(
         m.key: metal_of(builder, faults, m, settings.namespace) for m in _entries(rest, "metal")
     }
     faults += double_faults(metal, models, builder)
+    site = settings.site
+    models = at_home(models, site)
+    faults += site_faults(site, models, builder)
     faults += _acceptance(builder, settings)
     problems = [_within(problem, path) for problem in (*worded(builder.refusals), *faults)]
     policy: LoadedPolicy | None = None
     if router is None:
         problems.append(_within(_no_router(misspelt, config.line), path))
     else:
-        try:
-            inner = joined(path, STACK_KEY)
-            loaded = load_tree(router.node, inner, name)
-            machines = {host.name: host.machine for host in metal.values() if host}
-            around = Surroundings(settings.namespace, settings.litellm_url, machines)
-            problems += [_of_router(f, router, path) for f in backend_faults(metal, loaded.spec)]
-            policy = place(loaded, around, inner, name)
+        machines = {host.name: host.machine for host in metal.values() if host}
+        around = Surroundings(settings.namespace, settings.litellm_url, machines, site.asked)
+        policy, refused = _policy(router, around, path, name, airgapped=site.airgapped)
+        problems += refused
+        if policy is not None:
             problems += [_within(fault, path) for fault in key_faults(secrets, policy.spec)]
-            problems += [_of_router(one, router, path) for one in claim_faults(policy.spec)]
-        except PolicyRefusedError as refused:
-            problems += refused.problems
     if problems or policy is None:
         raise PolicyRefusedError(name, tuple(sorted(problems, key=lambda p: p.line or 0)))
     good = {n: m for n, m in models.items() if m}
@@ -157,6 +160,22 @@ def read_stack_tree(
     known = {n: pool for n, pool in pools.items() if pool}
     hosts = {n: host for n, host in metal.items() if host}
     return Stack(settings, good, policy, creates, gaps, secrets, secret, known, hosts)
+
+
+def _policy(
+    router: Member, around: Surroundings, path: str, name: str, *, airgapped: bool
+) -> tuple[LoadedPolicy | None, list[Problem]]:
+    """Return the stack's policy in its place, and every fault of it there."""
+    inner = joined(path, STACK_KEY)
+    try:
+        loaded = load_tree(router.node, inner, name)
+        policy = place(loaded, around, inner, name)
+    except PolicyRefusedError as refused:
+        return None, list(refused.problems)
+    found = [*backend_faults(around.machines, loaded.spec), *claim_faults(policy.spec)]
+    found += route_faults(policy.spec)
+    found += ways_out(policy) if airgapped else ()
+    return policy, [_of_router(one, router, path) for one in found]
 
 
 def _refuse_hidden(found: tuple[Missing, ...], path: str, name: str) -> None:

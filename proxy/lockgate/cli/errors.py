@@ -20,7 +20,9 @@ import click
 
 from lockgate.policy.reading.problem import EndsCommandError, UnusableInputError
 
-PLAN_TIME: Final = frozenset({"check", "diff", "demo", "graph", "import", "plan", "schema", "test"})
+PLAN_TIME: Final = frozenset(
+    {"bundle", "check", "diff", "demo", "graph", "import", "plan", "schema", "test"}
+)
 """The commands that `pulumi-lockgate` brings; all others come with the proxy."""
 
 

@@ -18,6 +18,7 @@ from lockgate.cli.errors import BROKEN_PIPE, PLAN_TIME, explained, leave_stdout,
 
 GROUP: Final = "lockgate.verbs"
 SUMMARIES: Final = {
+    "bundle": "write all that an air-gapped site must carry in, as one archive",
     "check": "prove that no sensitive request can reach a cloud backend",
     "diff": "compare two policies: which requests are routed differently",
     "demo": "see it all on this machine: no cluster, no key, no network",

@@ -26,6 +26,7 @@ from lockgate.policy.reading.placing import (
 )
 from lockgate.policy.reading.problem import PolicyRefusedError, Problem
 from lockgate.policy.reading.proxy_faults import proxy_faults
+from lockgate.policy.reading.site_faults import site_faults
 from lockgate.policy.reading.structure import INVALID, Builder, TooManyError
 from lockgate.policy.reading.suggestions import worded
 from lockgate.policy.reading.validate import Fault, faults
@@ -183,6 +184,7 @@ def _faults(spec: RouterSpec) -> Iterator[Fault]:
         audit_faults(spec),
         proxy_faults(spec),
         network_faults(spec),
+        site_faults(spec),
         invariant_faults(spec),
     )
 

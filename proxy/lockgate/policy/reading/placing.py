@@ -11,10 +11,12 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from lockgate.policy.reading.document import Node
-from lockgate.policy.spec.backends import Backend, External, HealthCheck, SecretRef
+from lockgate.policy.spec.backends import Backend, BackendTls, External, HealthCheck, SecretRef
 from lockgate.policy.spec.model_router import RouterSpec
+from lockgate.policy.spec.site import CA_KEY, ConfigMapRef, Site
 
 METAL: Final = "lockgate:metal"
+SITE: Final = "lockgate:site"
 MACHINE_PORT: Final = 8080
 NAMESPACE: Final = "lockgate"
 """The namespace of a stack that names none."""
@@ -24,7 +26,10 @@ Fault = tuple[str, str, str]
 
 @frozen
 class Machine:
-    """A machine outside the cluster that serves one model, as a router sees it."""
+    """A machine outside the cluster that serves one model, as a router sees it.
+
+    `credentials` and `authority` are Secrets' names: of its key, of who signed its certificate.
+    """
 
     name: str
     address: str
@@ -33,6 +38,7 @@ class Machine:
     place: str
     tls: bool = False
     credentials: str | None = None
+    authority: str | None = None
 
     @property
     def url(self) -> str:
@@ -48,6 +54,7 @@ class Machine:
     def backend(self, stated: Backend) -> Backend:
         """Return a backend that is this machine, with all else as it is stated."""
         key = None if self.credentials is None else SecretRef(name=self.credentials)
+        ca = self.authority
         model = stated.served_model or self.name
         found: Backend = evolve(
             stated,
@@ -58,17 +65,19 @@ class Machine:
             served_model=None,
             attested_local=self.declared,
             health_check=stated.health_check or HealthCheck(),
+            tls=None if ca is None else BackendTls(ca_secret_ref=SecretRef(name=ca)),
         )
         return found
 
 
 @frozen
 class Surroundings:
-    """The namespace of a stack, the base URL of its LiteLLM, its machines by name."""
+    """The namespace of a stack, its LiteLLM's base URL, its machines by name, its site."""
 
     namespace: str = NAMESPACE
     litellm_url: str | None = None
     machines: Mapping[str, Machine] = {}
+    site: Site | None = None
 
 
 def surroundings_of(config: Node) -> Surroundings:
@@ -82,7 +91,20 @@ def surroundings_of(config: Node) -> Surroundings:
     members = metal.value if metal is not None and metal.is_mapping else ()
     found = {m.key: _machine(m.key, m.node) for m in members}
     machines = {name: machine for name, machine in found.items() if machine is not None}
-    return Surroundings(_text(stated) or NAMESPACE, _text(url), machines)
+    site = _site(values.get(SITE))
+    return Surroundings(_text(stated) or NAMESPACE, _text(url), machines, site)
+
+
+def _site(node: Node | None) -> Site | None:
+    values = _values(node)
+    trusted = _values(values.get("caConfigMapRef"))
+    name, key = _text(trusted.get("name")), _text(trusted.get("key")) or CA_KEY
+    found: Site = Site(
+        platform="openshift" if _text(values.get("platform")) == "openshift" else "vanilla",
+        registry=_text(values.get("registry")),
+        ca_config_map_ref=None if name is None else ConfigMapRef(name=name, key=key),
+    )
+    return None if found == Site() else found
 
 
 def _machine(name: str, node: Node) -> Machine | None:
@@ -92,8 +114,10 @@ def _machine(name: str, node: Node) -> Machine | None:
     owner, place = (_text(declared.get(key)) for key in ("owner", "place"))
     if address is None or owner is None or place is None or type(port) is not int:
         return None
-    tls = values.get("tls") is not None
-    return Machine(name, address, port, owner, place, tls, _text(secret.get("name")))
+    tls = values.get("tls")
+    ca = _text(_values(_values(tls).get("caSecretRef")).get("name"))
+    key = _text(secret.get("name"))
+    return Machine(name, address, port, owner, place, tls is not None, key, ca)
 
 
 def _values(node: Node | None) -> dict[str, Node]:
@@ -113,6 +137,8 @@ def placed(spec: RouterSpec, around: Surroundings) -> RouterSpec:
     """Return `spec` with the namespaces and URLs that its surroundings know."""
     backends = tuple(_placed(backend, around) for backend in spec.backends)
     found: RouterSpec = evolve(spec, backends=backends)
+    if around.site is not None and spec.proxy.site is None:
+        found = evolve(found, proxy=evolve(spec.proxy, site=around.site))
     return found
 
 

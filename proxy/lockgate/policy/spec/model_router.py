@@ -14,6 +14,7 @@ from lockgate.policy.spec.fields import Bytes, Rate, Seconds, spec_field
 from lockgate.policy.spec.invariants import Invariant
 from lockgate.policy.spec.network import Caller, Egress
 from lockgate.policy.spec.rules import Rule
+from lockgate.policy.spec.site import Site
 
 DEFAULT_SENSITIVE = ("pii", "phi")
 DEFAULT_KNOWN = ("public", "internal")
@@ -247,6 +248,9 @@ class Proxy:
         "address in the URL, and where that is a name, to its port at all but private addresses",
         default=None,
     )
+    site: Site | None = spec_field(
+        "what the site asks of the pods; a stack's `lockgate:site` when left out", default=None
+    )
 
     @property
     def least_replicas(self) -> int:
@@ -279,6 +283,13 @@ class Cors:
 
 
 @frozen
+class Route:
+    """An OpenShift Route to the Service: TLS ends at the cluster's own router."""
+
+    host: str = spec_field("its host name")
+
+
+@frozen
 class Endpoint:
     """Shapes the Service, and says who may call; the container listens on 8080."""
 
@@ -287,6 +298,9 @@ class Endpoint:
         "Service type", default="ClusterIP"
     )
     node_port: int | None = spec_field("fixed node port, for type NodePort", default=None)
+    route: Route | None = spec_field(
+        "makes a Route with TLS, where `proxy.site.platform` is openshift", default=None
+    )
     keep_alive: Seconds = spec_field(
         "how long a client's connection is kept without a request", default=Seconds(75.0)
     )
