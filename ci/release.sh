@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes what a release publishes, in build/release: both images for both architectures, the wheels,
-# what is inside, and checksums. Tells GitHub the version and the digests where it asks for them.
+# what is inside, an air-gap bundle, and checksums. Tells GitHub the version and the digests where it asks for them.
 #   ci/release.sh            GITHUB_REF_NAME, where set, must be the version's tag
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,6 +29,10 @@ digest() { # the image that a make target builds; twice, since it must be the sa
 proxy=$(digest image)
 stand_in=$(digest image-stand-in)
 cp build/image/*-"$version"-amd64-arm64.tar build/image/*-"$version"-{amd64,arm64}.cdx.json "$out"
+# what a site without a way out begins with: docs/guides/airgap.md
+make --silent .venv/.program
+.venv/bin/lockgate bundle airgap --listed --out "$out/lockgate-airgap-$version.tar" \
+    --image "ghcr.io/lockgate/lockgate-proxy:$version=build/image/lockgate-proxy-$version-amd64-arm64.tar"
 # plain Python, for every machine; the compiled wheel is in the image
 for distribution in proxy components; do
     .venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \

@@ -48,7 +48,9 @@ class Carried:
     @property
     def pulled(self) -> str:
         """The line that makes its archive, outside."""
-        return f"skopeo copy docker://{self.origin} oci-archive:{self.file.rpartition('/')[2]}"
+        return (
+            f"skopeo copy --all docker://{self.origin} oci-archive:{self.file.rpartition('/')[2]}"
+        )
 
 
 def carried(stack: Stack, plan: Planned, given: Mapping[str, Path]) -> tuple[Carried, ...]:
@@ -180,7 +182,7 @@ def _load(images: Sequence[Carried]) -> str:
             lines.append(f'echo "not in this bundle: {one.name}" >&2')
             continue
         there = quote(f"docker://{one.name}")
-        lines.append(f"skopeo copy {_kind(one.archive)}:{one.file} {there}")
+        lines.append(f"skopeo copy --all {_kind(one.archive)}:{one.file} {there}")
     return "\n".join(lines) + "\n"
 
 

@@ -109,7 +109,7 @@ def test_an_image_without_an_archive_is_refused_with_the_line_that_makes_it(proj
     done = bundle("--out", "b.tar")
     assert done.exit_code == 2
     assert "2 images without an archive" in done.stderr
-    assert f"skopeo copy docker://{PROXY} oci-archive:ghcr.io-lockgate-lockgate-proxy-0.2.0.tar" in done.stderr  # fmt: skip
+    assert f"skopeo copy --all docker://{PROXY} oci-archive:ghcr.io-lockgate-lockgate-proxy-0.2.0.tar" in done.stderr  # fmt: skip
     assert f"--image {LLAMA}=ghcr.io-ggml-org-llama.cpp-server-b6800.tar" in done.stderr
     assert not (project / "b.tar").exists()
     listed = bundle("--out", "b.tar", "--listed")
@@ -177,7 +177,7 @@ def test_its_script_pushes_into_a_real_registry(project: Path, registry: str) ->
     home.mkdir()
     (home / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     # loopback has no TLS; what the script says is left as it is
-    (home / "skopeo").write_text(f'#!/bin/sh\nexec {shutil.which("skopeo")} --policy {home}/policy.json "$1" --dest-tls-verify=false "$2" "$3"\n')  # fmt: skip
+    (home / "skopeo").write_text(f'#!/bin/sh\nexec {shutil.which("skopeo")} --policy {home}/policy.json "$1" --dest-tls-verify=false "$2" "$3" "$4"\n')  # fmt: skip
     (home / "skopeo").chmod(0o755)
     path = f"{home}:{os.environ['PATH']}"
     pushed = subprocess.run(["sh", "load.sh"], cwd=inner, env={"PATH": path, "HOME": str(home)}, capture_output=True, text=True, check=False, timeout=60)  # fmt: skip
