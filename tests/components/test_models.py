@@ -216,6 +216,7 @@ class TestPods:
         ("{ modelRef: 'hf://a/b/c.gguf', fetch: { cache: { existing: A } } }", "fetch.cache.existing: 'A' is no name"),
         ("{ modelRef: 'hf://a/b/c.gguf', fetch: { cache: { size: big } } }", "fetch.cache.size: 'big' is no size"),
         ("{ modelRef: 'hf://a/b/c.gguf', replicas: 2, fetch: { cache: { size: 1Gi } } }", "fetch.cache.accessMode: is one node's"),
+        ("{ modelRef: 'hf://a/b/c.gguf', rollout: rolling, fetch: { cache: { size: 1Gi } } }", "fetch.cache.accessMode: is one node's, and there may be 2 pods"),
         ("{ modelRef: 'hf://a/b/c.gguf', fetch: { cach: {} } }", "fetch.cach: is not a field"),
         ("{ modelRef: 'pvc://a' }", "modelRef: 'pvc://a' is not pvc://CLAIM/PATH"),
         ("{ modelRef: 'pvc://a/b', replicas: 11 }", "replicas: 11 is not from 0 to 10"),

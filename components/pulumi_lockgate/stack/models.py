@@ -202,6 +202,7 @@ def _runtime(model: ModelSettings) -> Iterator[tuple[str, str, str]]:
         yield "modelRef", "is missing", _VOLUME
     scaled = model.autoscaling
     most = (model.replicas or 1) if scaled is None else scaled.max_replicas
+    most += model.rollout == "rolling"  # the new one stands beside the old one
     needs_file = model.runtime in _FILES
     yield from fetch_faults(model.model_ref, model.fetch, most, needs_file=needs_file)
     if model.runtime != "generic":
