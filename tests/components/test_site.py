@@ -205,6 +205,15 @@ class TestAirGapped:
                 block
             )
 
+    def test_a_gateway_before_a_name_outside_is_a_way_out(self, run_on: Run) -> None:
+        url = {"provider": "litellm", "model": "m", "url": "https://l.example/v1"}
+        gateway = {"namespace": "egress", "pods": {"app": "gateway"}, "port": 443}
+        proxy = {"egress": {"backends": [{"name": "g", "gateway": gateway}]}}
+        backend = {**GATE, "external": url}
+        done = run_on("plan", text=stack(AIRGAP, backend, proxy=proxy))
+        assert (done.exit_code, "may be outside" in done.stderr) == (2, True), done.output
+        assert run_on("plan", text=stack({}, backend, proxy=proxy)).exit_code == 0
+
     def test_a_model_from_outside_is_refused(self, run_on: Run) -> None:
         model: dict[str, Any] = {"modelRef": "hf://o/r/m.gguf"}
         done = run_on("plan", text=stack(AIRGAP, model=model))

@@ -36,7 +36,7 @@ def test_a_reference_names_a_place(
         "", "model.gguf", "ftp://h/m", "http://h/m.gguf", "hf://repo", "hf://org/repo/../x", "hf:///a/b",
         "https://h.example/", "https://u:p@h.example/m", "https:///m", "s3://bucket", "s3://B/k", "s3://bucket/",
         "oci://r.example/a", "oci://a:v1", "oci://r.example/A:v1", "oci://r.example/a@sha256:0", "hf://a/b/c d",
-        "pvc://claim/m.gguf", "https://h.example/m#part",
+        "pvc://claim/m.gguf", "https://h.example/m#part", "https://[::1/m", "https://h:99999/m", "https://h:x/m", "oci://r.example:70000/a:v1",
     ],
 )  # fmt: skip
 def test_what_is_no_reference_is_refused(text: str) -> None:

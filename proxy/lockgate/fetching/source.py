@@ -121,11 +121,22 @@ def _hf(text: str, rest: str) -> Source | None:
 
 
 def _https(text: str, _: str) -> Source | None:
+    if not _is_host(text):
+        return None
     parts = urlsplit(text)
     name = parts.path.rpartition("/")[2]
-    if not parts.hostname or not name or parts.username is not None or parts.fragment:
+    if not name or parts.username is not None or parts.fragment:
         return None
     return Source("https", text, parts.netloc, parts.path)
+
+
+def _is_host(text: str) -> bool:
+    """Whether a URL names a host, and a port that there is."""
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _s3(text: str, rest: str) -> Source | None:
@@ -135,7 +146,7 @@ def _s3(text: str, rest: str) -> Source | None:
 
 def _oci(text: str, rest: str) -> Source | None:
     match = _OCI.match(rest)
-    if match is None or not (match["tag"] or match["digest"]):
+    if match is None or not (match["tag"] or match["digest"]) or not _is_host(text):
         return None
     version = match["digest"] or match["tag"]
     return Source("oci", text, match["repo"], "", version, match["registry"])
