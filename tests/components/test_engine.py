@@ -69,7 +69,7 @@ def put_out(pulumi: Engine, outputs: dict[str, Any]) -> None:
 def narrower(project: Path) -> dict[str, Any]:
     """What a policy that sends less to the cloud would have put out."""
     text = (ROOT / "stacks" / "Pulumi.dev.yaml").read_text()  # the CLI writes its own anew
-    less = text.replace("route: { backends: [cloud-gpt,", "route: { backends: [")
+    less = text.replace("route: {backends: [cloud-gpt,", "route: {backends: [")
     assert less != text
     old = project / "old.yaml"
     old.write_text(less)
@@ -156,7 +156,7 @@ def test_a_policy_goes_up_and_narrows_and_comes_back_when_accepted(
     source = (ROOT / "stacks" / "Pulumi.dev.yaml").read_text()
     space = "namespace: {{ name: {}, create: false }}"
     wide = source.replace("namespace: lockgate-dev", space.format(namespace))
-    narrow = wide.replace("route: { backends: [cloud-gpt,", "route: { backends: [")
+    narrow = wide.replace("route: {backends: [cloud-gpt,", "route: {backends: [")
     accepted = wide.replace("config:\n", f"config:\n  {KEY}: LIST\n", 1)
     steps = [
         (wide, 0, "nothing to compare"), (wide, 0, "UNCHANGED"), (narrow, 0, "NARROWS"),
